@@ -1,0 +1,116 @@
+package tracing
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	"google.golang.org/protobuf/encoding/protojson"
+)
+
+// valid returns s with invalid UTF-8 replaced: protobuf refuses a whole
+// message for one bad string.
+func valid(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}
+
+// fromKeyValues converts a list, leaving room for extra more. An empty list
+// is nil.
+func fromKeyValues(list []*commonpb.KeyValue, extra int) []Attribute {
+	if len(list) == 0 {
+		return nil
+	}
+	attributes := make([]Attribute, 0, len(list)+extra)
+	for _, kv := range list {
+		attributes = append(attributes, fromKeyValue(kv))
+	}
+	return attributes
+}
+
+func fromKeyValue(kv *commonpb.KeyValue) Attribute {
+	a := Attribute{Key: valid(kv.GetKey())}
+	switch v := kv.GetValue().GetValue().(type) {
+	case *commonpb.AnyValue_StringValue:
+		a.Value = valid(v.StringValue)
+	case *commonpb.AnyValue_BoolValue:
+		a.Value, a.Type = strconv.FormatBool(v.BoolValue), TypeBool
+	case *commonpb.AnyValue_IntValue:
+		a.Value, a.Type = strconv.FormatInt(v.IntValue, 10), TypeInt
+	case *commonpb.AnyValue_DoubleValue:
+		a.Value, a.Type = strconv.FormatFloat(v.DoubleValue, 'g', -1, 64), TypeFloat
+	default:
+		a.Value, a.Type = anyValueJSON(kv.GetValue()), TypeJSON
+	}
+	return a
+}
+
+// anyValueJSON writes arrays, maps and bytes as OTLP's JSON, "{}" for no
+// value. protojson varies its white space on purpose; Compact removes it.
+func anyValueJSON(v *commonpb.AnyValue) string {
+	if v == nil {
+		return "{}"
+	}
+	text, err := protojson.Marshal(v)
+	if err != nil {
+		return "{}" // invalid UTF-8 within: nothing that could be exported
+	}
+	var b bytes.Buffer
+	if err := json.Compact(&b, text); err != nil {
+		return string(text)
+	}
+	return b.String()
+}
+
+func toKeyValues(list []Attribute) []*commonpb.KeyValue {
+	if len(list) == 0 {
+		return nil
+	}
+	out := make([]*commonpb.KeyValue, 0, len(list))
+	for i := range list {
+		out = append(out, toKeyValue(&list[i]))
+	}
+	return out
+}
+
+func toKeyValue(a *Attribute) *commonpb.KeyValue {
+	return &commonpb.KeyValue{Key: valid(a.Key), Value: toAnyValue(a)}
+}
+
+// toAnyValue gives an attribute its type back. A value that does not fit its
+// type is exported as the string it is.
+func toAnyValue(a *Attribute) *commonpb.AnyValue {
+	switch a.Type {
+	case TypeBool:
+		if a.Value == "true" || a.Value == "false" {
+			return &commonpb.AnyValue{Value: &commonpb.AnyValue_BoolValue{BoolValue: a.Value == "true"}}
+		}
+	case TypeInt:
+		if v, err := strconv.ParseInt(a.Value, 10, 64); err == nil {
+			return intValue(v)
+		}
+	case TypeFloat:
+		if v, err := strconv.ParseFloat(a.Value, 64); err == nil {
+			return &commonpb.AnyValue{Value: &commonpb.AnyValue_DoubleValue{DoubleValue: v}}
+		}
+	case TypeJSON:
+		v := &commonpb.AnyValue{}
+		if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal([]byte(a.Value), v); err == nil {
+			return v
+		}
+	}
+	return stringValue(a.Value)
+}
+
+func stringValue(v string) *commonpb.AnyValue {
+	return &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: valid(v)}}
+}
+
+func intValue(v int64) *commonpb.AnyValue {
+	return &commonpb.AnyValue{Value: &commonpb.AnyValue_IntValue{IntValue: v}}
+}
