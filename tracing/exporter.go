@@ -213,9 +213,9 @@ func (e *Exporter) Run(ctx context.Context) error {
 	})
 	defer stop()
 	for e.wait(ctx) {
-		e.flush(ctx, sendCtx, conn)
+		e.flush(sendCtx, conn)
 	}
-	e.flush(ctx, sendCtx, conn)
+	e.flush(sendCtx, conn)
 	e.finish()
 	return conn.close()
 }
@@ -246,13 +246,13 @@ func (e *Exporter) wait(ctx context.Context) bool {
 }
 
 // flush sends all that is queued.
-func (e *Exporter) flush(ctx, sendCtx context.Context, conn transport) {
+func (e *Exporter) flush(sendCtx context.Context, conn transport) {
 	for sendCtx.Err() == nil {
 		batch := e.take()
 		if len(batch) == 0 {
 			return
 		}
-		exported, reason, lost := e.deliver(ctx, sendCtx, conn, batch)
+		exported, reason, lost := e.deliver(sendCtx, conn, batch)
 		e.mu.Lock()
 		e.sending = 0
 		e.stats.Exported += uint64(exported)
@@ -287,7 +287,7 @@ func (e *Exporter) finish() {
 }
 
 // deliver tries to send a batch until it is taken, refused or given up.
-func (e *Exporter) deliver(ctx, sendCtx context.Context, conn transport, batch []Span) (exported int, reason string, lost int) {
+func (e *Exporter) deliver(sendCtx context.Context, conn transport, batch []Span) (exported int, reason string, lost int) {
 	req := &coltracepb.ExportTraceServiceRequest{ResourceSpans: ToOTLP(batch)}
 	begin, backoff := time.Now(), e.o.MinBackoff
 	for {

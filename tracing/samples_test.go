@@ -206,3 +206,5 @@ func TestSamplesSides(t *testing.T) {
 		})
 	}
 }
+
+func replaceOnce(s, from, to string) string { return strings.Replace(s, from, to, 1) }
