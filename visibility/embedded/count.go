@@ -1,0 +1,145 @@
+package embedded
+
+import (
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/opnfv/clover/visibility"
+)
+
+// countTrace counts the new spans of the trace at hand and moves the stored
+// ones, of which the first stored are, that count differently now.
+func (c *committer) countTrace(stored int, totals map[uint32]counters, now time.Time) {
+	t := &c.tr
+	t.before = visibility.ResolveHops(t.hops[:stored], t.before)
+	t.after = visibility.ResolveHops(t.hops, t.after)
+	for i := range t.spans {
+		s, hop := &t.spans[i], t.after[i]
+		if i < stored {
+			if t.before[i] != hop {
+				c.moveSpan(s, t.before[i], hop, totals)
+			}
+			continue
+		}
+		row := c.countedRow(s, hop, now)
+		if hop.Open && len(c.open)+len(c.opened) < c.opts.Limits.OpenHops {
+			c.setOpen(s.open, openHop{row: row, start: s.at, arrived: now, sum: s.sum})
+			continue
+		}
+		s.sum.addTo(c.sum(row, s.at))
+	}
+}
+
+// countedRow returns the row in which a span counts: its own key with the
+// source that the trace tells.
+func (c *committer) countedRow(s *traceSpan, hop visibility.Hop, now time.Time) uint32 {
+	key := s.key
+	if hop.Role == visibility.RoleServer {
+		key[visibility.Source] = hop.Source
+	}
+	row, _ := c.dict.rowID(hop.Role, &key, dayOf(s.at, now))
+	return row
+}
+
+// moveSpan counts a stored span as its trace tells now. One that was open
+// has not been rolled up yet; any other is taken out of its row.
+func (c *committer) moveSpan(s *traceSpan, before, after visibility.Hop, totals map[uint32]counters) {
+	now := c.opts.Clock()
+	row := c.countedRow(s, after, now)
+	if h, ok := c.openState(s.open); ok {
+		if after.Open {
+			h.row = row
+			c.setOpen(s.open, h)
+			return
+		}
+		c.setClosed(s.open)
+		s.sum.addTo(c.sum(row, s.at))
+		return
+	}
+	was := c.countedRow(s, before, now)
+	if was == row {
+		return
+	}
+	s.sum.takeFrom(c.sum(was, s.at))
+	s.sum.addTo(c.sum(row, s.at))
+	total(totals, hourOf(s.at)).add("late", 1)
+}
+
+// sweep rolls up the open hops that have waited long enough.
+func (c *committer) sweep(arrivedBefore time.Time) error {
+	for id, h := range c.open {
+		if h.arrived.Before(arrivedBefore) {
+			h.sum.addTo(c.sum(h.row, h.start))
+			c.setClosed(id)
+		}
+	}
+	if len(c.closed) == 0 {
+		return nil
+	}
+	b := c.db.NewBatch()
+	defer b.Close()
+	return c.applySync(b)
+}
+
+// Settle counts every request that waits for its other side as it stands. A
+// side that comes afterwards still corrects the counts.
+func (s *Store) Settle() error {
+	return s.do(backgroundContext, func(c *committer) error {
+		return c.sweep(time.Unix(1<<40, 0))
+	})
+}
+
+// sumKey is a row in a bucket of the finest level.
+type sumKey struct {
+	bucket uint32 // unix seconds
+	row    uint32
+}
+
+// sum returns the aggregate that the commit at hand adds to a row's finest
+// bucket.
+func (c *committer) sum(row uint32, at time.Time) *visibility.Aggregate {
+	k := sumKey{bucket: levels[0].bucket(at), row: row}
+	a := c.sums[k]
+	if a == nil {
+		a = &visibility.Aggregate{}
+		c.sums[k] = a
+	}
+	return a
+}
+
+// writeSums merges the gathered aggregates into every level.
+func (c *committer) writeSums(b *pebble.Batch) error {
+	coarse := map[sumKey]*visibility.Aggregate{}
+	for k, a := range c.sums {
+		if err := c.mergeRollup(b, 0, k, a); err != nil {
+			return err
+		}
+	}
+	for level := 1; level < len(levels); level++ {
+		clear(coarse)
+		for k, a := range c.sums {
+			ck := sumKey{bucket: levels[level].bucket(time.Unix(int64(k.bucket), 0)), row: k.row}
+			if coarse[ck] == nil {
+				coarse[ck] = &visibility.Aggregate{}
+			}
+			coarse[ck].Merge(a)
+		}
+		for k, a := range coarse {
+			if err := c.mergeRollup(b, level, k, a); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *committer) mergeRollup(b *pebble.Batch, level int, k sumKey, a *visibility.Aggregate) error {
+	c.buf = appendRollupKey(c.buf[:0], byte(level), k.bucket, k.row)
+	at := len(c.buf)
+	var err error
+	if c.buf, err = a.AppendBinary(c.buf); err != nil {
+		return err
+	}
+	return b.Merge(c.buf[:at], c.buf[at:], nil)
+}
