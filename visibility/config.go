@@ -191,6 +191,11 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("monitoring: %w", err))
 		}
 	}
+	if len(errs) == 0 {
+		if _, err := c.selection().Names(); err != nil { // too many of them
+			errs = append(errs, invalidf("%s", err))
+		}
+	}
 	return errors.Join(errs...)
 }
 

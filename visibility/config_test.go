@@ -111,6 +111,8 @@ func TestParseConfigNamesTheFault(t *testing.T) {
 		"comment":          {"# nothing\n", "empty; want at least one of sample_interval"},
 		"empty mapping":    {"{}", "empty; want at least one of sample_interval"},
 		"not YAML":         {"services: [a\n", "line 1, column 11: not YAML: sequence end token ']' not found"},
+		"deep brackets":    {"services:\n" + strings.Repeat("[", 9999), "line 2, column 1: nested too deeply"},
+		"deep dashes":      {"\n\n" + strings.Repeat("- ", 9999), "line 3, column 1: nested too deeply"},
 		"tab":              {"services:\n\t- a\n", "not YAML: "},
 	} {
 		t.Run(name, func(t *testing.T) {

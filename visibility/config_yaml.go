@@ -12,7 +12,11 @@ import (
 )
 
 // MaxConfigBytes is the largest configuration file that is read.
-const MaxConfigBytes = 1 << 20
+const MaxConfigBytes = 256 << 10
+
+// maxConfigDepth is far deeper than the schema; the time to parse YAML grows
+// with the square of the depth.
+const maxConfigDepth = 64
 
 // maxConfigErrors is how many faults of one file are reported at once.
 const maxConfigErrors = 10
@@ -63,6 +67,9 @@ func ParseConfig(data []byte) (ConfigUpdate, error) {
 	if len(data) > MaxConfigBytes {
 		return ConfigUpdate{}, &ConfigError{Msg: fmt.Sprintf("%d bytes; at most %d", len(data), MaxConfigBytes)}
 	}
+	if line := tooDeep(data); line > 0 {
+		return ConfigUpdate{}, &ConfigError{Line: line, Column: 1, Msg: "nested too deeply; want lists of values at most"}
+	}
 	root, err := parseDocument(data)
 	if err != nil {
 		return ConfigUpdate{}, err
@@ -78,6 +85,33 @@ func ParseConfig(data []byte) (ConfigUpdate, error) {
 		return ConfigUpdate{}, errors.Join(r.errs...)
 	}
 	return r.update, nil
+}
+
+// tooDeep returns the first line whose nesting exceeds maxConfigDepth, by a
+// count of brackets, dashes and indentation that needs no parser; 0: none.
+func tooDeep(data []byte) int {
+	line, brackets, block := 1, 0, 0
+	start := true // nothing but spaces, dashes and question marks so far
+	for _, b := range data {
+		switch b {
+		case '[', '{':
+			brackets++
+		case ']', '}':
+			brackets--
+		case '\n', '\r':
+			start, block = true, -1
+			if b == '\n' {
+				line++
+			}
+		}
+		if start = start && strings.IndexByte(" \t-?\n\r", b) >= 0; start {
+			block++
+		}
+		if brackets > maxConfigDepth || block > 2*maxConfigDepth {
+			return line
+		}
+	}
+	return 0
 }
 
 // parseDocument returns the mapping that a file of one YAML document holds.

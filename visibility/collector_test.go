@@ -1,0 +1,423 @@
+package visibility_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/opnfv/clover/tracing"
+	"github.com/opnfv/clover/visibility"
+)
+
+func TestCollectorPullsAtOnceAndEveryInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		now := time.Now()
+		b.source.add(1, 1, "a", now.Add(-time.Minute), now, time.Second)
+		b.source.add(1, 2, "b", now.Add(-time.Minute), now, time.Millisecond)
+		b.source.add(2, 1, "a", now.Add(-20*time.Minute), now, time.Second) // before Lookback
+		b.run()
+		b.wantSpans(2)
+		b.source.add(3, 1, "a", now, now, time.Second)
+		b.after(900 * time.Millisecond)
+		b.wantSpans(2)
+		b.after(200 * time.Millisecond)
+		b.wantSpans(3)
+		// A new service is read with the next pull.
+		b.source.add(4, 1, "new", now.Add(-30*time.Second), now, time.Second)
+		b.after(time.Second)
+		b.wantSpans(4)
+
+		st := b.status()
+		if st.State != visibility.StateOK || st.Error != "" || len(st.Services) != 3 || st.Kept != 4 {
+			t.Errorf("status %+v", st)
+		}
+		if st.Lag > time.Second || !st.NextTry.After(time.Now()) {
+			t.Errorf("lag %v, next try %v, now %v", st.Lag, st.NextTry, time.Now())
+		}
+		sum := b.store.mustBalance(t)
+		if sum.Duplicate == 0 {
+			t.Errorf("overlapping pulls are not accounted for: %+v", sum)
+		}
+	})
+}
+
+func TestCollectorWritesWhatIsNewOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		now := time.Now()
+		for i := range byte(10) {
+			b.source.add(i, 1, "a", now, now, time.Second)
+			b.source.add(i, 2, "b", now, now, time.Second)
+		}
+		b.run()
+		b.after(20 * time.Second)
+		sum := b.store.mustBalance(t)
+		if st := b.status(); st.Delivered != 20 || st.Kept != 20 {
+			t.Errorf("the store was given %d spans, kept %d; want 20", st.Delivered, st.Kept)
+		}
+		if sum.Kept != 20 || sum.Duplicate < 20*20 {
+			t.Errorf("ledger %+v", sum)
+		}
+	})
+}
+
+func TestCollectorFindsLateSpans(t *testing.T) {
+	for name, tc := range map[string]struct{ late, duration time.Duration }{
+		"within the overlap":      {25 * time.Second, time.Second},
+		"long":                    {5 * time.Minute, 5 * time.Minute},
+		"from a clock far behind": {7 * time.Minute, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t)
+				now := time.Now()
+				b.source.add(1, 1, "a", now, now, time.Second)
+				b.run()
+				start := now.Add(10 * time.Second)
+				b.source.add(2, 1, "a", start, start.Add(tc.late), tc.duration)
+				b.after(10*time.Second + tc.late + 2*time.Minute + time.Second)
+				b.wantSpans(2)
+				b.store.mustBalance(t)
+			})
+		})
+	}
+}
+
+func TestCollectorOverlapFollowsTheLongestSpan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		now := time.Now()
+		b.source.add(1, 1, "a", now.Add(-time.Minute), now, time.Minute)
+		b.run()
+		start := now.Add(5 * time.Second)
+		b.source.add(2, 1, "a", start, start.Add(80*time.Second), 80*time.Second)
+		b.after(5*time.Second + 80*time.Second + 1100*time.Millisecond)
+		b.wantSpans(2) // before the next far look back
+	})
+}
+
+func TestCollectorCatchesUpAfterAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, func(o *visibility.CollectorOptions) { o.BatchSpans = 7 })
+		begin := time.Now()
+		spans := 0
+		add := func(at time.Time) {
+			spans++
+			trace := byte(spans)
+			b.source.add(trace, 1, "a", at, at, time.Second)
+			b.source.add(trace, 2, "b", at, at, time.Second)
+		}
+		add(begin.Add(-time.Second))
+		b.run()
+		b.wantSpans(2)
+
+		b.source.set(func(f *fakeSource) { f.err = errDown })
+		for i := range 100 {
+			add(begin.Add(time.Duration(i+1) * time.Minute))
+		}
+		b.after(100 * time.Minute)
+		b.wantSpans(2)
+		st := b.status()
+		if st.State != visibility.StateDown || !strings.Contains(st.Error, "connection refused") || st.Failures < 100 {
+			t.Errorf("status of a source that is down: %+v", st)
+		}
+		if st.Lag < 99*time.Minute {
+			t.Errorf("lag %v during an outage of 100 minutes", st.Lag)
+		}
+
+		b.source.set(func(f *fakeSource) { f.err, f.reads = nil, nil })
+		b.after(31 * time.Second) // the longest pause
+		b.wantSpans(2 * spans)
+		sum := b.store.mustBalance(t)
+		if int(sum.Kept) != 2*spans {
+			t.Errorf("kept %d of %d", sum.Kept, 2*spans)
+		}
+		st = b.status()
+		if st.State != visibility.StateOK || st.Error != "" || !strings.Contains(st.LastError, "connection refused") || st.Lag > 2*time.Second {
+			t.Errorf("status after the outage: %+v", st)
+		}
+		oldestFirst(t, b.source.reads["a"])
+	})
+}
+
+// oldestFirst checks that windows are bounded, follow each other without a
+// gap and lead from old to new.
+func oldestFirst(t *testing.T, reads []visibility.Range) {
+	t.Helper()
+	if len(reads) < 3 {
+		t.Errorf("an outage of 100 minutes is read in %d windows", len(reads))
+	}
+	for i, r := range reads {
+		if r.To.Sub(r.From) > time.Hour+11*time.Minute {
+			t.Errorf("window %d is %v long", i, r.To.Sub(r.From))
+		}
+		if i > 0 && (r.To.Before(reads[i-1].To) || r.From.After(reads[i-1].To)) {
+			t.Errorf("window %d, %v, does not follow %v", i, r, reads[i-1])
+		}
+	}
+}
+
+func TestCollectorGoesOnAfterARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		begin := time.Now()
+		b.source.add(1, 1, "a", begin.Add(-time.Second), begin, time.Second)
+		b.run()
+		b.wantSpans(1)
+		b.stop()
+		for i := range byte(60) {
+			at := begin.Add(time.Duration(i+1) * time.Minute)
+			b.source.add(10+i, 1, "a", at, at, time.Second)
+			b.source.add(10+i, 2, "began meanwhile", at, at, time.Second)
+		}
+		time.Sleep(time.Hour)
+		b.restart()
+		b.run()
+		b.after(time.Second)
+		b.wantSpans(1 + 120)
+		b.store.mustBalance(t)
+		if reads := b.source.reads["a"]; reads[1].From.Before(begin.Add(-11 * time.Minute)) {
+			t.Errorf("the second run begins at %v, the first ended at %v", reads[1].From, begin)
+		}
+	})
+}
+
+func TestCollectorBacksOffAndHeals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.source.err = errDown
+		b.run()
+		if st := b.status(); st.State != visibility.StateBackingOff || st.Failures != 1 || st.NextTry.Sub(time.Now()) > 500*time.Millisecond {
+			t.Errorf("after one failure: %+v", st)
+		}
+		b.after(10 * time.Minute)
+		st := b.status()
+		if st.Pulls < 20 || st.Pulls > 50 {
+			t.Errorf("%d tries in ten minutes with pauses up to 30 s", st.Pulls)
+		}
+		if st.State != visibility.StateDown || st.Errors != st.Pulls || !st.LastSuccess.IsZero() {
+			t.Errorf("status %+v", st)
+		}
+		now := time.Now()
+		b.source.set(func(f *fakeSource) { f.err = nil })
+		b.source.add(1, 1, "a", now, now, time.Second)
+		b.after(31 * time.Second)
+		b.wantSpans(1)
+	})
+}
+
+func TestCollectorToleratesOneBadService(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		now := time.Now()
+		b.source.add(1, 1, "good", now, now, time.Second)
+		b.source.add(2, 1, "bad", now, now, time.Second)
+		b.source.failing = map[string]error{"bad": errors.New("cannot decode trace")}
+		b.run()
+		b.after(time.Minute)
+		b.wantSpans(1)
+		st := b.status()
+		if st.State != visibility.StateDegraded || !strings.Contains(st.LastError, "read service bad: cannot decode trace") {
+			t.Errorf("status %+v", st)
+		}
+		for _, s := range st.Services {
+			lagging := time.Since(s.Watermark) > 10*time.Second
+			if lagging != (s.Service == "bad") || (s.Error != "") != (s.Service == "bad") {
+				t.Errorf("progress %+v", s)
+			}
+		}
+		b.source.set(func(f *fakeSource) { f.failing = nil })
+		b.after(time.Minute)
+		b.wantSpans(2)
+		if st := b.status(); st.State != visibility.StateOK {
+			t.Errorf("status after repair %+v", st)
+		}
+		b.store.mustBalance(t)
+	})
+}
+
+func TestCollectorGivesUpOnASilentSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.source.hang = true
+		b.run()
+		b.after(31 * time.Second)
+		if st := b.status(); !strings.Contains(st.Error, "list services: no answer for 30s") {
+			t.Errorf("status %+v", st)
+		}
+		before := time.Now()
+		b.stop() // while a call hangs
+		if d := time.Since(before); d > 0 {
+			t.Errorf("Run took %v to end", d)
+		}
+	})
+}
+
+func TestCollectorTakesSmallerWindowsFromASlowSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, func(o *visibility.CollectorOptions) {
+			o.Lookback, o.LateLookback, o.LateEvery = time.Hour, time.Minute, time.Hour
+		})
+		begin := time.Now()
+		for i := range byte(60) {
+			at := begin.Add(-time.Duration(i) * time.Minute)
+			b.source.add(i, 1, "a", at, begin, time.Second)
+		}
+		b.source.slower = 4 * time.Minute
+		b.run()
+		b.after(30 * time.Minute)
+		b.wantSpans(60)
+		b.store.mustBalance(t)
+	})
+}
+
+func TestCollectorCountsEachTruncationOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		now := time.Now()
+		b.source.add(1, 1, "a", now, now, time.Second)
+		at := now.Add(-5 * time.Second)
+		loss := func(from time.Time, n int64) visibility.SourceLoss {
+			return visibility.SourceLoss{
+				Loss:  visibility.Loss{Service: "a", Fate: visibility.FateTruncated, Count: n},
+				Range: visibility.Range{From: from, To: from.Add(time.Microsecond)},
+			}
+		}
+		b.source.losses = map[string][]visibility.SourceLoss{"a": {loss(at, 3), loss(at.Add(time.Microsecond), 4), loss(at, 3)}}
+		b.run()
+		b.after(20 * time.Second)
+		if sum := b.store.mustBalance(t); sum.Truncated != 7 || sum.Kept != 1 {
+			t.Errorf("ledger %+v; want 7 truncated, 1 kept", sum)
+		}
+	})
+}
+
+func TestCollectorLosesNothingWhenTheStoreFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, func(o *visibility.CollectorOptions) { o.BatchSpans = 4 })
+		now := time.Now()
+		for i := range byte(40) {
+			b.source.add(i, 1, "a", now, now, time.Second)
+			b.source.add(i, 2, "b", now, now, time.Second)
+		}
+		n := 0
+		b.store.before = func(context.Context, *visibility.Batch) error { // every third write works
+			if n++; n%3 != 0 {
+				return visibility.ErrUnavailable
+			}
+			return nil
+		}
+		b.run()
+		if st := b.status(); st.State != visibility.StateBackingOff || !strings.Contains(st.Error, "store: unavailable") {
+			t.Errorf("status %+v", st)
+		}
+		if entries, _ := b.store.Ledger(t.Context()); len(entries) > 0 && !entries[0].Watermark.IsZero() {
+			t.Errorf("a watermark is ahead of its spans: %+v", entries)
+		}
+		b.after(20 * time.Minute)
+		b.store.failWith(nil)
+		b.after(31 * time.Second)
+		b.wantSpans(80)
+		b.store.mustBalance(t)
+	})
+}
+
+func TestCollectorEndsWhileTheStoreBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		now := time.Now()
+		b.source.add(1, 1, "a", now, now, time.Second)
+		b.store.before = func(ctx context.Context, _ *visibility.Batch) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		b.run()
+		b.after(10 * time.Minute) // the source's time limit does not count here
+		if st := b.status(); st.State != visibility.StateStarting {
+			t.Errorf("status %+v", st)
+		}
+		b.stop()
+	})
+}
+
+func TestCollectorForgetsServicesThatTheSourceDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		now := time.Now()
+		b.source.add(1, 1, "gone", now, now, time.Second)
+		b.run()
+		b.source.set(func(f *fakeSource) { f.spans, f.reads = nil, nil })
+		b.after(time.Hour)
+		st := b.status()
+		if len(b.source.reads) != 0 || st.Lag > 2*time.Second || len(st.Services) != 1 || st.Services[0].Listed {
+			t.Errorf("reads %v, status %+v", b.source.reads, st)
+		}
+	})
+}
+
+func TestCollectorDoesNotBelieveAnEmptyListAfterAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		begin := time.Now()
+		b.source.add(1, 1, "a", begin.Add(-time.Second), begin, time.Second)
+		b.run()
+		b.source.set(func(f *fakeSource) { f.err = errDown })
+		b.source.add(2, 1, "a", begin.Add(time.Minute), begin, time.Second)
+		b.after(time.Hour)
+		// Jaeger is back, but has not read its index of services yet.
+		b.source.set(func(f *fakeSource) { f.err, f.services = nil, []string{} })
+		b.after(time.Minute)
+		b.wantSpans(2)
+	})
+}
+
+func TestCollectorReadsServicesInParallelWithinBounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, func(o *visibility.CollectorOptions) { o.Parallel = 3 })
+		for i := range 10 {
+			b.source.services = append(b.source.services, string(rune('a'+i)))
+		}
+		running, most := 0, 0
+		b.source.onFetch = func(string) {
+			b.source.set(func(*fakeSource) { running++; most = max(most, running) })
+			time.Sleep(10 * time.Millisecond)
+			b.source.set(func(*fakeSource) { running-- })
+		}
+		b.run()
+		b.after(500 * time.Millisecond)
+		if most != 3 {
+			t.Errorf("%d fetches at once, want 3", most)
+		}
+	})
+}
+
+func TestHubSeesEachSpanOfACollectorOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub := &visibility.Hub{}
+		b := newBench(t, func(o *visibility.CollectorOptions) { o.Hub = hub })
+		live := hub.Subscribe(t.Context(), nil, 100)
+		now := time.Now()
+		for i := range byte(10) {
+			b.source.add(i, 1, "a", now, now, time.Second)
+		}
+		b.run()
+		b.after(10 * time.Second)
+		seen := map[tracing.Identity]int{}
+		for len(live) > 0 {
+			s := <-live
+			seen[s.Span.Identity()]++
+		}
+		if len(seen) != 10 {
+			t.Errorf("saw %v", seen)
+		}
+		for id, n := range seen {
+			if n != 1 {
+				t.Errorf("%v was seen %d times", id, n)
+			}
+		}
+	})
+}
