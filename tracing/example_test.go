@@ -49,6 +49,7 @@ func ExampleReceiver() {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- receiver.Run(ctx) }()
 	<-receiver.Ready()

@@ -196,6 +196,9 @@ func (x *keyIndex) scan(list []Attribute) {
 		case !ok:
 		case x.at[k] != 0:
 			x.repeated = true
+			if list[i] == list[x.at[k]-1] {
+				x.mark(i) // says nothing new
+			}
 		default:
 			x.at[k] = int32(i + 1)
 			x.urlParts = x.urlParts || k < keyURLFull
@@ -217,6 +220,10 @@ func (x *keyIndex) drop(k key) {
 		return
 	}
 	x.at[k] = 0
+	x.mark(int(i))
+}
+
+func (x *keyIndex) mark(i int) {
 	x.dropped++
 	x.bitmap()[i/64] |= 1 << (i % 64)
 }

@@ -2,7 +2,6 @@ package tracing
 
 import (
 	"math"
-	"slices"
 	"strconv"
 	"time"
 
@@ -70,6 +69,7 @@ func FromOTLP(rs []*tracepb.ResourceSpans) ([]Span, []Rejection) {
 type otlpDecoder struct {
 	spans    []Span
 	rejected []Rejection
+	reasons  map[Rejection]int // position in rejected, by service and reason
 	norm     normalizer
 }
 
@@ -100,12 +100,15 @@ func (d *otlpDecoder) resource(r *tracepb.ResourceSpans) {
 }
 
 func (d *otlpDecoder) reject(service, reason string) {
-	i := slices.IndexFunc(d.rejected, func(r Rejection) bool {
-		return r.Service == service && r.Reason == reason
-	})
-	if i < 0 {
-		d.rejected = append(d.rejected, Rejection{Service: service, Reason: reason})
-		i = len(d.rejected) - 1
+	what := Rejection{Service: service, Reason: reason}
+	i, ok := d.reasons[what]
+	if !ok {
+		if d.reasons == nil {
+			d.reasons = make(map[Rejection]int)
+		}
+		i = len(d.rejected)
+		d.reasons[what] = i
+		d.rejected = append(d.rejected, what)
 	}
 	d.rejected[i].Count++
 }

@@ -83,27 +83,28 @@ func (r *Receiver) refusal(err error) *status.Status {
 // failure answers with a sink's error, by its kind (OTLP specification,
 // "OTLP/gRPC Response"): only temporary failures are repeated by senders.
 func (r *Receiver) failure(err error) *status.Status {
+	message := valid(err.Error())
 	switch Classify(err) {
 	case ErrorPermanent:
 		if errors.Is(err, context.Canceled) {
-			return status.New(codes.Canceled, err.Error())
+			return status.New(codes.Canceled, message)
 		}
-		return status.New(codes.Internal, err.Error())
+		return status.New(codes.Internal, message)
 	case ErrorInvalid:
-		return status.New(codes.InvalidArgument, err.Error())
+		return status.New(codes.InvalidArgument, message)
 	case ErrorUnsupported:
-		return status.New(codes.Unimplemented, err.Error())
+		return status.New(codes.Unimplemented, message)
 	}
 	after := r.o.RetryAfter
 	var own *Error
 	if errors.As(err, &own) && own.RetryAfter > 0 {
 		after = own.RetryAfter
 	}
-	return withRetry(codes.Unavailable, err.Error(), after)
+	return withRetry(codes.Unavailable, message, after)
 }
 
 func withRetry(code codes.Code, message string, after time.Duration) *status.Status {
-	st := status.New(code, valid(message))
+	st := status.New(code, message)
 	with, err := st.WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(after)})
 	if err != nil {
 		return st

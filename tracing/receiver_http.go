@@ -35,7 +35,7 @@ type httpError struct {
 }
 
 func refuse(code int, grpcCode codes.Code, format string, args ...any) *httpError {
-	return &httpError{code: code, st: status.Newf(grpcCode, format, args...)}
+	return &httpError{code: code, st: status.New(grpcCode, valid(fmt.Sprintf(format, args...)))}
 }
 
 // ServeHTTP is OTLP/HTTP: POST of /v1/traces with protobuf or JSON, identity,
