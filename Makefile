@@ -1,0 +1,43 @@
+# `make test` installs what the tests need by itself and says what it does.
+# Everything built or fetched goes to $(CACHE), keyed by version.
+
+CACHE ?= $(or $(CLOVER_CACHE),$(HOME)/.cache/clover)
+GO    ?= go
+BENCH ?= .
+
+.PHONY: help test unit lint bench generate check-generate fuzz crash build clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+build: ## build the programs into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./examples/...
+
+test: ## all tests with the race detector, against the real components
+	$(GO) run ./internal/testutil/install
+	$(GO) vet ./...
+	$(GO) test -race -timeout 30m ./...
+
+unit: ## only what needs no other program
+	$(GO) test -short ./...
+
+lint: ## the linters, built once
+	sh internal/tools/lint/run.sh
+
+generate: ## write the generated code again
+	$(GO) generate ./...
+
+check-generate: generate ## fail if the committed generated code differs
+	@git diff --exit-code -- api || { echo "generated code differs: run 'make generate' and commit"; exit 1; }
+
+bench: ## the benchmarks, beside a peer where there is one
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+fuzz: ## each fuzz target for FUZZTIME (20s)
+	sh internal/tools/fuzz.sh $(or $(FUZZTIME),20s)
+
+crash: ## kill the store while it writes, CRASHES times (50)
+	CLOVER_CRASHES=$(or $(CRASHES),50) $(GO) test -run Crash -count=1 -v -timeout 30m ./visibility/embedded
+
+clean: ## remove what make built here
+	rm -rf bin

@@ -1,0 +1,113 @@
+package clover
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// deps lists the packages that a package of this module is built from.
+func deps(t *testing.T, pkg string) []string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-deps", "./"+pkg).Output()
+	if err != nil {
+		t.Fatalf("go list -deps ./%s: %v", pkg, err)
+	}
+	return strings.Fields(string(out))
+}
+
+// TestDependenciesStayLean holds what each library may pull into a program
+// that imports it.
+func TestDependenciesStayLean(t *testing.T) {
+	heavy := regexp.MustCompile(`^(k8s\.io|sigs\.k8s\.io|istio\.io|github\.com/jaegertracing/jaeger/|github\.com/prometheus/prometheus|github\.com/spf13/cobra)`)
+	none := regexp.MustCompile(`^$`)
+	for _, c := range []struct {
+		pkg    string
+		forbid *regexp.Regexp
+	}{
+		{"tracing", regexp.MustCompile(`^github\.com/(opnfv/clover/(monitoring|visibility|api)|cockroachdb/|prometheus/client_golang/api)`)},
+		{"monitoring", regexp.MustCompile(`^(github\.com/(opnfv/clover/(tracing|visibility|api)|cockroachdb/)|google\.golang\.org/grpc)`)},
+		{"visibility", regexp.MustCompile(`^github\.com/(opnfv/clover/(visibility/|api)|cockroachdb/)`)},
+		{"visibility/embedded", none},
+	} {
+		for _, dep := range deps(t, c.pkg) {
+			if heavy.MatchString(dep) || c.forbid.MatchString(dep) {
+				t.Errorf("%s depends on %s", c.pkg, dep)
+			}
+		}
+	}
+}
+
+// TestOnePackageComment holds that each folder says once what it is for.
+func TestOnePackageComment(t *testing.T) {
+	comment := regexp.MustCompile(`(?m)^(// Package [a-z0-9]+ |// Command [a-z-]+ |// [A-Z][^\n]*\n)(//[^\n]*\n)*package `)
+	folders := map[string][]string{}
+	err := filepath.WalkDir(".", func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata") {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.Contains(path, ".pb.") {
+			return nil
+		}
+		src, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		dir := filepath.Dir(path)
+		if _, ok := folders[dir]; !ok {
+			folders[dir] = nil
+		}
+		if loc := comment.FindIndex(src); loc != nil && !bytes.Contains(src[:loc[0]], []byte("\npackage ")) {
+			folders[dir] = append(folders[dir], path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for dir, files := range folders {
+		if generatedOnly(dir) {
+			continue
+		}
+		if len(files) != 1 {
+			t.Errorf("%s: package comment in %v, want exactly one", dir, files)
+		}
+	}
+}
+
+// generatedOnly reports whether a folder's Go files are all generated.
+func generatedOnly(dir string) bool {
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		return false
+	}
+	for _, f := range files {
+		if !strings.Contains(f, ".pb.") {
+			return false
+		}
+	}
+	return true
+}
+
+// TestBuildsElsewhere compiles the library for the systems that people run
+// cloverctl on, without cgo.
+func TestBuildsElsewhere(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles everything again for each system")
+	}
+	for _, target := range []string{"darwin/arm64", "windows/amd64", "linux/arm64"} {
+		goos, goarch, _ := strings.Cut(target, "/")
+		cmd := exec.Command("go", "build", "./...")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+goarch)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", target, err, out)
+		}
+	}
+}

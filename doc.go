@@ -1,0 +1,33 @@
+// Package clover is the map of Clover: libraries with which people see,
+// test, steer and protect a service mesh.
+//
+// # See
+//
+//   - [github.com/opnfv/clover/tracing]: one span model for every tracer's
+//     dialect; the client of Jaeger; OTLP in and out.
+//   - [github.com/opnfv/clover/monitoring]: the client of Prometheus; the
+//     metric names of Envoy and Istio, those of 2019 too.
+//   - [github.com/opnfv/clover/visibility]: the collector, the contract of
+//     stores, statistics, the service graph and the ledger that says what an
+//     answer is based on.
+//   - [github.com/opnfv/clover/visibility/embedded]: the default store, one
+//     directory on disk.
+//   - [github.com/opnfv/clover/visibility/storetest]: the suite that every
+//     store passes, and a reference store for tests.
+//   - [github.com/opnfv/clover/api/server]: the gRPC and REST services.
+//
+// # Programs
+//
+// The folder examples holds the programs that assemble the libraries:
+// standalone (everything in one process), cloverctl (the command line),
+// clover-collector and clover-controller (the two halves as they run in a
+// cluster).
+//
+// # Rules that hold everywhere
+//
+// A long-running type has Run(ctx) error, which blocks, ends with ctx and
+// owns every goroutine it starts. Options are plain structs whose zero value
+// works. Errors are typed and classified: match them with errors.Is and the
+// sentinels of each package. Queues, bodies, rows and label values are
+// bounded, and what goes over a bound is counted in the ledger.
+package clover
