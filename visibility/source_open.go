@@ -68,10 +68,17 @@ func (j jaegerSource) Fetch(ctx context.Context, service string, r Range, yield 
 	return losses, nil
 }
 
-// PrometheusSource returns a Prometheus as a MetricSource.
+// PrometheusSource returns a Prometheus as a MetricSource. It is an io.Closer
+// that closes the client's idle connections.
 func PrometheusSource(client *monitoring.Client) MetricSource { return prometheusSource{client} }
 
 type prometheusSource struct{ *monitoring.Client }
+
+// Close implements io.Closer.
+func (p prometheusSource) Close() error {
+	p.CloseIdleConnections()
+	return nil
+}
 
 // Collect implements MetricSource. With nothing selected it still asks the
 // server whether it is there.
