@@ -56,7 +56,7 @@ func ParseDimension(s string) (Dimension, error) {
 	if i := slices.Index(dimensionNames[:], name); i >= 0 {
 		return Dimension(i), nil
 	}
-	return 0, invalidf("dimension %q is not known; want one of %s", s, strings.Join(dimensionNames[:], ", "))
+	return 0, invalidf("dimension %q is not known; %s", s, suggest(name, dimensionNames[:]))
 }
 
 // Values that stand where a real one is missing or was left out.

@@ -103,7 +103,7 @@ func (s *subscription) offer(spans []tracing.Span) (dropped int64) {
 		return 0
 	}
 	for i := range spans {
-		if s.filter != nil && s.filter.root != nil && !s.filter.root.matchSpan(&spans[i]) {
+		if !s.filter.MatchSpan(&spans[i]) {
 			continue
 		}
 		select {

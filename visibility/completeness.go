@@ -1,0 +1,103 @@
+package visibility
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// completeness says what an answer over r with that coverage is based on.
+//
+// The ledger counts since the store was made or cleared, so its losses are
+// told for every range: Clover does not know which range they fell into.
+func (a *Analytics) completeness(ctx context.Context, r Range, cov Coverage, total *Aggregate, g *grouping) (Completeness, error) {
+	c := Completeness{Open: cov.Open}
+	if !cov.Range.From.Equal(r.From) || !cov.Range.To.Equal(r.To) {
+		c.note(Note{Code: "range_snapped", Detail: fmt.Sprintf("answered for %s to %s: whole buckets of the store",
+			cov.Range.From.Format(time.RFC3339), cov.Range.To.Format(time.RFC3339))})
+	}
+	if r.From.Before(cov.Oldest) {
+		c.note(Note{Code: "expired", Detail: "data before " + cov.Oldest.Format(time.RFC3339) + " has been dropped by the retention"})
+	}
+	if cov.Overflow > 0 || g.folded > 0 {
+		c.note(Note{Code: "overflow", Count: max(cov.Overflow, g.folded),
+			Detail: "there were more distinct values than are kept apart; the rest is counted as " + Other})
+	}
+	if total.Inexact {
+		c.note(Note{Code: "approximate", Count: cov.Late,
+			Detail: "requests were counted again when their other side came late; minimum and maximum are within 1 %"})
+	}
+	if err := a.ledgerNotes(ctx, r, &c); err != nil {
+		return c, err
+	}
+	a.sourceNotes(r, &c)
+	c.Complete = c.Open == 0
+	for _, n := range c.Notes {
+		c.Complete = c.Complete && n.Code == "range_snapped"
+	}
+	return c, nil
+}
+
+func (c *Completeness) note(n Note) { c.Notes = append(c.Notes, n) }
+
+// ledgerNotes adds losses and the watermark.
+func (a *Analytics) ledgerNotes(ctx context.Context, r Range, c *Completeness) error {
+	entries, err := a.store.Ledger(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range entries {
+		e := &entries[i]
+		if !e.Watermark.IsZero() && (c.Watermark.IsZero() || e.Watermark.Before(c.Watermark)) {
+			c.Watermark = e.Watermark
+		}
+		for reason, n := range e.Rejected {
+			c.loss("rejected", e, n, "could not be stored: "+reason)
+		}
+		for reason, n := range e.Dropped {
+			c.loss("dropped", e, n, "were lost: "+reason)
+		}
+		c.loss("truncated", e, e.Truncated, "or more are at the source, which does not give them out")
+	}
+	if a.opts.Status != nil {
+		c.Watermark = slowest(a.opts.Status().Sources)
+	}
+	if !c.Watermark.IsZero() && r.To.Sub(c.Watermark) > lateAfter {
+		c.note(Note{Code: "late", Detail: "sources have been read up to " + c.Watermark.Format(time.RFC3339) + "; what is newer may be missing"})
+	}
+	return nil
+}
+
+// lateAfter is how far behind a range's end the sources may be read without
+// a note: the collector's interval and the time that spans take to arrive.
+const lateAfter = 30 * time.Second
+
+// slowest returns the watermark that is furthest behind, zero if there is
+// none.
+func slowest(sources []SourceStatus) (t time.Time) {
+	for i := range sources {
+		if w := sources[i].Watermark; !w.IsZero() && (t.IsZero() || w.Before(t)) {
+			t = w
+		}
+	}
+	return t
+}
+
+func (c *Completeness) loss(code string, e *LedgerEntry, n int64, what string) {
+	if n > 0 {
+		c.note(Note{Code: code, Source: e.Source, Service: e.Service, Count: n, Detail: fmt.Sprintf("%d spans %s", n, what)})
+	}
+}
+
+// sourceNotes adds the sources that cannot be read.
+func (a *Analytics) sourceNotes(r Range, c *Completeness) {
+	if a.opts.Status == nil {
+		return
+	}
+	for _, s := range a.opts.Status().Sources {
+		if s.Error == "" || s.Kind != SourceTraces || s.LastSuccess.After(r.To) {
+			continue
+		}
+		c.note(Note{Code: "source_down", Source: s.Name, Detail: s.Error})
+	}
+}
