@@ -86,7 +86,9 @@ type TimeRange struct {
 	// Start, inclusive. Unset: 15 minutes before the end.
 	From *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
 	// End, exclusive. Unset: now.
-	To            *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	To *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	// Length of the range, in place of from: 900s is the last 15 minutes.
+	Last          *durationpb.Duration `protobuf:"bytes,3,opt,name=last,proto3" json:"last,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -131,6 +133,13 @@ func (x *TimeRange) GetFrom() *timestamppb.Timestamp {
 func (x *TimeRange) GetTo() *timestamppb.Timestamp {
 	if x != nil {
 		return x.To
+	}
+	return nil
+}
+
+func (x *TimeRange) GetLast() *durationpb.Duration {
+	if x != nil {
+		return x.Last
 	}
 	return nil
 }
@@ -968,7 +977,9 @@ type ListValuesResponse struct {
 	// The number of distinct values beyond the limit.
 	RestValues int32 `protobuf:"varint,2,opt,name=rest_values,json=restValues,proto3" json:"rest_values,omitempty"`
 	// What the answer is based on.
-	Completeness  *Completeness `protobuf:"bytes,3,opt,name=completeness,proto3" json:"completeness,omitempty"`
+	Completeness *Completeness `protobuf:"bytes,3,opt,name=completeness,proto3" json:"completeness,omitempty"`
+	// Sum of the counts of all values, also those beyond the limit.
+	Total         int64 `protobuf:"varint,4,opt,name=total,proto3" json:"total,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1022,6 +1033,13 @@ func (x *ListValuesResponse) GetCompleteness() *Completeness {
 		return x.Completeness
 	}
 	return nil
+}
+
+func (x *ListValuesResponse) GetTotal() int64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
 }
 
 // GetGraphRequest asks for the service graph.
@@ -1283,15 +1301,16 @@ func (x *GetGraphResponse) GetCompleteness() *Completeness {
 // GetMoversRequest asks what changed between two ranges.
 type GetMoversRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The range to compare with.
+	// The range to compare with. Unset: the range of the same length before
+	// the target.
 	Base *TimeRange `protobuf:"bytes,1,opt,name=base,proto3" json:"base,omitempty"`
 	// The range to look at.
 	Target *TimeRange `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
-	// Dimensions to group by.
+	// Dimensions to group by. None: service.
 	GroupBy []string `protobuf:"bytes,3,rep,name=group_by,json=groupBy,proto3" json:"group_by,omitempty"`
 	// Filter expression.
 	Filter string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
-	// Measure whose change is ranked: rate, error_rate, mean or p99. Empty:
+	// Measure whose change is ranked, as in GetStatsRequest.order_by. Empty:
 	// rate.
 	By string `protobuf:"bytes,5,opt,name=by,proto3" json:"by,omitempty"`
 	// Largest number of rows. 0: 20.
@@ -1460,7 +1479,11 @@ type GetMoversResponse struct {
 	// The largest changes first.
 	Movers []*Mover `protobuf:"bytes,1,rep,name=movers,proto3" json:"movers,omitempty"`
 	// What the answer is based on.
-	Completeness  *Completeness `protobuf:"bytes,2,opt,name=completeness,proto3" json:"completeness,omitempty"`
+	Completeness *Completeness `protobuf:"bytes,2,opt,name=completeness,proto3" json:"completeness,omitempty"`
+	// The range compared with, as answered.
+	Base *TimeRange `protobuf:"bytes,3,opt,name=base,proto3" json:"base,omitempty"`
+	// The range looked at, as answered.
+	Target        *TimeRange `protobuf:"bytes,4,opt,name=target,proto3" json:"target,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1509,6 +1532,405 @@ func (x *GetMoversResponse) GetCompleteness() *Completeness {
 	return nil
 }
 
+func (x *GetMoversResponse) GetBase() *TimeRange {
+	if x != nil {
+		return x.Base
+	}
+	return nil
+}
+
+func (x *GetMoversResponse) GetTarget() *TimeRange {
+	if x != nil {
+		return x.Target
+	}
+	return nil
+}
+
+// GetHeatmapRequest asks how latencies are spread over time.
+type GetHeatmapRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Range of time.
+	Range *TimeRange `protobuf:"bytes,1,opt,name=range,proto3" json:"range,omitempty"`
+	// Filter expression.
+	Filter string `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
+	// What to count.
+	Count CountMode `protobuf:"varint,3,opt,name=count,proto3,enum=clover.visibility.v1.CountMode" json:"count,omitempty"`
+	// Width of a column. Unset: about 60 columns over the range.
+	Step *durationpb.Duration `protobuf:"bytes,4,opt,name=step,proto3" json:"step,omitempty"`
+	// Largest number of rows, 2 to 200. 0: 24. Fewer come when the latencies
+	// are close together.
+	MaxBands      int32 `protobuf:"varint,5,opt,name=max_bands,json=maxBands,proto3" json:"max_bands,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetHeatmapRequest) Reset() {
+	*x = GetHeatmapRequest{}
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetHeatmapRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetHeatmapRequest) ProtoMessage() {}
+
+func (x *GetHeatmapRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetHeatmapRequest.ProtoReflect.Descriptor instead.
+func (*GetHeatmapRequest) Descriptor() ([]byte, []int) {
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *GetHeatmapRequest) GetRange() *TimeRange {
+	if x != nil {
+		return x.Range
+	}
+	return nil
+}
+
+func (x *GetHeatmapRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *GetHeatmapRequest) GetCount() CountMode {
+	if x != nil {
+		return x.Count
+	}
+	return CountMode_COUNT_MODE_UNSPECIFIED
+}
+
+func (x *GetHeatmapRequest) GetStep() *durationpb.Duration {
+	if x != nil {
+		return x.Step
+	}
+	return nil
+}
+
+func (x *GetHeatmapRequest) GetMaxBands() int32 {
+	if x != nil {
+		return x.MaxBands
+	}
+	return 0
+}
+
+// HeatmapBand is a row of a heatmap: the latencies from lower to upper.
+type HeatmapBand struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Lower bound, inclusive.
+	Lower *durationpb.Duration `protobuf:"bytes,1,opt,name=lower,proto3" json:"lower,omitempty"`
+	// Upper bound, exclusive.
+	Upper         *durationpb.Duration `protobuf:"bytes,2,opt,name=upper,proto3" json:"upper,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeatmapBand) Reset() {
+	*x = HeatmapBand{}
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeatmapBand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeatmapBand) ProtoMessage() {}
+
+func (x *HeatmapBand) ProtoReflect() protoreflect.Message {
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeatmapBand.ProtoReflect.Descriptor instead.
+func (*HeatmapBand) Descriptor() ([]byte, []int) {
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *HeatmapBand) GetLower() *durationpb.Duration {
+	if x != nil {
+		return x.Lower
+	}
+	return nil
+}
+
+func (x *HeatmapBand) GetUpper() *durationpb.Duration {
+	if x != nil {
+		return x.Upper
+	}
+	return nil
+}
+
+// HeatmapColumn is a step of time of a heatmap.
+type HeatmapColumn struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Start of the step.
+	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	// The counts, one for each band.
+	Counts        []int64 `protobuf:"varint,2,rep,packed,name=counts,proto3" json:"counts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeatmapColumn) Reset() {
+	*x = HeatmapColumn{}
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeatmapColumn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeatmapColumn) ProtoMessage() {}
+
+func (x *HeatmapColumn) ProtoReflect() protoreflect.Message {
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeatmapColumn.ProtoReflect.Descriptor instead.
+func (*HeatmapColumn) Descriptor() ([]byte, []int) {
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *HeatmapColumn) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *HeatmapColumn) GetCounts() []int64 {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+// GetHeatmapResponse is a heatmap.
+type GetHeatmapResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The range answered.
+	Range *TimeRange `protobuf:"bytes,1,opt,name=range,proto3" json:"range,omitempty"`
+	// Width of a column.
+	Step *durationpb.Duration `protobuf:"bytes,2,opt,name=step,proto3" json:"step,omitempty"`
+	// The rows, the fastest first. Their bounds grow by a constant factor.
+	Bands []*HeatmapBand `protobuf:"bytes,3,rep,name=bands,proto3" json:"bands,omitempty"`
+	// The columns in time. Empty steps are left out.
+	Columns []*HeatmapColumn `protobuf:"bytes,4,rep,name=columns,proto3" json:"columns,omitempty"`
+	// Everything that matched.
+	Total int64 `protobuf:"varint,5,opt,name=total,proto3" json:"total,omitempty"`
+	// What the answer is based on.
+	Completeness  *Completeness `protobuf:"bytes,6,opt,name=completeness,proto3" json:"completeness,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetHeatmapResponse) Reset() {
+	*x = GetHeatmapResponse{}
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetHeatmapResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetHeatmapResponse) ProtoMessage() {}
+
+func (x *GetHeatmapResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetHeatmapResponse.ProtoReflect.Descriptor instead.
+func (*GetHeatmapResponse) Descriptor() ([]byte, []int) {
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *GetHeatmapResponse) GetRange() *TimeRange {
+	if x != nil {
+		return x.Range
+	}
+	return nil
+}
+
+func (x *GetHeatmapResponse) GetStep() *durationpb.Duration {
+	if x != nil {
+		return x.Step
+	}
+	return nil
+}
+
+func (x *GetHeatmapResponse) GetBands() []*HeatmapBand {
+	if x != nil {
+		return x.Bands
+	}
+	return nil
+}
+
+func (x *GetHeatmapResponse) GetColumns() []*HeatmapColumn {
+	if x != nil {
+		return x.Columns
+	}
+	return nil
+}
+
+func (x *GetHeatmapResponse) GetTotal() int64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *GetHeatmapResponse) GetCompleteness() *Completeness {
+	if x != nil {
+		return x.Completeness
+	}
+	return nil
+}
+
+// WatchStatsRequest asks for statistics again and again.
+type WatchStatsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The question. A range that has only a length moves along.
+	Query *GetStatsRequest `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
+	// Time between two answers, 1 s to 1 h. Unset: 5 s.
+	Interval      *durationpb.Duration `protobuf:"bytes,2,opt,name=interval,proto3" json:"interval,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchStatsRequest) Reset() {
+	*x = WatchStatsRequest{}
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchStatsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchStatsRequest) ProtoMessage() {}
+
+func (x *WatchStatsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchStatsRequest.ProtoReflect.Descriptor instead.
+func (*WatchStatsRequest) Descriptor() ([]byte, []int) {
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *WatchStatsRequest) GetQuery() *GetStatsRequest {
+	if x != nil {
+		return x.Query
+	}
+	return nil
+}
+
+func (x *WatchStatsRequest) GetInterval() *durationpb.Duration {
+	if x != nil {
+		return x.Interval
+	}
+	return nil
+}
+
+// WatchStatsResponse is one answer.
+type WatchStatsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The statistics.
+	Stats         *GetStatsResponse `protobuf:"bytes,1,opt,name=stats,proto3" json:"stats,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchStatsResponse) Reset() {
+	*x = WatchStatsResponse{}
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchStatsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchStatsResponse) ProtoMessage() {}
+
+func (x *WatchStatsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchStatsResponse.ProtoReflect.Descriptor instead.
+func (*WatchStatsResponse) Descriptor() ([]byte, []int) {
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *WatchStatsResponse) GetStats() *GetStatsResponse {
+	if x != nil {
+		return x.Stats
+	}
+	return nil
+}
+
 // SearchTracesRequest asks for traces.
 type SearchTracesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1530,7 +1952,7 @@ type SearchTracesRequest struct {
 
 func (x *SearchTracesRequest) Reset() {
 	*x = SearchTracesRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[18]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1542,7 +1964,7 @@ func (x *SearchTracesRequest) String() string {
 func (*SearchTracesRequest) ProtoMessage() {}
 
 func (x *SearchTracesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[18]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1555,7 +1977,7 @@ func (x *SearchTracesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchTracesRequest.ProtoReflect.Descriptor instead.
 func (*SearchTracesRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{18}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SearchTracesRequest) GetRange() *TimeRange {
@@ -1629,7 +2051,7 @@ type TraceSummary struct {
 
 func (x *TraceSummary) Reset() {
 	*x = TraceSummary{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[19]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1641,7 +2063,7 @@ func (x *TraceSummary) String() string {
 func (*TraceSummary) ProtoMessage() {}
 
 func (x *TraceSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[19]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1654,7 +2076,7 @@ func (x *TraceSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceSummary.ProtoReflect.Descriptor instead.
 func (*TraceSummary) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{19}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *TraceSummary) GetTraceId() string {
@@ -1734,13 +2156,15 @@ type SearchTracesResponse struct {
 	Traces []*TraceSummary `protobuf:"bytes,1,rep,name=traces,proto3" json:"traces,omitempty"`
 	// Where the next page begins; empty at the end.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// What the answer is based on.
+	Completeness  *Completeness `protobuf:"bytes,3,opt,name=completeness,proto3" json:"completeness,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SearchTracesResponse) Reset() {
 	*x = SearchTracesResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[20]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1752,7 +2176,7 @@ func (x *SearchTracesResponse) String() string {
 func (*SearchTracesResponse) ProtoMessage() {}
 
 func (x *SearchTracesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[20]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1765,7 +2189,7 @@ func (x *SearchTracesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchTracesResponse.ProtoReflect.Descriptor instead.
 func (*SearchTracesResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{20}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SearchTracesResponse) GetTraces() []*TraceSummary {
@@ -1782,6 +2206,13 @@ func (x *SearchTracesResponse) GetNextPageToken() string {
 	return ""
 }
 
+func (x *SearchTracesResponse) GetCompleteness() *Completeness {
+	if x != nil {
+		return x.Completeness
+	}
+	return nil
+}
+
 // Attribute is a key with a value.
 type Attribute struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1795,7 +2226,7 @@ type Attribute struct {
 
 func (x *Attribute) Reset() {
 	*x = Attribute{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[21]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1807,7 +2238,7 @@ func (x *Attribute) String() string {
 func (*Attribute) ProtoMessage() {}
 
 func (x *Attribute) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[21]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1820,7 +2251,7 @@ func (x *Attribute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attribute.ProtoReflect.Descriptor instead.
 func (*Attribute) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{21}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Attribute) GetKey() string {
@@ -1852,7 +2283,7 @@ type SpanEvent struct {
 
 func (x *SpanEvent) Reset() {
 	*x = SpanEvent{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[22]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1864,7 +2295,7 @@ func (x *SpanEvent) String() string {
 func (*SpanEvent) ProtoMessage() {}
 
 func (x *SpanEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[22]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1877,7 +2308,7 @@ func (x *SpanEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SpanEvent.ProtoReflect.Descriptor instead.
 func (*SpanEvent) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{22}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SpanEvent) GetTime() *timestamppb.Timestamp {
@@ -1972,7 +2403,7 @@ type Span struct {
 
 func (x *Span) Reset() {
 	*x = Span{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[23]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1984,7 +2415,7 @@ func (x *Span) String() string {
 func (*Span) ProtoMessage() {}
 
 func (x *Span) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[23]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1997,7 +2428,7 @@ func (x *Span) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Span.ProtoReflect.Descriptor instead.
 func (*Span) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{23}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Span) GetTraceId() string {
@@ -2228,7 +2659,7 @@ type GetTraceRequest struct {
 
 func (x *GetTraceRequest) Reset() {
 	*x = GetTraceRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[24]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2240,7 +2671,7 @@ func (x *GetTraceRequest) String() string {
 func (*GetTraceRequest) ProtoMessage() {}
 
 func (x *GetTraceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[24]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2253,7 +2684,7 @@ func (x *GetTraceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTraceRequest.ProtoReflect.Descriptor instead.
 func (*GetTraceRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{24}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetTraceRequest) GetTraceId() string {
@@ -2269,14 +2700,16 @@ type GetTraceResponse struct {
 	// Its summary.
 	Summary *TraceSummary `protobuf:"bytes,1,opt,name=summary,proto3" json:"summary,omitempty"`
 	// Its spans, ordered by start.
-	Spans         []*Span `protobuf:"bytes,2,rep,name=spans,proto3" json:"spans,omitempty"`
+	Spans []*Span `protobuf:"bytes,2,rep,name=spans,proto3" json:"spans,omitempty"`
+	// What the answer is based on.
+	Completeness  *Completeness `protobuf:"bytes,3,opt,name=completeness,proto3" json:"completeness,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetTraceResponse) Reset() {
 	*x = GetTraceResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[25]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2288,7 +2721,7 @@ func (x *GetTraceResponse) String() string {
 func (*GetTraceResponse) ProtoMessage() {}
 
 func (x *GetTraceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[25]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2301,7 +2734,7 @@ func (x *GetTraceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTraceResponse.ProtoReflect.Descriptor instead.
 func (*GetTraceResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{25}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *GetTraceResponse) GetSummary() *TraceSummary {
@@ -2314,6 +2747,196 @@ func (x *GetTraceResponse) GetSummary() *TraceSummary {
 func (x *GetTraceResponse) GetSpans() []*Span {
 	if x != nil {
 		return x.Spans
+	}
+	return nil
+}
+
+func (x *GetTraceResponse) GetCompleteness() *Completeness {
+	if x != nil {
+		return x.Completeness
+	}
+	return nil
+}
+
+// ListMetricsRequest asks for the metrics that are stored.
+type ListMetricsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Service; empty: all.
+	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// Only metrics whose names begin with this, for completion.
+	Prefix        string `protobuf:"bytes,2,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMetricsRequest) Reset() {
+	*x = ListMetricsRequest{}
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMetricsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMetricsRequest) ProtoMessage() {}
+
+func (x *ListMetricsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMetricsRequest.ProtoReflect.Descriptor instead.
+func (*ListMetricsRequest) Descriptor() ([]byte, []int) {
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *ListMetricsRequest) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *ListMetricsRequest) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+// Metric is a stored metric with its newest point.
+type Metric struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name as it was selected.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The service it belongs to; empty: none.
+	Service string `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
+	// The newest point.
+	Newest        *MetricPoint `protobuf:"bytes,3,opt,name=newest,proto3" json:"newest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Metric) Reset() {
+	*x = Metric{}
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Metric) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Metric) ProtoMessage() {}
+
+func (x *Metric) ProtoReflect() protoreflect.Message {
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Metric.ProtoReflect.Descriptor instead.
+func (*Metric) Descriptor() ([]byte, []int) {
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *Metric) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Metric) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *Metric) GetNewest() *MetricPoint {
+	if x != nil {
+		return x.Newest
+	}
+	return nil
+}
+
+// ListMetricsResponse is the metrics that are stored.
+type ListMetricsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The metrics, sorted by name and service.
+	Metrics []*Metric `protobuf:"bytes,1,rep,name=metrics,proto3" json:"metrics,omitempty"`
+	// Metrics that are selected but have no value now.
+	Missing []string `protobuf:"bytes,2,rep,name=missing,proto3" json:"missing,omitempty"`
+	// What the answer is based on.
+	Completeness  *Completeness `protobuf:"bytes,3,opt,name=completeness,proto3" json:"completeness,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMetricsResponse) Reset() {
+	*x = ListMetricsResponse{}
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMetricsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMetricsResponse) ProtoMessage() {}
+
+func (x *ListMetricsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMetricsResponse.ProtoReflect.Descriptor instead.
+func (*ListMetricsResponse) Descriptor() ([]byte, []int) {
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *ListMetricsResponse) GetMetrics() []*Metric {
+	if x != nil {
+		return x.Metrics
+	}
+	return nil
+}
+
+func (x *ListMetricsResponse) GetMissing() []string {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
+}
+
+func (x *ListMetricsResponse) GetCompleteness() *Completeness {
+	if x != nil {
+		return x.Completeness
 	}
 	return nil
 }
@@ -2335,7 +2958,7 @@ type GetMetricsRequest struct {
 
 func (x *GetMetricsRequest) Reset() {
 	*x = GetMetricsRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[26]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2347,7 +2970,7 @@ func (x *GetMetricsRequest) String() string {
 func (*GetMetricsRequest) ProtoMessage() {}
 
 func (x *GetMetricsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[26]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2360,7 +2983,7 @@ func (x *GetMetricsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMetricsRequest.ProtoReflect.Descriptor instead.
 func (*GetMetricsRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{26}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *GetMetricsRequest) GetRange() *TimeRange {
@@ -2404,7 +3027,7 @@ type MetricPoint struct {
 
 func (x *MetricPoint) Reset() {
 	*x = MetricPoint{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[27]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2416,7 +3039,7 @@ func (x *MetricPoint) String() string {
 func (*MetricPoint) ProtoMessage() {}
 
 func (x *MetricPoint) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[27]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2429,7 +3052,7 @@ func (x *MetricPoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetricPoint.ProtoReflect.Descriptor instead.
 func (*MetricPoint) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{27}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *MetricPoint) GetTime() *timestamppb.Timestamp {
@@ -2461,7 +3084,7 @@ type MetricSeries struct {
 
 func (x *MetricSeries) Reset() {
 	*x = MetricSeries{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[28]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2473,7 +3096,7 @@ func (x *MetricSeries) String() string {
 func (*MetricSeries) ProtoMessage() {}
 
 func (x *MetricSeries) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[28]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2486,7 +3109,7 @@ func (x *MetricSeries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetricSeries.ProtoReflect.Descriptor instead.
 func (*MetricSeries) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{28}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *MetricSeries) GetName() string {
@@ -2515,15 +3138,17 @@ type GetMetricsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The metrics, sorted by name and service.
 	Series []*MetricSeries `protobuf:"bytes,1,rep,name=series,proto3" json:"series,omitempty"`
-	// Metrics that are selected but were not found, with the reason.
-	Missing       []string `protobuf:"bytes,2,rep,name=missing,proto3" json:"missing,omitempty"`
+	// Metrics that are selected but have no value now.
+	Missing []string `protobuf:"bytes,2,rep,name=missing,proto3" json:"missing,omitempty"`
+	// What the answer is based on.
+	Completeness  *Completeness `protobuf:"bytes,3,opt,name=completeness,proto3" json:"completeness,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetMetricsResponse) Reset() {
 	*x = GetMetricsResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[29]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2535,7 +3160,7 @@ func (x *GetMetricsResponse) String() string {
 func (*GetMetricsResponse) ProtoMessage() {}
 
 func (x *GetMetricsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[29]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2548,7 +3173,7 @@ func (x *GetMetricsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMetricsResponse.ProtoReflect.Descriptor instead.
 func (*GetMetricsResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{29}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GetMetricsResponse) GetSeries() []*MetricSeries {
@@ -2565,6 +3190,13 @@ func (x *GetMetricsResponse) GetMissing() []string {
 	return nil
 }
 
+func (x *GetMetricsResponse) GetCompleteness() *Completeness {
+	if x != nil {
+		return x.Completeness
+	}
+	return nil
+}
+
 // GetLedgerRequest asks for the ledger.
 type GetLedgerRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2574,7 +3206,7 @@ type GetLedgerRequest struct {
 
 func (x *GetLedgerRequest) Reset() {
 	*x = GetLedgerRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[30]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2586,7 +3218,7 @@ func (x *GetLedgerRequest) String() string {
 func (*GetLedgerRequest) ProtoMessage() {}
 
 func (x *GetLedgerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[30]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2599,7 +3231,7 @@ func (x *GetLedgerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLedgerRequest.ProtoReflect.Descriptor instead.
 func (*GetLedgerRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{30}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{39}
 }
 
 // LedgerEntry is the account of one source and service. It balances: seen =
@@ -2629,14 +3261,16 @@ type LedgerEntry struct {
 	// Age of the watermark, or of the last arrival.
 	Lag *durationpb.Duration `protobuf:"bytes,11,opt,name=lag,proto3" json:"lag,omitempty"`
 	// Seen minus all fates: 0 unless spans are unaccounted for.
-	Balance       int64 `protobuf:"varint,12,opt,name=balance,proto3" json:"balance,omitempty"`
+	Balance int64 `protobuf:"varint,12,opt,name=balance,proto3" json:"balance,omitempty"`
+	// When spans last arrived.
+	LastArrival   *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=last_arrival,json=lastArrival,proto3" json:"last_arrival,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LedgerEntry) Reset() {
 	*x = LedgerEntry{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[31]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2648,7 +3282,7 @@ func (x *LedgerEntry) String() string {
 func (*LedgerEntry) ProtoMessage() {}
 
 func (x *LedgerEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[31]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2661,7 +3295,7 @@ func (x *LedgerEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LedgerEntry.ProtoReflect.Descriptor instead.
 func (*LedgerEntry) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{31}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *LedgerEntry) GetSource() string {
@@ -2748,18 +3382,27 @@ func (x *LedgerEntry) GetBalance() int64 {
 	return 0
 }
 
+func (x *LedgerEntry) GetLastArrival() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastArrival
+	}
+	return nil
+}
+
 // GetLedgerResponse is the ledger.
 type GetLedgerResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The entries, sorted by source and service.
-	Entries       []*LedgerEntry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	Entries []*LedgerEntry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	// What the answer is based on.
+	Completeness  *Completeness `protobuf:"bytes,2,opt,name=completeness,proto3" json:"completeness,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetLedgerResponse) Reset() {
 	*x = GetLedgerResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[32]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2771,7 +3414,7 @@ func (x *GetLedgerResponse) String() string {
 func (*GetLedgerResponse) ProtoMessage() {}
 
 func (x *GetLedgerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[32]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2784,12 +3427,19 @@ func (x *GetLedgerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLedgerResponse.ProtoReflect.Descriptor instead.
 func (*GetLedgerResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{32}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *GetLedgerResponse) GetEntries() []*LedgerEntry {
 	if x != nil {
 		return x.Entries
+	}
+	return nil
+}
+
+func (x *GetLedgerResponse) GetCompleteness() *Completeness {
+	if x != nil {
+		return x.Completeness
 	}
 	return nil
 }
@@ -2803,7 +3453,7 @@ type GetStatusRequest struct {
 
 func (x *GetStatusRequest) Reset() {
 	*x = GetStatusRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[33]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2815,7 +3465,7 @@ func (x *GetStatusRequest) String() string {
 func (*GetStatusRequest) ProtoMessage() {}
 
 func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[33]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2828,7 +3478,7 @@ func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetStatusRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{33}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{42}
 }
 
 // SourceStatus is the state of one source.
@@ -2840,9 +3490,9 @@ type SourceStatus struct {
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	// Where it is.
 	Target string `protobuf:"bytes,3,opt,name=target,proto3" json:"target,omitempty"`
-	// starting, ok, degraded, backing_off, down or paused.
+	// starting, ok, catching_up, degraded, backing_off, down or paused.
 	State string `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
-	// The last error; empty: none since the last success.
+	// The last error, also when it is over; see error.
 	LastError string `protobuf:"bytes,5,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
 	// When the last error happened.
 	LastErrorTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=last_error_time,json=lastErrorTime,proto3" json:"last_error_time,omitempty"`
@@ -2853,14 +3503,24 @@ type SourceStatus struct {
 	// How far it is behind.
 	Lag *durationpb.Duration `protobuf:"bytes,9,opt,name=lag,proto3" json:"lag,omitempty"`
 	// Spans or points delivered.
-	Delivered     int64 `protobuf:"varint,10,opt,name=delivered,proto3" json:"delivered,omitempty"`
+	Delivered int64 `protobuf:"varint,10,opt,name=delivered,proto3" json:"delivered,omitempty"`
+	// Why the last pull failed, wholly or in part; empty: it did not.
+	Error string `protobuf:"bytes,11,opt,name=error,proto3" json:"error,omitempty"`
+	// Pulls that failed in a row.
+	Failures int32 `protobuf:"varint,12,opt,name=failures,proto3" json:"failures,omitempty"`
+	// Of the spans delivered, those that were new to the store.
+	Kept int64 `protobuf:"varint,13,opt,name=kept,proto3" json:"kept,omitempty"`
+	// Time up to which the service that is furthest behind has been read.
+	Watermark *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=watermark,proto3" json:"watermark,omitempty"`
+	// Metrics that are selected but have no value now.
+	Missing       []string `protobuf:"bytes,15,rep,name=missing,proto3" json:"missing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SourceStatus) Reset() {
 	*x = SourceStatus{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[34]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2872,7 +3532,7 @@ func (x *SourceStatus) String() string {
 func (*SourceStatus) ProtoMessage() {}
 
 func (x *SourceStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[34]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2885,7 +3545,7 @@ func (x *SourceStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceStatus.ProtoReflect.Descriptor instead.
 func (*SourceStatus) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{34}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *SourceStatus) GetName() string {
@@ -2958,6 +3618,150 @@ func (x *SourceStatus) GetDelivered() int64 {
 	return 0
 }
 
+func (x *SourceStatus) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *SourceStatus) GetFailures() int32 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
+func (x *SourceStatus) GetKept() int64 {
+	if x != nil {
+		return x.Kept
+	}
+	return 0
+}
+
+func (x *SourceStatus) GetWatermark() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Watermark
+	}
+	return nil
+}
+
+func (x *SourceStatus) GetMissing() []string {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
+}
+
+// IngestStatus is the state of what is pushed, e.g. by OTLP.
+type IngestStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Deliveries that wait for the store.
+	InFlight int32 `protobuf:"varint,1,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	// Deliveries accepted.
+	Deliveries int64 `protobuf:"varint,2,opt,name=deliveries,proto3" json:"deliveries,omitempty"`
+	// Deliveries refused; their senders come again.
+	Failures int64 `protobuf:"varint,3,opt,name=failures,proto3" json:"failures,omitempty"`
+	// Spans in accepted deliveries.
+	Spans int64 `protobuf:"varint,4,opt,name=spans,proto3" json:"spans,omitempty"`
+	// Spans dropped while collecting was stopped.
+	Dropped int64 `protobuf:"varint,5,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	// The last error; empty: none.
+	LastError string `protobuf:"bytes,6,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
+	// When the last error happened.
+	LastErrorTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=last_error_time,json=lastErrorTime,proto3" json:"last_error_time,omitempty"`
+	// When spans last arrived.
+	LastArrival   *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=last_arrival,json=lastArrival,proto3" json:"last_arrival,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IngestStatus) Reset() {
+	*x = IngestStatus{}
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IngestStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IngestStatus) ProtoMessage() {}
+
+func (x *IngestStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IngestStatus.ProtoReflect.Descriptor instead.
+func (*IngestStatus) Descriptor() ([]byte, []int) {
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *IngestStatus) GetInFlight() int32 {
+	if x != nil {
+		return x.InFlight
+	}
+	return 0
+}
+
+func (x *IngestStatus) GetDeliveries() int64 {
+	if x != nil {
+		return x.Deliveries
+	}
+	return 0
+}
+
+func (x *IngestStatus) GetFailures() int64 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
+func (x *IngestStatus) GetSpans() int64 {
+	if x != nil {
+		return x.Spans
+	}
+	return 0
+}
+
+func (x *IngestStatus) GetDropped() int64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
+func (x *IngestStatus) GetLastError() string {
+	if x != nil {
+		return x.LastError
+	}
+	return ""
+}
+
+func (x *IngestStatus) GetLastErrorTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastErrorTime
+	}
+	return nil
+}
+
+func (x *IngestStatus) GetLastArrival() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastArrival
+	}
+	return nil
+}
+
 // StoreStatus is the state of the store.
 type StoreStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2983,7 +3787,7 @@ type StoreStatus struct {
 
 func (x *StoreStatus) Reset() {
 	*x = StoreStatus{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[35]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2995,7 +3799,7 @@ func (x *StoreStatus) String() string {
 func (*StoreStatus) ProtoMessage() {}
 
 func (x *StoreStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[35]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3008,7 +3812,7 @@ func (x *StoreStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreStatus.ProtoReflect.Descriptor instead.
 func (*StoreStatus) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{35}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *StoreStatus) GetName() string {
@@ -3081,14 +3885,18 @@ type GetStatusResponse struct {
 	// The store.
 	Store *StoreStatus `protobuf:"bytes,5,opt,name=store,proto3" json:"store,omitempty"`
 	// When the process started.
-	Started       *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=started,proto3" json:"started,omitempty"`
+	Started *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=started,proto3" json:"started,omitempty"`
+	// What is pushed. Unset: nothing is received.
+	Ingest *IngestStatus `protobuf:"bytes,7,opt,name=ingest,proto3" json:"ingest,omitempty"`
+	// What answers are based on now.
+	Completeness  *Completeness `protobuf:"bytes,8,opt,name=completeness,proto3" json:"completeness,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[36]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3100,7 +3908,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[36]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3113,7 +3921,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{36}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GetStatusResponse) GetVersion() string {
@@ -3158,13 +3966,28 @@ func (x *GetStatusResponse) GetStarted() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *GetStatusResponse) GetIngest() *IngestStatus {
+	if x != nil {
+		return x.Ingest
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetCompleteness() *Completeness {
+	if x != nil {
+		return x.Completeness
+	}
+	return nil
+}
+
 // GetSummaryRequest asks for the classic figures.
 type GetSummaryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Range of time.
 	Range *TimeRange `protobuf:"bytes,1,opt,name=range,proto3" json:"range,omitempty"`
 	// One set of figures only: services, urls, user_agents, status_codes,
-	// node_ids, operation_names, upstream_clusters, node_urls. Empty: all.
+	// status_code_urls, node_ids, operation_names, upstream_clusters or
+	// node_urls, or its name in the answer. Empty: all.
 	Stat          string `protobuf:"bytes,2,opt,name=stat,proto3" json:"stat,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3172,7 +3995,7 @@ type GetSummaryRequest struct {
 
 func (x *GetSummaryRequest) Reset() {
 	*x = GetSummaryRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[37]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3184,7 +4007,7 @@ func (x *GetSummaryRequest) String() string {
 func (*GetSummaryRequest) ProtoMessage() {}
 
 func (x *GetSummaryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[37]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3197,7 +4020,7 @@ func (x *GetSummaryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSummaryRequest.ProtoReflect.Descriptor instead.
 func (*GetSummaryRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{37}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *GetSummaryRequest) GetRange() *TimeRange {
@@ -3232,7 +4055,7 @@ type ResponseTimes struct {
 
 func (x *ResponseTimes) Reset() {
 	*x = ResponseTimes{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[38]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3244,7 +4067,7 @@ func (x *ResponseTimes) String() string {
 func (*ResponseTimes) ProtoMessage() {}
 
 func (x *ResponseTimes) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[38]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3257,7 +4080,7 @@ func (x *ResponseTimes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResponseTimes.ProtoReflect.Descriptor instead.
 func (*ResponseTimes) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{38}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ResponseTimes) GetService() string {
@@ -3299,7 +4122,7 @@ type CountedValues struct {
 
 func (x *CountedValues) Reset() {
 	*x = CountedValues{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[39]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3311,7 +4134,7 @@ func (x *CountedValues) String() string {
 func (*CountedValues) ProtoMessage() {}
 
 func (x *CountedValues) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[39]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3324,7 +4147,7 @@ func (x *CountedValues) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountedValues.ProtoReflect.Descriptor instead.
 func (*CountedValues) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{39}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *CountedValues) GetValues() []*ValueCount {
@@ -3350,7 +4173,7 @@ type GetSummaryResponse struct {
 	// span_status_code, span_status_codes_z ("CODE, URL"), span_node_url_z
 	// ("NODE, URL").
 	Values map[string]*CountedValues `protobuf:"bytes,5,rep,name=values,proto3" json:"values,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Services discovered.
+	// Services discovered, the most frequent first.
 	DiscoveredServices []string `protobuf:"bytes,6,rep,name=discovered_services,json=discoveredServices,proto3" json:"discovered_services,omitempty"`
 	// What the answer is based on.
 	Completeness  *Completeness `protobuf:"bytes,7,opt,name=completeness,proto3" json:"completeness,omitempty"`
@@ -3360,7 +4183,7 @@ type GetSummaryResponse struct {
 
 func (x *GetSummaryResponse) Reset() {
 	*x = GetSummaryResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[40]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3372,7 +4195,7 @@ func (x *GetSummaryResponse) String() string {
 func (*GetSummaryResponse) ProtoMessage() {}
 
 func (x *GetSummaryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[40]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3385,7 +4208,7 @@ func (x *GetSummaryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSummaryResponse.ProtoReflect.Descriptor instead.
 func (*GetSummaryResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{40}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *GetSummaryResponse) GetTraceCount() int64 {
@@ -3440,7 +4263,8 @@ func (x *GetSummaryResponse) GetCompleteness() *Completeness {
 // Config is the configuration of the collection.
 type Config struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Services tracked. Empty: all.
+	// Services tracked: their response times are shown and their metrics read.
+	// Spans are collected of all services.
 	Services []string `protobuf:"bytes,1,rep,name=services,proto3" json:"services,omitempty"`
 	// Prefixes of metrics: with services and suffixes they make names.
 	MetricPrefixes []string `protobuf:"bytes,2,rep,name=metric_prefixes,json=metricPrefixes,proto3" json:"metric_prefixes,omitempty"`
@@ -3450,9 +4274,9 @@ type Config struct {
 	CustomMetrics []string `protobuf:"bytes,4,rep,name=custom_metrics,json=customMetrics,proto3" json:"custom_metrics,omitempty"`
 	// How often sources are read.
 	SampleInterval *durationpb.Duration `protobuf:"bytes,5,opt,name=sample_interval,json=sampleInterval,proto3" json:"sample_interval,omitempty"`
-	// Jaeger's address; empty: not read.
-	TracingUrl string `protobuf:"bytes,6,opt,name=tracing_url,json=tracingUrl,proto3" json:"tracing_url,omitempty"`
-	// Prometheus' address; empty: not read.
+	// The base URLs of the Jaegers that are read.
+	TracingUrls []string `protobuf:"bytes,6,rep,name=tracing_urls,json=tracingUrls,proto3" json:"tracing_urls,omitempty"`
+	// The base URL of the Prometheus that is read; empty: none.
 	MonitoringUrl string `protobuf:"bytes,7,opt,name=monitoring_url,json=monitoringUrl,proto3" json:"monitoring_url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3460,7 +4284,7 @@ type Config struct {
 
 func (x *Config) Reset() {
 	*x = Config{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[41]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3472,7 +4296,7 @@ func (x *Config) String() string {
 func (*Config) ProtoMessage() {}
 
 func (x *Config) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[41]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3485,7 +4309,7 @@ func (x *Config) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Config.ProtoReflect.Descriptor instead.
 func (*Config) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{41}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Config) GetServices() []string {
@@ -3523,11 +4347,11 @@ func (x *Config) GetSampleInterval() *durationpb.Duration {
 	return nil
 }
 
-func (x *Config) GetTracingUrl() string {
+func (x *Config) GetTracingUrls() []string {
 	if x != nil {
-		return x.TracingUrl
+		return x.TracingUrls
 	}
-	return ""
+	return nil
 }
 
 func (x *Config) GetMonitoringUrl() string {
@@ -3546,7 +4370,7 @@ type GetConfigRequest struct {
 
 func (x *GetConfigRequest) Reset() {
 	*x = GetConfigRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[42]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3558,7 +4382,7 @@ func (x *GetConfigRequest) String() string {
 func (*GetConfigRequest) ProtoMessage() {}
 
 func (x *GetConfigRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[42]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3571,7 +4395,7 @@ func (x *GetConfigRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConfigRequest.ProtoReflect.Descriptor instead.
 func (*GetConfigRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{42}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{52}
 }
 
 // GetConfigResponse is the configuration.
@@ -3585,7 +4409,7 @@ type GetConfigResponse struct {
 
 func (x *GetConfigResponse) Reset() {
 	*x = GetConfigResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[43]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3597,7 +4421,7 @@ func (x *GetConfigResponse) String() string {
 func (*GetConfigResponse) ProtoMessage() {}
 
 func (x *GetConfigResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[43]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3610,7 +4434,7 @@ func (x *GetConfigResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConfigResponse.ProtoReflect.Descriptor instead.
 func (*GetConfigResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{43}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *GetConfigResponse) GetConfig() *Config {
@@ -3631,7 +4455,7 @@ type StringList struct {
 
 func (x *StringList) Reset() {
 	*x = StringList{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[44]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3643,7 +4467,7 @@ func (x *StringList) String() string {
 func (*StringList) ProtoMessage() {}
 
 func (x *StringList) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[44]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3656,7 +4480,7 @@ func (x *StringList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StringList.ProtoReflect.Descriptor instead.
 func (*StringList) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{44}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *StringList) GetItems() []string {
@@ -3679,9 +4503,9 @@ type ConfigChange struct {
 	CustomMetrics *StringList `protobuf:"bytes,4,opt,name=custom_metrics,json=customMetrics,proto3" json:"custom_metrics,omitempty"`
 	// How often sources are read.
 	SampleInterval *durationpb.Duration `protobuf:"bytes,5,opt,name=sample_interval,json=sampleInterval,proto3" json:"sample_interval,omitempty"`
-	// Jaeger's address.
-	TracingUrl *string `protobuf:"bytes,6,opt,name=tracing_url,json=tracingUrl,proto3,oneof" json:"tracing_url,omitempty"`
-	// Prometheus' address.
+	// The base URLs of the Jaegers that are read.
+	TracingUrls *StringList `protobuf:"bytes,6,opt,name=tracing_urls,json=tracingUrls,proto3" json:"tracing_urls,omitempty"`
+	// The base URL of the Prometheus that is read; empty: none.
 	MonitoringUrl *string `protobuf:"bytes,7,opt,name=monitoring_url,json=monitoringUrl,proto3,oneof" json:"monitoring_url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3689,7 +4513,7 @@ type ConfigChange struct {
 
 func (x *ConfigChange) Reset() {
 	*x = ConfigChange{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[45]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3701,7 +4525,7 @@ func (x *ConfigChange) String() string {
 func (*ConfigChange) ProtoMessage() {}
 
 func (x *ConfigChange) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[45]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3714,7 +4538,7 @@ func (x *ConfigChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigChange.ProtoReflect.Descriptor instead.
 func (*ConfigChange) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{45}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ConfigChange) GetServices() *StringList {
@@ -3752,11 +4576,11 @@ func (x *ConfigChange) GetSampleInterval() *durationpb.Duration {
 	return nil
 }
 
-func (x *ConfigChange) GetTracingUrl() string {
-	if x != nil && x.TracingUrl != nil {
-		return *x.TracingUrl
+func (x *ConfigChange) GetTracingUrls() *StringList {
+	if x != nil {
+		return x.TracingUrls
 	}
-	return ""
+	return nil
 }
 
 func (x *ConfigChange) GetMonitoringUrl() string {
@@ -3777,7 +4601,7 @@ type UpdateConfigRequest struct {
 
 func (x *UpdateConfigRequest) Reset() {
 	*x = UpdateConfigRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[46]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3789,7 +4613,7 @@ func (x *UpdateConfigRequest) String() string {
 func (*UpdateConfigRequest) ProtoMessage() {}
 
 func (x *UpdateConfigRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[46]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3802,7 +4626,7 @@ func (x *UpdateConfigRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateConfigRequest.ProtoReflect.Descriptor instead.
 func (*UpdateConfigRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{46}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *UpdateConfigRequest) GetChange() *ConfigChange {
@@ -3825,7 +4649,7 @@ type UpdateConfigResponse struct {
 
 func (x *UpdateConfigResponse) Reset() {
 	*x = UpdateConfigResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[47]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3837,7 +4661,7 @@ func (x *UpdateConfigResponse) String() string {
 func (*UpdateConfigResponse) ProtoMessage() {}
 
 func (x *UpdateConfigResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[47]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3850,7 +4674,7 @@ func (x *UpdateConfigResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateConfigResponse.ProtoReflect.Descriptor instead.
 func (*UpdateConfigResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{47}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *UpdateConfigResponse) GetMessage() string {
@@ -3876,7 +4700,7 @@ type InitRequest struct {
 
 func (x *InitRequest) Reset() {
 	*x = InitRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[48]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3888,7 +4712,7 @@ func (x *InitRequest) String() string {
 func (*InitRequest) ProtoMessage() {}
 
 func (x *InitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[48]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3901,7 +4725,7 @@ func (x *InitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InitRequest.ProtoReflect.Descriptor instead.
 func (*InitRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{48}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{58}
 }
 
 // InitResponse says what was done.
@@ -3917,7 +4741,7 @@ type InitResponse struct {
 
 func (x *InitResponse) Reset() {
 	*x = InitResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[49]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3929,7 +4753,7 @@ func (x *InitResponse) String() string {
 func (*InitResponse) ProtoMessage() {}
 
 func (x *InitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[49]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3942,7 +4766,7 @@ func (x *InitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InitResponse.ProtoReflect.Descriptor instead.
 func (*InitResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{49}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *InitResponse) GetMessage() string {
@@ -3970,7 +4794,7 @@ type StartRequest struct {
 
 func (x *StartRequest) Reset() {
 	*x = StartRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[50]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3982,7 +4806,7 @@ func (x *StartRequest) String() string {
 func (*StartRequest) ProtoMessage() {}
 
 func (x *StartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[50]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3995,7 +4819,7 @@ func (x *StartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
 func (*StartRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{50}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *StartRequest) GetChange() *ConfigChange {
@@ -4018,7 +4842,7 @@ type StartResponse struct {
 
 func (x *StartResponse) Reset() {
 	*x = StartResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[51]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4030,7 +4854,7 @@ func (x *StartResponse) String() string {
 func (*StartResponse) ProtoMessage() {}
 
 func (x *StartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[51]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4043,7 +4867,7 @@ func (x *StartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartResponse.ProtoReflect.Descriptor instead.
 func (*StartResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{51}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *StartResponse) GetMessage() string {
@@ -4069,7 +4893,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[52]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4081,7 +4905,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[52]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4094,7 +4918,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{52}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{62}
 }
 
 // StopResponse says what was stopped.
@@ -4110,7 +4934,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[53]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4122,7 +4946,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[53]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4135,7 +4959,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{53}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *StopResponse) GetMessage() string {
@@ -4161,7 +4985,7 @@ type ClearRequest struct {
 
 func (x *ClearRequest) Reset() {
 	*x = ClearRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[54]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4173,7 +4997,7 @@ func (x *ClearRequest) String() string {
 func (*ClearRequest) ProtoMessage() {}
 
 func (x *ClearRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[54]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4186,7 +5010,7 @@ func (x *ClearRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearRequest.ProtoReflect.Descriptor instead.
 func (*ClearRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{54}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{64}
 }
 
 // ClearResponse says what was removed.
@@ -4206,7 +5030,7 @@ type ClearResponse struct {
 
 func (x *ClearResponse) Reset() {
 	*x = ClearResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[55]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4218,7 +5042,7 @@ func (x *ClearResponse) String() string {
 func (*ClearResponse) ProtoMessage() {}
 
 func (x *ClearResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[55]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4231,7 +5055,7 @@ func (x *ClearResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearResponse.ProtoReflect.Descriptor instead.
 func (*ClearResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{55}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ClearResponse) GetMessage() string {
@@ -4265,7 +5089,8 @@ func (x *ClearResponse) GetMetrics() int64 {
 // ObserveSpansRequest asks for spans as they arrive.
 type ObserveSpansRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Filter expression.
+	// Filter expression. Fields of single spans may be used too, e.g.
+	// `duration > 250ms`.
 	Filter string `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
 	// End after that many spans. 0: never.
 	Limit         int32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
@@ -4275,7 +5100,7 @@ type ObserveSpansRequest struct {
 
 func (x *ObserveSpansRequest) Reset() {
 	*x = ObserveSpansRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[56]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4287,7 +5112,7 @@ func (x *ObserveSpansRequest) String() string {
 func (*ObserveSpansRequest) ProtoMessage() {}
 
 func (x *ObserveSpansRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[56]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4300,7 +5125,7 @@ func (x *ObserveSpansRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObserveSpansRequest.ProtoReflect.Descriptor instead.
 func (*ObserveSpansRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{56}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ObserveSpansRequest) GetFilter() string {
@@ -4331,7 +5156,7 @@ type ObserveSpansResponse struct {
 
 func (x *ObserveSpansResponse) Reset() {
 	*x = ObserveSpansResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[57]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4343,7 +5168,7 @@ func (x *ObserveSpansResponse) String() string {
 func (*ObserveSpansResponse) ProtoMessage() {}
 
 func (x *ObserveSpansResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[57]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4356,7 +5181,7 @@ func (x *ObserveSpansResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObserveSpansResponse.ProtoReflect.Descriptor instead.
 func (*ObserveSpansResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{57}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *ObserveSpansResponse) GetEvent() isObserveSpansResponse_Event {
@@ -4407,10 +5232,11 @@ var File_clover_visibility_v1_visibility_proto protoreflect.FileDescriptor
 
 const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\n" +
-	"%clover/visibility/v1/visibility.proto\x12\x14clover.visibility.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"g\n" +
+	"%clover/visibility/v1/visibility.proto\x12\x14clover.visibility.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\x01\n" +
 	"\tTimeRange\x12.\n" +
 	"\x04from\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
-	"\x02to\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\"\xaa\x01\n" +
+	"\x02to\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12-\n" +
+	"\x04last\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x04last\"\xaa\x01\n" +
 	"\fCompleteness\x12\x1a\n" +
 	"\bcomplete\x18\x01 \x01(\bR\bcomplete\x128\n" +
 	"\twatermark\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\twatermark\x12\x12\n" +
@@ -4479,12 +5305,13 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"ValueCount\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\tR\x05value\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\x03R\x05count\x12\x14\n" +
-	"\x05share\x18\x03 \x01(\x01R\x05share\"\xb7\x01\n" +
+	"\x05share\x18\x03 \x01(\x01R\x05share\"\xcd\x01\n" +
 	"\x12ListValuesResponse\x128\n" +
 	"\x06values\x18\x01 \x03(\v2 .clover.visibility.v1.ValueCountR\x06values\x12\x1f\n" +
 	"\vrest_values\x18\x02 \x01(\x05R\n" +
 	"restValues\x12F\n" +
-	"\fcompleteness\x18\x03 \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\"`\n" +
+	"\fcompleteness\x18\x03 \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\x12\x14\n" +
+	"\x05total\x18\x04 \x01(\x03R\x05total\"`\n" +
 	"\x0fGetGraphRequest\x125\n" +
 	"\x05range\x18\x01 \x01(\v2\x1f.clover.visibility.v1.TimeRangeR\x05range\x12\x16\n" +
 	"\x06filter\x18\x02 \x01(\tR\x06filter\"X\n" +
@@ -4514,10 +5341,36 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\x06target\x18\x03 \x01(\v2\x1b.clover.visibility.v1.StatsR\x06target\x12\x16\n" +
 	"\x06change\x18\x04 \x01(\x01R\x06change\x12,\n" +
 	"\x0frelative_change\x18\x05 \x01(\x01H\x00R\x0erelativeChange\x88\x01\x01B\x12\n" +
-	"\x10_relative_change\"\x90\x01\n" +
+	"\x10_relative_change\"\xfe\x01\n" +
 	"\x11GetMoversResponse\x123\n" +
 	"\x06movers\x18\x01 \x03(\v2\x1b.clover.visibility.v1.MoverR\x06movers\x12F\n" +
-	"\fcompleteness\x18\x02 \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\"\xf8\x01\n" +
+	"\fcompleteness\x18\x02 \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\x123\n" +
+	"\x04base\x18\x03 \x01(\v2\x1f.clover.visibility.v1.TimeRangeR\x04base\x127\n" +
+	"\x06target\x18\x04 \x01(\v2\x1f.clover.visibility.v1.TimeRangeR\x06target\"\xe5\x01\n" +
+	"\x11GetHeatmapRequest\x125\n" +
+	"\x05range\x18\x01 \x01(\v2\x1f.clover.visibility.v1.TimeRangeR\x05range\x12\x16\n" +
+	"\x06filter\x18\x02 \x01(\tR\x06filter\x125\n" +
+	"\x05count\x18\x03 \x01(\x0e2\x1f.clover.visibility.v1.CountModeR\x05count\x12-\n" +
+	"\x04step\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x04step\x12\x1b\n" +
+	"\tmax_bands\x18\x05 \x01(\x05R\bmaxBands\"o\n" +
+	"\vHeatmapBand\x12/\n" +
+	"\x05lower\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x05lower\x12/\n" +
+	"\x05upper\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05upper\"W\n" +
+	"\rHeatmapColumn\x12.\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x16\n" +
+	"\x06counts\x18\x02 \x03(\x03R\x06counts\"\xd0\x02\n" +
+	"\x12GetHeatmapResponse\x125\n" +
+	"\x05range\x18\x01 \x01(\v2\x1f.clover.visibility.v1.TimeRangeR\x05range\x12-\n" +
+	"\x04step\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x04step\x127\n" +
+	"\x05bands\x18\x03 \x03(\v2!.clover.visibility.v1.HeatmapBandR\x05bands\x12=\n" +
+	"\acolumns\x18\x04 \x03(\v2#.clover.visibility.v1.HeatmapColumnR\acolumns\x12\x14\n" +
+	"\x05total\x18\x05 \x01(\x03R\x05total\x12F\n" +
+	"\fcompleteness\x18\x06 \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\"\x87\x01\n" +
+	"\x11WatchStatsRequest\x12;\n" +
+	"\x05query\x18\x01 \x01(\v2%.clover.visibility.v1.GetStatsRequestR\x05query\x125\n" +
+	"\binterval\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\binterval\"R\n" +
+	"\x12WatchStatsResponse\x12<\n" +
+	"\x05stats\x18\x01 \x01(\v2&.clover.visibility.v1.GetStatsResponseR\x05stats\"\xf8\x01\n" +
 	"\x13SearchTracesRequest\x125\n" +
 	"\x05range\x18\x01 \x01(\v2\x1f.clover.visibility.v1.TimeRangeR\x05range\x12\x16\n" +
 	"\x06filter\x18\x02 \x01(\tR\x06filter\x12\x18\n" +
@@ -4537,10 +5390,11 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\bservices\x18\b \x03(\tR\bservices\x12\x14\n" +
 	"\x05spans\x18\t \x01(\x05R\x05spans\x12\x16\n" +
 	"\x06errors\x18\n" +
-	" \x01(\x05R\x06errors\"z\n" +
+	" \x01(\x05R\x06errors\"\xc2\x01\n" +
 	"\x14SearchTracesResponse\x12:\n" +
 	"\x06traces\x18\x01 \x03(\v2\".clover.visibility.v1.TraceSummaryR\x06traces\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"3\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12F\n" +
+	"\fcompleteness\x18\x03 \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\"3\n" +
 	"\tAttribute\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\"\x90\x01\n" +
@@ -4592,10 +5446,22 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\r_request_sizeB\x10\n" +
 	"\x0e_response_size\",\n" +
 	"\x0fGetTraceRequest\x12\x19\n" +
-	"\btrace_id\x18\x01 \x01(\tR\atraceId\"\x82\x01\n" +
+	"\btrace_id\x18\x01 \x01(\tR\atraceId\"\xca\x01\n" +
 	"\x10GetTraceResponse\x12<\n" +
 	"\asummary\x18\x01 \x01(\v2\".clover.visibility.v1.TraceSummaryR\asummary\x120\n" +
-	"\x05spans\x18\x02 \x03(\v2\x1a.clover.visibility.v1.SpanR\x05spans\"\x8e\x01\n" +
+	"\x05spans\x18\x02 \x03(\v2\x1a.clover.visibility.v1.SpanR\x05spans\x12F\n" +
+	"\fcompleteness\x18\x03 \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\"F\n" +
+	"\x12ListMetricsRequest\x12\x18\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\x12\x16\n" +
+	"\x06prefix\x18\x02 \x01(\tR\x06prefix\"q\n" +
+	"\x06Metric\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aservice\x18\x02 \x01(\tR\aservice\x129\n" +
+	"\x06newest\x18\x03 \x01(\v2!.clover.visibility.v1.MetricPointR\x06newest\"\xaf\x01\n" +
+	"\x13ListMetricsResponse\x126\n" +
+	"\ametrics\x18\x01 \x03(\v2\x1c.clover.visibility.v1.MetricR\ametrics\x12\x18\n" +
+	"\amissing\x18\x02 \x03(\tR\amissing\x12F\n" +
+	"\fcompleteness\x18\x03 \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\"\x8e\x01\n" +
 	"\x11GetMetricsRequest\x125\n" +
 	"\x05range\x18\x01 \x01(\v2\x1f.clover.visibility.v1.TimeRangeR\x05range\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -4607,11 +5473,12 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\fMetricSeries\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x129\n" +
-	"\x06points\x18\x03 \x03(\v2!.clover.visibility.v1.MetricPointR\x06points\"j\n" +
+	"\x06points\x18\x03 \x03(\v2!.clover.visibility.v1.MetricPointR\x06points\"\xb2\x01\n" +
 	"\x12GetMetricsResponse\x12:\n" +
 	"\x06series\x18\x01 \x03(\v2\".clover.visibility.v1.MetricSeriesR\x06series\x12\x18\n" +
-	"\amissing\x18\x02 \x03(\tR\amissing\"\x12\n" +
-	"\x10GetLedgerRequest\"\xed\x04\n" +
+	"\amissing\x18\x02 \x03(\tR\amissing\x12F\n" +
+	"\fcompleteness\x18\x03 \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\"\x12\n" +
+	"\x10GetLedgerRequest\"\xac\x05\n" +
 	"\vLedgerEntry\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x12\n" +
@@ -4625,16 +5492,18 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\tlast_span\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\blastSpan\x12+\n" +
 	"\x03lag\x18\v \x01(\v2\x19.google.protobuf.DurationR\x03lag\x12\x18\n" +
-	"\abalance\x18\f \x01(\x03R\abalance\x1a;\n" +
+	"\abalance\x18\f \x01(\x03R\abalance\x12=\n" +
+	"\flast_arrival\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\vlastArrival\x1a;\n" +
 	"\rRejectedEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\x1a:\n" +
 	"\fDroppedEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"P\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\x98\x01\n" +
 	"\x11GetLedgerResponse\x12;\n" +
-	"\aentries\x18\x01 \x03(\v2!.clover.visibility.v1.LedgerEntryR\aentries\"\x12\n" +
-	"\x10GetStatusRequest\"\x88\x03\n" +
+	"\aentries\x18\x01 \x03(\v2!.clover.visibility.v1.LedgerEntryR\aentries\x12F\n" +
+	"\fcompleteness\x18\x02 \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\"\x12\n" +
+	"\x10GetStatusRequest\"\xa2\x04\n" +
 	"\fSourceStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x16\n" +
@@ -4647,7 +5516,24 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\bnext_try\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\anextTry\x12+\n" +
 	"\x03lag\x18\t \x01(\v2\x19.google.protobuf.DurationR\x03lag\x12\x1c\n" +
 	"\tdelivered\x18\n" +
-	" \x01(\x03R\tdelivered\"\x89\x02\n" +
+	" \x01(\x03R\tdelivered\x12\x14\n" +
+	"\x05error\x18\v \x01(\tR\x05error\x12\x1a\n" +
+	"\bfailures\x18\f \x01(\x05R\bfailures\x12\x12\n" +
+	"\x04kept\x18\r \x01(\x03R\x04kept\x128\n" +
+	"\twatermark\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\twatermark\x12\x18\n" +
+	"\amissing\x18\x0f \x03(\tR\amissing\"\xb9\x02\n" +
+	"\fIngestStatus\x12\x1b\n" +
+	"\tin_flight\x18\x01 \x01(\x05R\binFlight\x12\x1e\n" +
+	"\n" +
+	"deliveries\x18\x02 \x01(\x03R\n" +
+	"deliveries\x12\x1a\n" +
+	"\bfailures\x18\x03 \x01(\x03R\bfailures\x12\x14\n" +
+	"\x05spans\x18\x04 \x01(\x03R\x05spans\x12\x18\n" +
+	"\adropped\x18\x05 \x01(\x03R\adropped\x12\x1d\n" +
+	"\n" +
+	"last_error\x18\x06 \x01(\tR\tlastError\x12B\n" +
+	"\x0flast_error_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\rlastErrorTime\x12=\n" +
+	"\flast_arrival\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\vlastArrival\"\x89\x02\n" +
 	"\vStoreStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05spans\x18\x02 \x01(\x03R\x05spans\x12\x16\n" +
@@ -4656,7 +5542,7 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\x04rows\x18\x05 \x01(\x03R\x04rows\x12\"\n" +
 	"\rbytes_on_disk\x18\x06 \x01(\x03R\vbytesOnDisk\x122\n" +
 	"\x06oldest\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x06oldest\x122\n" +
-	"\x06newest\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x06newest\"\x9d\x02\n" +
+	"\x06newest\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x06newest\"\xa1\x03\n" +
 	"\x11GetStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12!\n" +
 	"\fcollector_id\x18\x02 \x01(\tR\vcollectorId\x12\x1e\n" +
@@ -4665,7 +5551,9 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"collecting\x12<\n" +
 	"\asources\x18\x04 \x03(\v2\".clover.visibility.v1.SourceStatusR\asources\x127\n" +
 	"\x05store\x18\x05 \x01(\v2!.clover.visibility.v1.StoreStatusR\x05store\x124\n" +
-	"\astarted\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\astarted\"^\n" +
+	"\astarted\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x12:\n" +
+	"\x06ingest\x18\a \x01(\v2\".clover.visibility.v1.IngestStatusR\x06ingest\x12F\n" +
+	"\fcompleteness\x18\b \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\"^\n" +
 	"\x11GetSummaryRequest\x125\n" +
 	"\x05range\x18\x01 \x01(\v2\x1f.clover.visibility.v1.TimeRangeR\x05range\x12\x12\n" +
 	"\x04stat\x18\x02 \x01(\tR\x04stat\"n\n" +
@@ -4688,32 +5576,29 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\fcompleteness\x18\a \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\x1a^\n" +
 	"\vValuesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x129\n" +
-	"\x05value\x18\x02 \x01(\v2#.clover.visibility.v1.CountedValuesR\x05value:\x028\x01\"\xa9\x02\n" +
+	"\x05value\x18\x02 \x01(\v2#.clover.visibility.v1.CountedValuesR\x05value:\x028\x01\"\xab\x02\n" +
 	"\x06Config\x12\x1a\n" +
 	"\bservices\x18\x01 \x03(\tR\bservices\x12'\n" +
 	"\x0fmetric_prefixes\x18\x02 \x03(\tR\x0emetricPrefixes\x12'\n" +
 	"\x0fmetric_suffixes\x18\x03 \x03(\tR\x0emetricSuffixes\x12%\n" +
 	"\x0ecustom_metrics\x18\x04 \x03(\tR\rcustomMetrics\x12B\n" +
-	"\x0fsample_interval\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x0esampleInterval\x12\x1f\n" +
-	"\vtracing_url\x18\x06 \x01(\tR\n" +
-	"tracingUrl\x12%\n" +
+	"\x0fsample_interval\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x0esampleInterval\x12!\n" +
+	"\ftracing_urls\x18\x06 \x03(\tR\vtracingUrls\x12%\n" +
 	"\x0emonitoring_url\x18\a \x01(\tR\rmonitoringUrl\"\x12\n" +
 	"\x10GetConfigRequest\"I\n" +
 	"\x11GetConfigResponse\x124\n" +
 	"\x06config\x18\x01 \x01(\v2\x1c.clover.visibility.v1.ConfigR\x06config\"\"\n" +
 	"\n" +
 	"StringList\x12\x14\n" +
-	"\x05items\x18\x01 \x03(\tR\x05items\"\xe4\x03\n" +
+	"\x05items\x18\x01 \x03(\tR\x05items\"\xf3\x03\n" +
 	"\fConfigChange\x12<\n" +
 	"\bservices\x18\x01 \x01(\v2 .clover.visibility.v1.StringListR\bservices\x12I\n" +
 	"\x0fmetric_prefixes\x18\x02 \x01(\v2 .clover.visibility.v1.StringListR\x0emetricPrefixes\x12I\n" +
 	"\x0fmetric_suffixes\x18\x03 \x01(\v2 .clover.visibility.v1.StringListR\x0emetricSuffixes\x12G\n" +
 	"\x0ecustom_metrics\x18\x04 \x01(\v2 .clover.visibility.v1.StringListR\rcustomMetrics\x12B\n" +
-	"\x0fsample_interval\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x0esampleInterval\x12$\n" +
-	"\vtracing_url\x18\x06 \x01(\tH\x00R\n" +
-	"tracingUrl\x88\x01\x01\x12*\n" +
-	"\x0emonitoring_url\x18\a \x01(\tH\x01R\rmonitoringUrl\x88\x01\x01B\x0e\n" +
-	"\f_tracing_urlB\x11\n" +
+	"\x0fsample_interval\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x0esampleInterval\x12C\n" +
+	"\ftracing_urls\x18\x06 \x01(\v2 .clover.visibility.v1.StringListR\vtracingUrls\x12*\n" +
+	"\x0emonitoring_url\x18\a \x01(\tH\x00R\rmonitoringUrl\x88\x01\x01B\x11\n" +
 	"\x0f_monitoring_url\"Q\n" +
 	"\x13UpdateConfigRequest\x12:\n" +
 	"\x06change\x18\x01 \x01(\v2\".clover.visibility.v1.ConfigChangeR\x06change\"f\n" +
@@ -4749,15 +5634,20 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\tCountMode\x12\x1a\n" +
 	"\x16COUNT_MODE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13COUNT_MODE_REQUESTS\x10\x01\x12\x14\n" +
-	"\x10COUNT_MODE_SPANS\x10\x022\xb8\f\n" +
+	"\x10COUNT_MODE_SPANS\x10\x022\xe0\x0e\n" +
 	"\x11VisibilityService\x12Y\n" +
 	"\bGetStats\x12%.clover.visibility.v1.GetStatsRequest\x1a&.clover.visibility.v1.GetStatsResponse\x12_\n" +
 	"\n" +
 	"ListValues\x12'.clover.visibility.v1.ListValuesRequest\x1a(.clover.visibility.v1.ListValuesResponse\x12Y\n" +
 	"\bGetGraph\x12%.clover.visibility.v1.GetGraphRequest\x1a&.clover.visibility.v1.GetGraphResponse\x12\\\n" +
-	"\tGetMovers\x12&.clover.visibility.v1.GetMoversRequest\x1a'.clover.visibility.v1.GetMoversResponse\x12e\n" +
+	"\tGetMovers\x12&.clover.visibility.v1.GetMoversRequest\x1a'.clover.visibility.v1.GetMoversResponse\x12_\n" +
+	"\n" +
+	"GetHeatmap\x12'.clover.visibility.v1.GetHeatmapRequest\x1a(.clover.visibility.v1.GetHeatmapResponse\x12a\n" +
+	"\n" +
+	"WatchStats\x12'.clover.visibility.v1.WatchStatsRequest\x1a(.clover.visibility.v1.WatchStatsResponse0\x01\x12e\n" +
 	"\fSearchTraces\x12).clover.visibility.v1.SearchTracesRequest\x1a*.clover.visibility.v1.SearchTracesResponse\x12Y\n" +
-	"\bGetTrace\x12%.clover.visibility.v1.GetTraceRequest\x1a&.clover.visibility.v1.GetTraceResponse\x12_\n" +
+	"\bGetTrace\x12%.clover.visibility.v1.GetTraceRequest\x1a&.clover.visibility.v1.GetTraceResponse\x12b\n" +
+	"\vListMetrics\x12(.clover.visibility.v1.ListMetricsRequest\x1a).clover.visibility.v1.ListMetricsResponse\x12_\n" +
 	"\n" +
 	"GetMetrics\x12'.clover.visibility.v1.GetMetricsRequest\x1a(.clover.visibility.v1.GetMetricsResponse\x12\\\n" +
 	"\tGetLedger\x12&.clover.visibility.v1.GetLedgerRequest\x1a'.clover.visibility.v1.GetLedgerResponse\x12\\\n" +
@@ -4785,7 +5675,7 @@ func file_clover_visibility_v1_visibility_proto_rawDescGZIP() []byte {
 }
 
 var file_clover_visibility_v1_visibility_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_clover_visibility_v1_visibility_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
+var file_clover_visibility_v1_visibility_proto_msgTypes = make([]protoimpl.MessageInfo, 71)
 var file_clover_visibility_v1_visibility_proto_goTypes = []any{
 	(CountMode)(0),                // 0: clover.visibility.v1.CountMode
 	(*TimeRange)(nil),             // 1: clover.visibility.v1.TimeRange
@@ -4806,185 +5696,232 @@ var file_clover_visibility_v1_visibility_proto_goTypes = []any{
 	(*GetMoversRequest)(nil),      // 16: clover.visibility.v1.GetMoversRequest
 	(*Mover)(nil),                 // 17: clover.visibility.v1.Mover
 	(*GetMoversResponse)(nil),     // 18: clover.visibility.v1.GetMoversResponse
-	(*SearchTracesRequest)(nil),   // 19: clover.visibility.v1.SearchTracesRequest
-	(*TraceSummary)(nil),          // 20: clover.visibility.v1.TraceSummary
-	(*SearchTracesResponse)(nil),  // 21: clover.visibility.v1.SearchTracesResponse
-	(*Attribute)(nil),             // 22: clover.visibility.v1.Attribute
-	(*SpanEvent)(nil),             // 23: clover.visibility.v1.SpanEvent
-	(*Span)(nil),                  // 24: clover.visibility.v1.Span
-	(*GetTraceRequest)(nil),       // 25: clover.visibility.v1.GetTraceRequest
-	(*GetTraceResponse)(nil),      // 26: clover.visibility.v1.GetTraceResponse
-	(*GetMetricsRequest)(nil),     // 27: clover.visibility.v1.GetMetricsRequest
-	(*MetricPoint)(nil),           // 28: clover.visibility.v1.MetricPoint
-	(*MetricSeries)(nil),          // 29: clover.visibility.v1.MetricSeries
-	(*GetMetricsResponse)(nil),    // 30: clover.visibility.v1.GetMetricsResponse
-	(*GetLedgerRequest)(nil),      // 31: clover.visibility.v1.GetLedgerRequest
-	(*LedgerEntry)(nil),           // 32: clover.visibility.v1.LedgerEntry
-	(*GetLedgerResponse)(nil),     // 33: clover.visibility.v1.GetLedgerResponse
-	(*GetStatusRequest)(nil),      // 34: clover.visibility.v1.GetStatusRequest
-	(*SourceStatus)(nil),          // 35: clover.visibility.v1.SourceStatus
-	(*StoreStatus)(nil),           // 36: clover.visibility.v1.StoreStatus
-	(*GetStatusResponse)(nil),     // 37: clover.visibility.v1.GetStatusResponse
-	(*GetSummaryRequest)(nil),     // 38: clover.visibility.v1.GetSummaryRequest
-	(*ResponseTimes)(nil),         // 39: clover.visibility.v1.ResponseTimes
-	(*CountedValues)(nil),         // 40: clover.visibility.v1.CountedValues
-	(*GetSummaryResponse)(nil),    // 41: clover.visibility.v1.GetSummaryResponse
-	(*Config)(nil),                // 42: clover.visibility.v1.Config
-	(*GetConfigRequest)(nil),      // 43: clover.visibility.v1.GetConfigRequest
-	(*GetConfigResponse)(nil),     // 44: clover.visibility.v1.GetConfigResponse
-	(*StringList)(nil),            // 45: clover.visibility.v1.StringList
-	(*ConfigChange)(nil),          // 46: clover.visibility.v1.ConfigChange
-	(*UpdateConfigRequest)(nil),   // 47: clover.visibility.v1.UpdateConfigRequest
-	(*UpdateConfigResponse)(nil),  // 48: clover.visibility.v1.UpdateConfigResponse
-	(*InitRequest)(nil),           // 49: clover.visibility.v1.InitRequest
-	(*InitResponse)(nil),          // 50: clover.visibility.v1.InitResponse
-	(*StartRequest)(nil),          // 51: clover.visibility.v1.StartRequest
-	(*StartResponse)(nil),         // 52: clover.visibility.v1.StartResponse
-	(*StopRequest)(nil),           // 53: clover.visibility.v1.StopRequest
-	(*StopResponse)(nil),          // 54: clover.visibility.v1.StopResponse
-	(*ClearRequest)(nil),          // 55: clover.visibility.v1.ClearRequest
-	(*ClearResponse)(nil),         // 56: clover.visibility.v1.ClearResponse
-	(*ObserveSpansRequest)(nil),   // 57: clover.visibility.v1.ObserveSpansRequest
-	(*ObserveSpansResponse)(nil),  // 58: clover.visibility.v1.ObserveSpansResponse
-	nil,                           // 59: clover.visibility.v1.LedgerEntry.RejectedEntry
-	nil,                           // 60: clover.visibility.v1.LedgerEntry.DroppedEntry
-	nil,                           // 61: clover.visibility.v1.GetSummaryResponse.ValuesEntry
-	(*timestamppb.Timestamp)(nil), // 62: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 63: google.protobuf.Duration
+	(*GetHeatmapRequest)(nil),     // 19: clover.visibility.v1.GetHeatmapRequest
+	(*HeatmapBand)(nil),           // 20: clover.visibility.v1.HeatmapBand
+	(*HeatmapColumn)(nil),         // 21: clover.visibility.v1.HeatmapColumn
+	(*GetHeatmapResponse)(nil),    // 22: clover.visibility.v1.GetHeatmapResponse
+	(*WatchStatsRequest)(nil),     // 23: clover.visibility.v1.WatchStatsRequest
+	(*WatchStatsResponse)(nil),    // 24: clover.visibility.v1.WatchStatsResponse
+	(*SearchTracesRequest)(nil),   // 25: clover.visibility.v1.SearchTracesRequest
+	(*TraceSummary)(nil),          // 26: clover.visibility.v1.TraceSummary
+	(*SearchTracesResponse)(nil),  // 27: clover.visibility.v1.SearchTracesResponse
+	(*Attribute)(nil),             // 28: clover.visibility.v1.Attribute
+	(*SpanEvent)(nil),             // 29: clover.visibility.v1.SpanEvent
+	(*Span)(nil),                  // 30: clover.visibility.v1.Span
+	(*GetTraceRequest)(nil),       // 31: clover.visibility.v1.GetTraceRequest
+	(*GetTraceResponse)(nil),      // 32: clover.visibility.v1.GetTraceResponse
+	(*ListMetricsRequest)(nil),    // 33: clover.visibility.v1.ListMetricsRequest
+	(*Metric)(nil),                // 34: clover.visibility.v1.Metric
+	(*ListMetricsResponse)(nil),   // 35: clover.visibility.v1.ListMetricsResponse
+	(*GetMetricsRequest)(nil),     // 36: clover.visibility.v1.GetMetricsRequest
+	(*MetricPoint)(nil),           // 37: clover.visibility.v1.MetricPoint
+	(*MetricSeries)(nil),          // 38: clover.visibility.v1.MetricSeries
+	(*GetMetricsResponse)(nil),    // 39: clover.visibility.v1.GetMetricsResponse
+	(*GetLedgerRequest)(nil),      // 40: clover.visibility.v1.GetLedgerRequest
+	(*LedgerEntry)(nil),           // 41: clover.visibility.v1.LedgerEntry
+	(*GetLedgerResponse)(nil),     // 42: clover.visibility.v1.GetLedgerResponse
+	(*GetStatusRequest)(nil),      // 43: clover.visibility.v1.GetStatusRequest
+	(*SourceStatus)(nil),          // 44: clover.visibility.v1.SourceStatus
+	(*IngestStatus)(nil),          // 45: clover.visibility.v1.IngestStatus
+	(*StoreStatus)(nil),           // 46: clover.visibility.v1.StoreStatus
+	(*GetStatusResponse)(nil),     // 47: clover.visibility.v1.GetStatusResponse
+	(*GetSummaryRequest)(nil),     // 48: clover.visibility.v1.GetSummaryRequest
+	(*ResponseTimes)(nil),         // 49: clover.visibility.v1.ResponseTimes
+	(*CountedValues)(nil),         // 50: clover.visibility.v1.CountedValues
+	(*GetSummaryResponse)(nil),    // 51: clover.visibility.v1.GetSummaryResponse
+	(*Config)(nil),                // 52: clover.visibility.v1.Config
+	(*GetConfigRequest)(nil),      // 53: clover.visibility.v1.GetConfigRequest
+	(*GetConfigResponse)(nil),     // 54: clover.visibility.v1.GetConfigResponse
+	(*StringList)(nil),            // 55: clover.visibility.v1.StringList
+	(*ConfigChange)(nil),          // 56: clover.visibility.v1.ConfigChange
+	(*UpdateConfigRequest)(nil),   // 57: clover.visibility.v1.UpdateConfigRequest
+	(*UpdateConfigResponse)(nil),  // 58: clover.visibility.v1.UpdateConfigResponse
+	(*InitRequest)(nil),           // 59: clover.visibility.v1.InitRequest
+	(*InitResponse)(nil),          // 60: clover.visibility.v1.InitResponse
+	(*StartRequest)(nil),          // 61: clover.visibility.v1.StartRequest
+	(*StartResponse)(nil),         // 62: clover.visibility.v1.StartResponse
+	(*StopRequest)(nil),           // 63: clover.visibility.v1.StopRequest
+	(*StopResponse)(nil),          // 64: clover.visibility.v1.StopResponse
+	(*ClearRequest)(nil),          // 65: clover.visibility.v1.ClearRequest
+	(*ClearResponse)(nil),         // 66: clover.visibility.v1.ClearResponse
+	(*ObserveSpansRequest)(nil),   // 67: clover.visibility.v1.ObserveSpansRequest
+	(*ObserveSpansResponse)(nil),  // 68: clover.visibility.v1.ObserveSpansResponse
+	nil,                           // 69: clover.visibility.v1.LedgerEntry.RejectedEntry
+	nil,                           // 70: clover.visibility.v1.LedgerEntry.DroppedEntry
+	nil,                           // 71: clover.visibility.v1.GetSummaryResponse.ValuesEntry
+	(*timestamppb.Timestamp)(nil), // 72: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 73: google.protobuf.Duration
 }
 var file_clover_visibility_v1_visibility_proto_depIdxs = []int32{
-	62,  // 0: clover.visibility.v1.TimeRange.from:type_name -> google.protobuf.Timestamp
-	62,  // 1: clover.visibility.v1.TimeRange.to:type_name -> google.protobuf.Timestamp
-	62,  // 2: clover.visibility.v1.Completeness.watermark:type_name -> google.protobuf.Timestamp
-	3,   // 3: clover.visibility.v1.Completeness.notes:type_name -> clover.visibility.v1.Note
-	63,  // 4: clover.visibility.v1.Stats.min:type_name -> google.protobuf.Duration
-	63,  // 5: clover.visibility.v1.Stats.mean:type_name -> google.protobuf.Duration
-	63,  // 6: clover.visibility.v1.Stats.max:type_name -> google.protobuf.Duration
-	63,  // 7: clover.visibility.v1.Stats.p50:type_name -> google.protobuf.Duration
-	63,  // 8: clover.visibility.v1.Stats.p90:type_name -> google.protobuf.Duration
-	63,  // 9: clover.visibility.v1.Stats.p95:type_name -> google.protobuf.Duration
-	63,  // 10: clover.visibility.v1.Stats.p99:type_name -> google.protobuf.Duration
-	63,  // 11: clover.visibility.v1.Stats.sum:type_name -> google.protobuf.Duration
-	1,   // 12: clover.visibility.v1.GetStatsRequest.range:type_name -> clover.visibility.v1.TimeRange
-	0,   // 13: clover.visibility.v1.GetStatsRequest.count:type_name -> clover.visibility.v1.CountMode
-	63,  // 14: clover.visibility.v1.GetStatsRequest.step:type_name -> google.protobuf.Duration
-	4,   // 15: clover.visibility.v1.StatsGroup.stats:type_name -> clover.visibility.v1.Stats
-	7,   // 16: clover.visibility.v1.StatsGroup.series:type_name -> clover.visibility.v1.StatsPoint
-	62,  // 17: clover.visibility.v1.StatsPoint.time:type_name -> google.protobuf.Timestamp
-	4,   // 18: clover.visibility.v1.StatsPoint.stats:type_name -> clover.visibility.v1.Stats
-	1,   // 19: clover.visibility.v1.GetStatsResponse.range:type_name -> clover.visibility.v1.TimeRange
-	63,  // 20: clover.visibility.v1.GetStatsResponse.step:type_name -> google.protobuf.Duration
-	0,   // 21: clover.visibility.v1.GetStatsResponse.count:type_name -> clover.visibility.v1.CountMode
-	6,   // 22: clover.visibility.v1.GetStatsResponse.groups:type_name -> clover.visibility.v1.StatsGroup
-	4,   // 23: clover.visibility.v1.GetStatsResponse.total:type_name -> clover.visibility.v1.Stats
-	4,   // 24: clover.visibility.v1.GetStatsResponse.rest:type_name -> clover.visibility.v1.Stats
-	2,   // 25: clover.visibility.v1.GetStatsResponse.completeness:type_name -> clover.visibility.v1.Completeness
-	1,   // 26: clover.visibility.v1.ListValuesRequest.range:type_name -> clover.visibility.v1.TimeRange
-	0,   // 27: clover.visibility.v1.ListValuesRequest.count:type_name -> clover.visibility.v1.CountMode
-	10,  // 28: clover.visibility.v1.ListValuesResponse.values:type_name -> clover.visibility.v1.ValueCount
-	2,   // 29: clover.visibility.v1.ListValuesResponse.completeness:type_name -> clover.visibility.v1.Completeness
-	1,   // 30: clover.visibility.v1.GetGraphRequest.range:type_name -> clover.visibility.v1.TimeRange
-	4,   // 31: clover.visibility.v1.GraphNode.stats:type_name -> clover.visibility.v1.Stats
-	4,   // 32: clover.visibility.v1.GraphEdge.stats:type_name -> clover.visibility.v1.Stats
-	1,   // 33: clover.visibility.v1.GetGraphResponse.range:type_name -> clover.visibility.v1.TimeRange
-	13,  // 34: clover.visibility.v1.GetGraphResponse.nodes:type_name -> clover.visibility.v1.GraphNode
-	14,  // 35: clover.visibility.v1.GetGraphResponse.edges:type_name -> clover.visibility.v1.GraphEdge
-	2,   // 36: clover.visibility.v1.GetGraphResponse.completeness:type_name -> clover.visibility.v1.Completeness
-	1,   // 37: clover.visibility.v1.GetMoversRequest.base:type_name -> clover.visibility.v1.TimeRange
-	1,   // 38: clover.visibility.v1.GetMoversRequest.target:type_name -> clover.visibility.v1.TimeRange
-	4,   // 39: clover.visibility.v1.Mover.base:type_name -> clover.visibility.v1.Stats
-	4,   // 40: clover.visibility.v1.Mover.target:type_name -> clover.visibility.v1.Stats
-	17,  // 41: clover.visibility.v1.GetMoversResponse.movers:type_name -> clover.visibility.v1.Mover
-	2,   // 42: clover.visibility.v1.GetMoversResponse.completeness:type_name -> clover.visibility.v1.Completeness
-	1,   // 43: clover.visibility.v1.SearchTracesRequest.range:type_name -> clover.visibility.v1.TimeRange
-	63,  // 44: clover.visibility.v1.SearchTracesRequest.min_duration:type_name -> google.protobuf.Duration
-	62,  // 45: clover.visibility.v1.TraceSummary.start:type_name -> google.protobuf.Timestamp
-	63,  // 46: clover.visibility.v1.TraceSummary.duration:type_name -> google.protobuf.Duration
-	20,  // 47: clover.visibility.v1.SearchTracesResponse.traces:type_name -> clover.visibility.v1.TraceSummary
-	62,  // 48: clover.visibility.v1.SpanEvent.time:type_name -> google.protobuf.Timestamp
-	22,  // 49: clover.visibility.v1.SpanEvent.attributes:type_name -> clover.visibility.v1.Attribute
-	62,  // 50: clover.visibility.v1.Span.start:type_name -> google.protobuf.Timestamp
-	63,  // 51: clover.visibility.v1.Span.duration:type_name -> google.protobuf.Duration
-	22,  // 52: clover.visibility.v1.Span.attributes:type_name -> clover.visibility.v1.Attribute
-	22,  // 53: clover.visibility.v1.Span.resource:type_name -> clover.visibility.v1.Attribute
-	23,  // 54: clover.visibility.v1.Span.events:type_name -> clover.visibility.v1.SpanEvent
-	20,  // 55: clover.visibility.v1.GetTraceResponse.summary:type_name -> clover.visibility.v1.TraceSummary
-	24,  // 56: clover.visibility.v1.GetTraceResponse.spans:type_name -> clover.visibility.v1.Span
-	1,   // 57: clover.visibility.v1.GetMetricsRequest.range:type_name -> clover.visibility.v1.TimeRange
-	62,  // 58: clover.visibility.v1.MetricPoint.time:type_name -> google.protobuf.Timestamp
-	28,  // 59: clover.visibility.v1.MetricSeries.points:type_name -> clover.visibility.v1.MetricPoint
-	29,  // 60: clover.visibility.v1.GetMetricsResponse.series:type_name -> clover.visibility.v1.MetricSeries
-	59,  // 61: clover.visibility.v1.LedgerEntry.rejected:type_name -> clover.visibility.v1.LedgerEntry.RejectedEntry
-	60,  // 62: clover.visibility.v1.LedgerEntry.dropped:type_name -> clover.visibility.v1.LedgerEntry.DroppedEntry
-	62,  // 63: clover.visibility.v1.LedgerEntry.watermark:type_name -> google.protobuf.Timestamp
-	62,  // 64: clover.visibility.v1.LedgerEntry.last_span:type_name -> google.protobuf.Timestamp
-	63,  // 65: clover.visibility.v1.LedgerEntry.lag:type_name -> google.protobuf.Duration
-	32,  // 66: clover.visibility.v1.GetLedgerResponse.entries:type_name -> clover.visibility.v1.LedgerEntry
-	62,  // 67: clover.visibility.v1.SourceStatus.last_error_time:type_name -> google.protobuf.Timestamp
-	62,  // 68: clover.visibility.v1.SourceStatus.last_success:type_name -> google.protobuf.Timestamp
-	62,  // 69: clover.visibility.v1.SourceStatus.next_try:type_name -> google.protobuf.Timestamp
-	63,  // 70: clover.visibility.v1.SourceStatus.lag:type_name -> google.protobuf.Duration
-	62,  // 71: clover.visibility.v1.StoreStatus.oldest:type_name -> google.protobuf.Timestamp
-	62,  // 72: clover.visibility.v1.StoreStatus.newest:type_name -> google.protobuf.Timestamp
-	35,  // 73: clover.visibility.v1.GetStatusResponse.sources:type_name -> clover.visibility.v1.SourceStatus
-	36,  // 74: clover.visibility.v1.GetStatusResponse.store:type_name -> clover.visibility.v1.StoreStatus
-	62,  // 75: clover.visibility.v1.GetStatusResponse.started:type_name -> google.protobuf.Timestamp
-	1,   // 76: clover.visibility.v1.GetSummaryRequest.range:type_name -> clover.visibility.v1.TimeRange
-	10,  // 77: clover.visibility.v1.CountedValues.values:type_name -> clover.visibility.v1.ValueCount
-	39,  // 78: clover.visibility.v1.GetSummaryResponse.response_times:type_name -> clover.visibility.v1.ResponseTimes
-	61,  // 79: clover.visibility.v1.GetSummaryResponse.values:type_name -> clover.visibility.v1.GetSummaryResponse.ValuesEntry
-	2,   // 80: clover.visibility.v1.GetSummaryResponse.completeness:type_name -> clover.visibility.v1.Completeness
-	63,  // 81: clover.visibility.v1.Config.sample_interval:type_name -> google.protobuf.Duration
-	42,  // 82: clover.visibility.v1.GetConfigResponse.config:type_name -> clover.visibility.v1.Config
-	45,  // 83: clover.visibility.v1.ConfigChange.services:type_name -> clover.visibility.v1.StringList
-	45,  // 84: clover.visibility.v1.ConfigChange.metric_prefixes:type_name -> clover.visibility.v1.StringList
-	45,  // 85: clover.visibility.v1.ConfigChange.metric_suffixes:type_name -> clover.visibility.v1.StringList
-	45,  // 86: clover.visibility.v1.ConfigChange.custom_metrics:type_name -> clover.visibility.v1.StringList
-	63,  // 87: clover.visibility.v1.ConfigChange.sample_interval:type_name -> google.protobuf.Duration
-	46,  // 88: clover.visibility.v1.UpdateConfigRequest.change:type_name -> clover.visibility.v1.ConfigChange
-	42,  // 89: clover.visibility.v1.UpdateConfigResponse.config:type_name -> clover.visibility.v1.Config
-	46,  // 90: clover.visibility.v1.StartRequest.change:type_name -> clover.visibility.v1.ConfigChange
-	24,  // 91: clover.visibility.v1.ObserveSpansResponse.span:type_name -> clover.visibility.v1.Span
-	40,  // 92: clover.visibility.v1.GetSummaryResponse.ValuesEntry.value:type_name -> clover.visibility.v1.CountedValues
-	5,   // 93: clover.visibility.v1.VisibilityService.GetStats:input_type -> clover.visibility.v1.GetStatsRequest
-	9,   // 94: clover.visibility.v1.VisibilityService.ListValues:input_type -> clover.visibility.v1.ListValuesRequest
-	12,  // 95: clover.visibility.v1.VisibilityService.GetGraph:input_type -> clover.visibility.v1.GetGraphRequest
-	16,  // 96: clover.visibility.v1.VisibilityService.GetMovers:input_type -> clover.visibility.v1.GetMoversRequest
-	19,  // 97: clover.visibility.v1.VisibilityService.SearchTraces:input_type -> clover.visibility.v1.SearchTracesRequest
-	25,  // 98: clover.visibility.v1.VisibilityService.GetTrace:input_type -> clover.visibility.v1.GetTraceRequest
-	27,  // 99: clover.visibility.v1.VisibilityService.GetMetrics:input_type -> clover.visibility.v1.GetMetricsRequest
-	31,  // 100: clover.visibility.v1.VisibilityService.GetLedger:input_type -> clover.visibility.v1.GetLedgerRequest
-	34,  // 101: clover.visibility.v1.VisibilityService.GetStatus:input_type -> clover.visibility.v1.GetStatusRequest
-	38,  // 102: clover.visibility.v1.VisibilityService.GetSummary:input_type -> clover.visibility.v1.GetSummaryRequest
-	43,  // 103: clover.visibility.v1.VisibilityService.GetConfig:input_type -> clover.visibility.v1.GetConfigRequest
-	47,  // 104: clover.visibility.v1.VisibilityService.UpdateConfig:input_type -> clover.visibility.v1.UpdateConfigRequest
-	49,  // 105: clover.visibility.v1.VisibilityService.Init:input_type -> clover.visibility.v1.InitRequest
-	51,  // 106: clover.visibility.v1.VisibilityService.Start:input_type -> clover.visibility.v1.StartRequest
-	53,  // 107: clover.visibility.v1.VisibilityService.Stop:input_type -> clover.visibility.v1.StopRequest
-	55,  // 108: clover.visibility.v1.VisibilityService.Clear:input_type -> clover.visibility.v1.ClearRequest
-	57,  // 109: clover.visibility.v1.VisibilityService.ObserveSpans:input_type -> clover.visibility.v1.ObserveSpansRequest
-	8,   // 110: clover.visibility.v1.VisibilityService.GetStats:output_type -> clover.visibility.v1.GetStatsResponse
-	11,  // 111: clover.visibility.v1.VisibilityService.ListValues:output_type -> clover.visibility.v1.ListValuesResponse
-	15,  // 112: clover.visibility.v1.VisibilityService.GetGraph:output_type -> clover.visibility.v1.GetGraphResponse
-	18,  // 113: clover.visibility.v1.VisibilityService.GetMovers:output_type -> clover.visibility.v1.GetMoversResponse
-	21,  // 114: clover.visibility.v1.VisibilityService.SearchTraces:output_type -> clover.visibility.v1.SearchTracesResponse
-	26,  // 115: clover.visibility.v1.VisibilityService.GetTrace:output_type -> clover.visibility.v1.GetTraceResponse
-	30,  // 116: clover.visibility.v1.VisibilityService.GetMetrics:output_type -> clover.visibility.v1.GetMetricsResponse
-	33,  // 117: clover.visibility.v1.VisibilityService.GetLedger:output_type -> clover.visibility.v1.GetLedgerResponse
-	37,  // 118: clover.visibility.v1.VisibilityService.GetStatus:output_type -> clover.visibility.v1.GetStatusResponse
-	41,  // 119: clover.visibility.v1.VisibilityService.GetSummary:output_type -> clover.visibility.v1.GetSummaryResponse
-	44,  // 120: clover.visibility.v1.VisibilityService.GetConfig:output_type -> clover.visibility.v1.GetConfigResponse
-	48,  // 121: clover.visibility.v1.VisibilityService.UpdateConfig:output_type -> clover.visibility.v1.UpdateConfigResponse
-	50,  // 122: clover.visibility.v1.VisibilityService.Init:output_type -> clover.visibility.v1.InitResponse
-	52,  // 123: clover.visibility.v1.VisibilityService.Start:output_type -> clover.visibility.v1.StartResponse
-	54,  // 124: clover.visibility.v1.VisibilityService.Stop:output_type -> clover.visibility.v1.StopResponse
-	56,  // 125: clover.visibility.v1.VisibilityService.Clear:output_type -> clover.visibility.v1.ClearResponse
-	58,  // 126: clover.visibility.v1.VisibilityService.ObserveSpans:output_type -> clover.visibility.v1.ObserveSpansResponse
-	110, // [110:127] is the sub-list for method output_type
-	93,  // [93:110] is the sub-list for method input_type
-	93,  // [93:93] is the sub-list for extension type_name
-	93,  // [93:93] is the sub-list for extension extendee
-	0,   // [0:93] is the sub-list for field type_name
+	72,  // 0: clover.visibility.v1.TimeRange.from:type_name -> google.protobuf.Timestamp
+	72,  // 1: clover.visibility.v1.TimeRange.to:type_name -> google.protobuf.Timestamp
+	73,  // 2: clover.visibility.v1.TimeRange.last:type_name -> google.protobuf.Duration
+	72,  // 3: clover.visibility.v1.Completeness.watermark:type_name -> google.protobuf.Timestamp
+	3,   // 4: clover.visibility.v1.Completeness.notes:type_name -> clover.visibility.v1.Note
+	73,  // 5: clover.visibility.v1.Stats.min:type_name -> google.protobuf.Duration
+	73,  // 6: clover.visibility.v1.Stats.mean:type_name -> google.protobuf.Duration
+	73,  // 7: clover.visibility.v1.Stats.max:type_name -> google.protobuf.Duration
+	73,  // 8: clover.visibility.v1.Stats.p50:type_name -> google.protobuf.Duration
+	73,  // 9: clover.visibility.v1.Stats.p90:type_name -> google.protobuf.Duration
+	73,  // 10: clover.visibility.v1.Stats.p95:type_name -> google.protobuf.Duration
+	73,  // 11: clover.visibility.v1.Stats.p99:type_name -> google.protobuf.Duration
+	73,  // 12: clover.visibility.v1.Stats.sum:type_name -> google.protobuf.Duration
+	1,   // 13: clover.visibility.v1.GetStatsRequest.range:type_name -> clover.visibility.v1.TimeRange
+	0,   // 14: clover.visibility.v1.GetStatsRequest.count:type_name -> clover.visibility.v1.CountMode
+	73,  // 15: clover.visibility.v1.GetStatsRequest.step:type_name -> google.protobuf.Duration
+	4,   // 16: clover.visibility.v1.StatsGroup.stats:type_name -> clover.visibility.v1.Stats
+	7,   // 17: clover.visibility.v1.StatsGroup.series:type_name -> clover.visibility.v1.StatsPoint
+	72,  // 18: clover.visibility.v1.StatsPoint.time:type_name -> google.protobuf.Timestamp
+	4,   // 19: clover.visibility.v1.StatsPoint.stats:type_name -> clover.visibility.v1.Stats
+	1,   // 20: clover.visibility.v1.GetStatsResponse.range:type_name -> clover.visibility.v1.TimeRange
+	73,  // 21: clover.visibility.v1.GetStatsResponse.step:type_name -> google.protobuf.Duration
+	0,   // 22: clover.visibility.v1.GetStatsResponse.count:type_name -> clover.visibility.v1.CountMode
+	6,   // 23: clover.visibility.v1.GetStatsResponse.groups:type_name -> clover.visibility.v1.StatsGroup
+	4,   // 24: clover.visibility.v1.GetStatsResponse.total:type_name -> clover.visibility.v1.Stats
+	4,   // 25: clover.visibility.v1.GetStatsResponse.rest:type_name -> clover.visibility.v1.Stats
+	2,   // 26: clover.visibility.v1.GetStatsResponse.completeness:type_name -> clover.visibility.v1.Completeness
+	1,   // 27: clover.visibility.v1.ListValuesRequest.range:type_name -> clover.visibility.v1.TimeRange
+	0,   // 28: clover.visibility.v1.ListValuesRequest.count:type_name -> clover.visibility.v1.CountMode
+	10,  // 29: clover.visibility.v1.ListValuesResponse.values:type_name -> clover.visibility.v1.ValueCount
+	2,   // 30: clover.visibility.v1.ListValuesResponse.completeness:type_name -> clover.visibility.v1.Completeness
+	1,   // 31: clover.visibility.v1.GetGraphRequest.range:type_name -> clover.visibility.v1.TimeRange
+	4,   // 32: clover.visibility.v1.GraphNode.stats:type_name -> clover.visibility.v1.Stats
+	4,   // 33: clover.visibility.v1.GraphEdge.stats:type_name -> clover.visibility.v1.Stats
+	1,   // 34: clover.visibility.v1.GetGraphResponse.range:type_name -> clover.visibility.v1.TimeRange
+	13,  // 35: clover.visibility.v1.GetGraphResponse.nodes:type_name -> clover.visibility.v1.GraphNode
+	14,  // 36: clover.visibility.v1.GetGraphResponse.edges:type_name -> clover.visibility.v1.GraphEdge
+	2,   // 37: clover.visibility.v1.GetGraphResponse.completeness:type_name -> clover.visibility.v1.Completeness
+	1,   // 38: clover.visibility.v1.GetMoversRequest.base:type_name -> clover.visibility.v1.TimeRange
+	1,   // 39: clover.visibility.v1.GetMoversRequest.target:type_name -> clover.visibility.v1.TimeRange
+	4,   // 40: clover.visibility.v1.Mover.base:type_name -> clover.visibility.v1.Stats
+	4,   // 41: clover.visibility.v1.Mover.target:type_name -> clover.visibility.v1.Stats
+	17,  // 42: clover.visibility.v1.GetMoversResponse.movers:type_name -> clover.visibility.v1.Mover
+	2,   // 43: clover.visibility.v1.GetMoversResponse.completeness:type_name -> clover.visibility.v1.Completeness
+	1,   // 44: clover.visibility.v1.GetMoversResponse.base:type_name -> clover.visibility.v1.TimeRange
+	1,   // 45: clover.visibility.v1.GetMoversResponse.target:type_name -> clover.visibility.v1.TimeRange
+	1,   // 46: clover.visibility.v1.GetHeatmapRequest.range:type_name -> clover.visibility.v1.TimeRange
+	0,   // 47: clover.visibility.v1.GetHeatmapRequest.count:type_name -> clover.visibility.v1.CountMode
+	73,  // 48: clover.visibility.v1.GetHeatmapRequest.step:type_name -> google.protobuf.Duration
+	73,  // 49: clover.visibility.v1.HeatmapBand.lower:type_name -> google.protobuf.Duration
+	73,  // 50: clover.visibility.v1.HeatmapBand.upper:type_name -> google.protobuf.Duration
+	72,  // 51: clover.visibility.v1.HeatmapColumn.time:type_name -> google.protobuf.Timestamp
+	1,   // 52: clover.visibility.v1.GetHeatmapResponse.range:type_name -> clover.visibility.v1.TimeRange
+	73,  // 53: clover.visibility.v1.GetHeatmapResponse.step:type_name -> google.protobuf.Duration
+	20,  // 54: clover.visibility.v1.GetHeatmapResponse.bands:type_name -> clover.visibility.v1.HeatmapBand
+	21,  // 55: clover.visibility.v1.GetHeatmapResponse.columns:type_name -> clover.visibility.v1.HeatmapColumn
+	2,   // 56: clover.visibility.v1.GetHeatmapResponse.completeness:type_name -> clover.visibility.v1.Completeness
+	5,   // 57: clover.visibility.v1.WatchStatsRequest.query:type_name -> clover.visibility.v1.GetStatsRequest
+	73,  // 58: clover.visibility.v1.WatchStatsRequest.interval:type_name -> google.protobuf.Duration
+	8,   // 59: clover.visibility.v1.WatchStatsResponse.stats:type_name -> clover.visibility.v1.GetStatsResponse
+	1,   // 60: clover.visibility.v1.SearchTracesRequest.range:type_name -> clover.visibility.v1.TimeRange
+	73,  // 61: clover.visibility.v1.SearchTracesRequest.min_duration:type_name -> google.protobuf.Duration
+	72,  // 62: clover.visibility.v1.TraceSummary.start:type_name -> google.protobuf.Timestamp
+	73,  // 63: clover.visibility.v1.TraceSummary.duration:type_name -> google.protobuf.Duration
+	26,  // 64: clover.visibility.v1.SearchTracesResponse.traces:type_name -> clover.visibility.v1.TraceSummary
+	2,   // 65: clover.visibility.v1.SearchTracesResponse.completeness:type_name -> clover.visibility.v1.Completeness
+	72,  // 66: clover.visibility.v1.SpanEvent.time:type_name -> google.protobuf.Timestamp
+	28,  // 67: clover.visibility.v1.SpanEvent.attributes:type_name -> clover.visibility.v1.Attribute
+	72,  // 68: clover.visibility.v1.Span.start:type_name -> google.protobuf.Timestamp
+	73,  // 69: clover.visibility.v1.Span.duration:type_name -> google.protobuf.Duration
+	28,  // 70: clover.visibility.v1.Span.attributes:type_name -> clover.visibility.v1.Attribute
+	28,  // 71: clover.visibility.v1.Span.resource:type_name -> clover.visibility.v1.Attribute
+	29,  // 72: clover.visibility.v1.Span.events:type_name -> clover.visibility.v1.SpanEvent
+	26,  // 73: clover.visibility.v1.GetTraceResponse.summary:type_name -> clover.visibility.v1.TraceSummary
+	30,  // 74: clover.visibility.v1.GetTraceResponse.spans:type_name -> clover.visibility.v1.Span
+	2,   // 75: clover.visibility.v1.GetTraceResponse.completeness:type_name -> clover.visibility.v1.Completeness
+	37,  // 76: clover.visibility.v1.Metric.newest:type_name -> clover.visibility.v1.MetricPoint
+	34,  // 77: clover.visibility.v1.ListMetricsResponse.metrics:type_name -> clover.visibility.v1.Metric
+	2,   // 78: clover.visibility.v1.ListMetricsResponse.completeness:type_name -> clover.visibility.v1.Completeness
+	1,   // 79: clover.visibility.v1.GetMetricsRequest.range:type_name -> clover.visibility.v1.TimeRange
+	72,  // 80: clover.visibility.v1.MetricPoint.time:type_name -> google.protobuf.Timestamp
+	37,  // 81: clover.visibility.v1.MetricSeries.points:type_name -> clover.visibility.v1.MetricPoint
+	38,  // 82: clover.visibility.v1.GetMetricsResponse.series:type_name -> clover.visibility.v1.MetricSeries
+	2,   // 83: clover.visibility.v1.GetMetricsResponse.completeness:type_name -> clover.visibility.v1.Completeness
+	69,  // 84: clover.visibility.v1.LedgerEntry.rejected:type_name -> clover.visibility.v1.LedgerEntry.RejectedEntry
+	70,  // 85: clover.visibility.v1.LedgerEntry.dropped:type_name -> clover.visibility.v1.LedgerEntry.DroppedEntry
+	72,  // 86: clover.visibility.v1.LedgerEntry.watermark:type_name -> google.protobuf.Timestamp
+	72,  // 87: clover.visibility.v1.LedgerEntry.last_span:type_name -> google.protobuf.Timestamp
+	73,  // 88: clover.visibility.v1.LedgerEntry.lag:type_name -> google.protobuf.Duration
+	72,  // 89: clover.visibility.v1.LedgerEntry.last_arrival:type_name -> google.protobuf.Timestamp
+	41,  // 90: clover.visibility.v1.GetLedgerResponse.entries:type_name -> clover.visibility.v1.LedgerEntry
+	2,   // 91: clover.visibility.v1.GetLedgerResponse.completeness:type_name -> clover.visibility.v1.Completeness
+	72,  // 92: clover.visibility.v1.SourceStatus.last_error_time:type_name -> google.protobuf.Timestamp
+	72,  // 93: clover.visibility.v1.SourceStatus.last_success:type_name -> google.protobuf.Timestamp
+	72,  // 94: clover.visibility.v1.SourceStatus.next_try:type_name -> google.protobuf.Timestamp
+	73,  // 95: clover.visibility.v1.SourceStatus.lag:type_name -> google.protobuf.Duration
+	72,  // 96: clover.visibility.v1.SourceStatus.watermark:type_name -> google.protobuf.Timestamp
+	72,  // 97: clover.visibility.v1.IngestStatus.last_error_time:type_name -> google.protobuf.Timestamp
+	72,  // 98: clover.visibility.v1.IngestStatus.last_arrival:type_name -> google.protobuf.Timestamp
+	72,  // 99: clover.visibility.v1.StoreStatus.oldest:type_name -> google.protobuf.Timestamp
+	72,  // 100: clover.visibility.v1.StoreStatus.newest:type_name -> google.protobuf.Timestamp
+	44,  // 101: clover.visibility.v1.GetStatusResponse.sources:type_name -> clover.visibility.v1.SourceStatus
+	46,  // 102: clover.visibility.v1.GetStatusResponse.store:type_name -> clover.visibility.v1.StoreStatus
+	72,  // 103: clover.visibility.v1.GetStatusResponse.started:type_name -> google.protobuf.Timestamp
+	45,  // 104: clover.visibility.v1.GetStatusResponse.ingest:type_name -> clover.visibility.v1.IngestStatus
+	2,   // 105: clover.visibility.v1.GetStatusResponse.completeness:type_name -> clover.visibility.v1.Completeness
+	1,   // 106: clover.visibility.v1.GetSummaryRequest.range:type_name -> clover.visibility.v1.TimeRange
+	10,  // 107: clover.visibility.v1.CountedValues.values:type_name -> clover.visibility.v1.ValueCount
+	49,  // 108: clover.visibility.v1.GetSummaryResponse.response_times:type_name -> clover.visibility.v1.ResponseTimes
+	71,  // 109: clover.visibility.v1.GetSummaryResponse.values:type_name -> clover.visibility.v1.GetSummaryResponse.ValuesEntry
+	2,   // 110: clover.visibility.v1.GetSummaryResponse.completeness:type_name -> clover.visibility.v1.Completeness
+	73,  // 111: clover.visibility.v1.Config.sample_interval:type_name -> google.protobuf.Duration
+	52,  // 112: clover.visibility.v1.GetConfigResponse.config:type_name -> clover.visibility.v1.Config
+	55,  // 113: clover.visibility.v1.ConfigChange.services:type_name -> clover.visibility.v1.StringList
+	55,  // 114: clover.visibility.v1.ConfigChange.metric_prefixes:type_name -> clover.visibility.v1.StringList
+	55,  // 115: clover.visibility.v1.ConfigChange.metric_suffixes:type_name -> clover.visibility.v1.StringList
+	55,  // 116: clover.visibility.v1.ConfigChange.custom_metrics:type_name -> clover.visibility.v1.StringList
+	73,  // 117: clover.visibility.v1.ConfigChange.sample_interval:type_name -> google.protobuf.Duration
+	55,  // 118: clover.visibility.v1.ConfigChange.tracing_urls:type_name -> clover.visibility.v1.StringList
+	56,  // 119: clover.visibility.v1.UpdateConfigRequest.change:type_name -> clover.visibility.v1.ConfigChange
+	52,  // 120: clover.visibility.v1.UpdateConfigResponse.config:type_name -> clover.visibility.v1.Config
+	56,  // 121: clover.visibility.v1.StartRequest.change:type_name -> clover.visibility.v1.ConfigChange
+	30,  // 122: clover.visibility.v1.ObserveSpansResponse.span:type_name -> clover.visibility.v1.Span
+	50,  // 123: clover.visibility.v1.GetSummaryResponse.ValuesEntry.value:type_name -> clover.visibility.v1.CountedValues
+	5,   // 124: clover.visibility.v1.VisibilityService.GetStats:input_type -> clover.visibility.v1.GetStatsRequest
+	9,   // 125: clover.visibility.v1.VisibilityService.ListValues:input_type -> clover.visibility.v1.ListValuesRequest
+	12,  // 126: clover.visibility.v1.VisibilityService.GetGraph:input_type -> clover.visibility.v1.GetGraphRequest
+	16,  // 127: clover.visibility.v1.VisibilityService.GetMovers:input_type -> clover.visibility.v1.GetMoversRequest
+	19,  // 128: clover.visibility.v1.VisibilityService.GetHeatmap:input_type -> clover.visibility.v1.GetHeatmapRequest
+	23,  // 129: clover.visibility.v1.VisibilityService.WatchStats:input_type -> clover.visibility.v1.WatchStatsRequest
+	25,  // 130: clover.visibility.v1.VisibilityService.SearchTraces:input_type -> clover.visibility.v1.SearchTracesRequest
+	31,  // 131: clover.visibility.v1.VisibilityService.GetTrace:input_type -> clover.visibility.v1.GetTraceRequest
+	33,  // 132: clover.visibility.v1.VisibilityService.ListMetrics:input_type -> clover.visibility.v1.ListMetricsRequest
+	36,  // 133: clover.visibility.v1.VisibilityService.GetMetrics:input_type -> clover.visibility.v1.GetMetricsRequest
+	40,  // 134: clover.visibility.v1.VisibilityService.GetLedger:input_type -> clover.visibility.v1.GetLedgerRequest
+	43,  // 135: clover.visibility.v1.VisibilityService.GetStatus:input_type -> clover.visibility.v1.GetStatusRequest
+	48,  // 136: clover.visibility.v1.VisibilityService.GetSummary:input_type -> clover.visibility.v1.GetSummaryRequest
+	53,  // 137: clover.visibility.v1.VisibilityService.GetConfig:input_type -> clover.visibility.v1.GetConfigRequest
+	57,  // 138: clover.visibility.v1.VisibilityService.UpdateConfig:input_type -> clover.visibility.v1.UpdateConfigRequest
+	59,  // 139: clover.visibility.v1.VisibilityService.Init:input_type -> clover.visibility.v1.InitRequest
+	61,  // 140: clover.visibility.v1.VisibilityService.Start:input_type -> clover.visibility.v1.StartRequest
+	63,  // 141: clover.visibility.v1.VisibilityService.Stop:input_type -> clover.visibility.v1.StopRequest
+	65,  // 142: clover.visibility.v1.VisibilityService.Clear:input_type -> clover.visibility.v1.ClearRequest
+	67,  // 143: clover.visibility.v1.VisibilityService.ObserveSpans:input_type -> clover.visibility.v1.ObserveSpansRequest
+	8,   // 144: clover.visibility.v1.VisibilityService.GetStats:output_type -> clover.visibility.v1.GetStatsResponse
+	11,  // 145: clover.visibility.v1.VisibilityService.ListValues:output_type -> clover.visibility.v1.ListValuesResponse
+	15,  // 146: clover.visibility.v1.VisibilityService.GetGraph:output_type -> clover.visibility.v1.GetGraphResponse
+	18,  // 147: clover.visibility.v1.VisibilityService.GetMovers:output_type -> clover.visibility.v1.GetMoversResponse
+	22,  // 148: clover.visibility.v1.VisibilityService.GetHeatmap:output_type -> clover.visibility.v1.GetHeatmapResponse
+	24,  // 149: clover.visibility.v1.VisibilityService.WatchStats:output_type -> clover.visibility.v1.WatchStatsResponse
+	27,  // 150: clover.visibility.v1.VisibilityService.SearchTraces:output_type -> clover.visibility.v1.SearchTracesResponse
+	32,  // 151: clover.visibility.v1.VisibilityService.GetTrace:output_type -> clover.visibility.v1.GetTraceResponse
+	35,  // 152: clover.visibility.v1.VisibilityService.ListMetrics:output_type -> clover.visibility.v1.ListMetricsResponse
+	39,  // 153: clover.visibility.v1.VisibilityService.GetMetrics:output_type -> clover.visibility.v1.GetMetricsResponse
+	42,  // 154: clover.visibility.v1.VisibilityService.GetLedger:output_type -> clover.visibility.v1.GetLedgerResponse
+	47,  // 155: clover.visibility.v1.VisibilityService.GetStatus:output_type -> clover.visibility.v1.GetStatusResponse
+	51,  // 156: clover.visibility.v1.VisibilityService.GetSummary:output_type -> clover.visibility.v1.GetSummaryResponse
+	54,  // 157: clover.visibility.v1.VisibilityService.GetConfig:output_type -> clover.visibility.v1.GetConfigResponse
+	58,  // 158: clover.visibility.v1.VisibilityService.UpdateConfig:output_type -> clover.visibility.v1.UpdateConfigResponse
+	60,  // 159: clover.visibility.v1.VisibilityService.Init:output_type -> clover.visibility.v1.InitResponse
+	62,  // 160: clover.visibility.v1.VisibilityService.Start:output_type -> clover.visibility.v1.StartResponse
+	64,  // 161: clover.visibility.v1.VisibilityService.Stop:output_type -> clover.visibility.v1.StopResponse
+	66,  // 162: clover.visibility.v1.VisibilityService.Clear:output_type -> clover.visibility.v1.ClearResponse
+	68,  // 163: clover.visibility.v1.VisibilityService.ObserveSpans:output_type -> clover.visibility.v1.ObserveSpansResponse
+	144, // [144:164] is the sub-list for method output_type
+	124, // [124:144] is the sub-list for method input_type
+	124, // [124:124] is the sub-list for extension type_name
+	124, // [124:124] is the sub-list for extension extendee
+	0,   // [0:124] is the sub-list for field type_name
 }
 
 func init() { file_clover_visibility_v1_visibility_proto_init() }
@@ -4993,9 +5930,9 @@ func file_clover_visibility_v1_visibility_proto_init() {
 		return
 	}
 	file_clover_visibility_v1_visibility_proto_msgTypes[16].OneofWrappers = []any{}
-	file_clover_visibility_v1_visibility_proto_msgTypes[23].OneofWrappers = []any{}
-	file_clover_visibility_v1_visibility_proto_msgTypes[45].OneofWrappers = []any{}
-	file_clover_visibility_v1_visibility_proto_msgTypes[57].OneofWrappers = []any{
+	file_clover_visibility_v1_visibility_proto_msgTypes[29].OneofWrappers = []any{}
+	file_clover_visibility_v1_visibility_proto_msgTypes[55].OneofWrappers = []any{}
+	file_clover_visibility_v1_visibility_proto_msgTypes[67].OneofWrappers = []any{
 		(*ObserveSpansResponse_Span)(nil),
 		(*ObserveSpansResponse_Dropped)(nil),
 	}
@@ -5005,7 +5942,7 @@ func file_clover_visibility_v1_visibility_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_clover_visibility_v1_visibility_proto_rawDesc), len(file_clover_visibility_v1_visibility_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   61,
+			NumMessages:   71,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

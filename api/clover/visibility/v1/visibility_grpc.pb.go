@@ -26,8 +26,11 @@ const (
 	VisibilityService_ListValues_FullMethodName   = "/clover.visibility.v1.VisibilityService/ListValues"
 	VisibilityService_GetGraph_FullMethodName     = "/clover.visibility.v1.VisibilityService/GetGraph"
 	VisibilityService_GetMovers_FullMethodName    = "/clover.visibility.v1.VisibilityService/GetMovers"
+	VisibilityService_GetHeatmap_FullMethodName   = "/clover.visibility.v1.VisibilityService/GetHeatmap"
+	VisibilityService_WatchStats_FullMethodName   = "/clover.visibility.v1.VisibilityService/WatchStats"
 	VisibilityService_SearchTraces_FullMethodName = "/clover.visibility.v1.VisibilityService/SearchTraces"
 	VisibilityService_GetTrace_FullMethodName     = "/clover.visibility.v1.VisibilityService/GetTrace"
+	VisibilityService_ListMetrics_FullMethodName  = "/clover.visibility.v1.VisibilityService/ListMetrics"
 	VisibilityService_GetMetrics_FullMethodName   = "/clover.visibility.v1.VisibilityService/GetMetrics"
 	VisibilityService_GetLedger_FullMethodName    = "/clover.visibility.v1.VisibilityService/GetLedger"
 	VisibilityService_GetStatus_FullMethodName    = "/clover.visibility.v1.VisibilityService/GetStatus"
@@ -58,10 +61,16 @@ type VisibilityServiceClient interface {
 	GetGraph(ctx context.Context, in *GetGraphRequest, opts ...grpc.CallOption) (*GetGraphResponse, error)
 	// GetMovers compares two ranges and returns what changed most.
 	GetMovers(ctx context.Context, in *GetMoversRequest, opts ...grpc.CallOption) (*GetMoversResponse, error)
+	// GetHeatmap returns how many requests took how long, over time.
+	GetHeatmap(ctx context.Context, in *GetHeatmapRequest, opts ...grpc.CallOption) (*GetHeatmapResponse, error)
+	// WatchStats answers GetStats again and again, for pages that stay open.
+	WatchStats(ctx context.Context, in *WatchStatsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchStatsResponse], error)
 	// SearchTraces returns summaries of traces, newest first.
 	SearchTraces(ctx context.Context, in *SearchTracesRequest, opts ...grpc.CallOption) (*SearchTracesResponse, error)
 	// GetTrace returns one trace with all of its spans.
 	GetTrace(ctx context.Context, in *GetTraceRequest, opts ...grpc.CallOption) (*GetTraceResponse, error)
+	// ListMetrics returns the metrics that have stored points, with the newest.
+	ListMetrics(ctx context.Context, in *ListMetricsRequest, opts ...grpc.CallOption) (*ListMetricsResponse, error)
 	// GetMetrics returns stored points of the metrics selected for collection.
 	GetMetrics(ctx context.Context, in *GetMetricsRequest, opts ...grpc.CallOption) (*GetMetricsResponse, error)
 	// GetLedger returns what became of each span that was seen.
@@ -135,6 +144,35 @@ func (c *visibilityServiceClient) GetMovers(ctx context.Context, in *GetMoversRe
 	return out, nil
 }
 
+func (c *visibilityServiceClient) GetHeatmap(ctx context.Context, in *GetHeatmapRequest, opts ...grpc.CallOption) (*GetHeatmapResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetHeatmapResponse)
+	err := c.cc.Invoke(ctx, VisibilityService_GetHeatmap_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *visibilityServiceClient) WatchStats(ctx context.Context, in *WatchStatsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchStatsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &VisibilityService_ServiceDesc.Streams[0], VisibilityService_WatchStats_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchStatsRequest, WatchStatsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type VisibilityService_WatchStatsClient = grpc.ServerStreamingClient[WatchStatsResponse]
+
 func (c *visibilityServiceClient) SearchTraces(ctx context.Context, in *SearchTracesRequest, opts ...grpc.CallOption) (*SearchTracesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(SearchTracesResponse)
@@ -149,6 +187,16 @@ func (c *visibilityServiceClient) GetTrace(ctx context.Context, in *GetTraceRequ
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetTraceResponse)
 	err := c.cc.Invoke(ctx, VisibilityService_GetTrace_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *visibilityServiceClient) ListMetrics(ctx context.Context, in *ListMetricsRequest, opts ...grpc.CallOption) (*ListMetricsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListMetricsResponse)
+	err := c.cc.Invoke(ctx, VisibilityService_ListMetrics_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -257,7 +305,7 @@ func (c *visibilityServiceClient) Clear(ctx context.Context, in *ClearRequest, o
 
 func (c *visibilityServiceClient) ObserveSpans(ctx context.Context, in *ObserveSpansRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ObserveSpansResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &VisibilityService_ServiceDesc.Streams[0], VisibilityService_ObserveSpans_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &VisibilityService_ServiceDesc.Streams[1], VisibilityService_ObserveSpans_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -291,10 +339,16 @@ type VisibilityServiceServer interface {
 	GetGraph(context.Context, *GetGraphRequest) (*GetGraphResponse, error)
 	// GetMovers compares two ranges and returns what changed most.
 	GetMovers(context.Context, *GetMoversRequest) (*GetMoversResponse, error)
+	// GetHeatmap returns how many requests took how long, over time.
+	GetHeatmap(context.Context, *GetHeatmapRequest) (*GetHeatmapResponse, error)
+	// WatchStats answers GetStats again and again, for pages that stay open.
+	WatchStats(*WatchStatsRequest, grpc.ServerStreamingServer[WatchStatsResponse]) error
 	// SearchTraces returns summaries of traces, newest first.
 	SearchTraces(context.Context, *SearchTracesRequest) (*SearchTracesResponse, error)
 	// GetTrace returns one trace with all of its spans.
 	GetTrace(context.Context, *GetTraceRequest) (*GetTraceResponse, error)
+	// ListMetrics returns the metrics that have stored points, with the newest.
+	ListMetrics(context.Context, *ListMetricsRequest) (*ListMetricsResponse, error)
 	// GetMetrics returns stored points of the metrics selected for collection.
 	GetMetrics(context.Context, *GetMetricsRequest) (*GetMetricsResponse, error)
 	// GetLedger returns what became of each span that was seen.
@@ -340,11 +394,20 @@ func (UnimplementedVisibilityServiceServer) GetGraph(context.Context, *GetGraphR
 func (UnimplementedVisibilityServiceServer) GetMovers(context.Context, *GetMoversRequest) (*GetMoversResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetMovers not implemented")
 }
+func (UnimplementedVisibilityServiceServer) GetHeatmap(context.Context, *GetHeatmapRequest) (*GetHeatmapResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetHeatmap not implemented")
+}
+func (UnimplementedVisibilityServiceServer) WatchStats(*WatchStatsRequest, grpc.ServerStreamingServer[WatchStatsResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchStats not implemented")
+}
 func (UnimplementedVisibilityServiceServer) SearchTraces(context.Context, *SearchTracesRequest) (*SearchTracesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SearchTraces not implemented")
 }
 func (UnimplementedVisibilityServiceServer) GetTrace(context.Context, *GetTraceRequest) (*GetTraceResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetTrace not implemented")
+}
+func (UnimplementedVisibilityServiceServer) ListMetrics(context.Context, *ListMetricsRequest) (*ListMetricsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListMetrics not implemented")
 }
 func (UnimplementedVisibilityServiceServer) GetMetrics(context.Context, *GetMetricsRequest) (*GetMetricsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetMetrics not implemented")
@@ -472,6 +535,35 @@ func _VisibilityService_GetMovers_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _VisibilityService_GetHeatmap_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetHeatmapRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VisibilityServiceServer).GetHeatmap(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VisibilityService_GetHeatmap_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VisibilityServiceServer).GetHeatmap(ctx, req.(*GetHeatmapRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _VisibilityService_WatchStats_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchStatsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(VisibilityServiceServer).WatchStats(m, &grpc.GenericServerStream[WatchStatsRequest, WatchStatsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type VisibilityService_WatchStatsServer = grpc.ServerStreamingServer[WatchStatsResponse]
+
 func _VisibilityService_SearchTraces_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(SearchTracesRequest)
 	if err := dec(in); err != nil {
@@ -504,6 +596,24 @@ func _VisibilityService_GetTrace_Handler(srv interface{}, ctx context.Context, d
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(VisibilityServiceServer).GetTrace(ctx, req.(*GetTraceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _VisibilityService_ListMetrics_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListMetricsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VisibilityServiceServer).ListMetrics(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VisibilityService_ListMetrics_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VisibilityServiceServer).ListMetrics(ctx, req.(*ListMetricsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -723,12 +833,20 @@ var VisibilityService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _VisibilityService_GetMovers_Handler,
 		},
 		{
+			MethodName: "GetHeatmap",
+			Handler:    _VisibilityService_GetHeatmap_Handler,
+		},
+		{
 			MethodName: "SearchTraces",
 			Handler:    _VisibilityService_SearchTraces_Handler,
 		},
 		{
 			MethodName: "GetTrace",
 			Handler:    _VisibilityService_GetTrace_Handler,
+		},
+		{
+			MethodName: "ListMetrics",
+			Handler:    _VisibilityService_ListMetrics_Handler,
 		},
 		{
 			MethodName: "GetMetrics",
@@ -772,6 +890,11 @@ var VisibilityService_ServiceDesc = grpc.ServiceDesc{
 		},
 	},
 	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "WatchStats",
+			Handler:       _VisibilityService_WatchStats_Handler,
+			ServerStreams: true,
+		},
 		{
 			StreamName:    "ObserveSpans",
 			Handler:       _VisibilityService_ObserveSpans_Handler,
