@@ -113,5 +113,9 @@ func BenchmarkWrite(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.ReportMetric(float64(written)/b.Elapsed().Seconds(), "spans/s")
-	b.ReportMetric(float64(s.db.Metrics().DiskSpaceUsage()-s.db.Metrics().WAL.PhysicalSize)/float64(written), "bytes/span")
+	size, err := s.db.EstimateDiskUsage([]byte{0}, []byte{spaceEnd})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(size)/float64(written), "bytes/span")
 }
