@@ -46,7 +46,7 @@ func (g *grouping) add(r *Rollup) error {
 		return nil
 	}
 	sum.sum.Merge(r.Aggregate)
-	if sum.values != nil && len(sum.values) > 0 && sum.values[0] == Other && len(g.byValues) >= MaxGroups {
+	if len(sum.values) > 0 && sum.values[0] == Other && len(g.byValues) >= MaxGroups {
 		g.folded += r.Aggregate.Count
 	}
 	if g.step > 0 {

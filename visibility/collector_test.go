@@ -189,7 +189,7 @@ func TestCollectorBacksOffAndHeals(t *testing.T) {
 		b := newBench(t)
 		b.source.err = errDown
 		b.run()
-		if st := b.status(); st.State != visibility.StateBackingOff || st.Failures != 1 || st.NextTry.Sub(time.Now()) > 500*time.Millisecond {
+		if st := b.status(); st.State != visibility.StateBackingOff || st.Failures != 1 || time.Until(st.NextTry) > 500*time.Millisecond {
 			t.Errorf("after one failure: %+v", st)
 		}
 		b.after(10 * time.Minute)

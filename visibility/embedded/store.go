@@ -163,7 +163,7 @@ func (s *Store) openDir() error {
 	}
 	lock, err := pebble.LockDirectory(path, vfs.Default)
 	if err != nil {
-		return fmt.Errorf("%w: end that process or choose another directory (%v)", visibility.ErrLocked, err)
+		return fmt.Errorf("%w: end that process or choose another directory (%w)", visibility.ErrLocked, err)
 	}
 	s.lock = lock
 	s.cache = pebble.NewCache(s.opts.CacheBytes)

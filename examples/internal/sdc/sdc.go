@@ -115,7 +115,7 @@ func (s *Sample) Run(ctx context.Context) error {
 	case err = <-errs:
 	}
 	cancel()
-	stop, cancelStop := context.WithTimeout(context.Background(), 5*time.Second)
+	stop, cancelStop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancelStop()
 	for _, srv := range servers {
 		err = errors.Join(err, srv.Shutdown(stop))
