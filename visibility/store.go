@@ -64,9 +64,11 @@ const (
 type RollupReader interface {
 	// Rollups calls yield for each row and bucket that lies in r, in no
 	// particular order, each span's contribution exactly once. r is first
-	// snapped outwards to the store's finest bucket, and no bucket is wider
-	// than width (0: any). The Rollup and what it points to are only valid
-	// during the call. An error from yield ends the reading and is returned.
+	// snapped outwards to the finest buckets that the store has for it
+	// (Coverage.Finest). Each bucket lies within one interval [k·width,
+	// (k+1)·width), counted from 1970, as far as Finest divides width (0: any
+	// buckets). The Rollup and what it points to are only valid during the
+	// call. An error from yield ends the reading and is returned.
 	Rollups(ctx context.Context, r Range, width time.Duration, yield func(*Rollup) error) (Coverage, error)
 }
 
@@ -83,7 +85,10 @@ type Rollup struct {
 
 // Coverage says what a reading of rollups was based on.
 type Coverage struct {
-	Range    Range // as snapped
+	Range Range // as snapped
+	// Finest is the width of the finest buckets that the store has for the
+	// range: old ones may have been merged. 0: MinStep.
+	Finest   time.Duration
 	Open     int64 // spans whose other side is still waited for
 	Overflow int64 // spans in rows that were folded into Other
 	Oldest   time.Time

@@ -58,10 +58,10 @@ func (s *Store) Rollups(ctx context.Context, r visibility.Range, width time.Dura
 		To:   time.Unix(levels[lowest].ceil(ceilSecond(r.To)), 0).UTC(),
 	}
 	maxLevel := len(levels) - 1
-	for maxLevel > lowest && width > 0 && levels[maxLevel].width() > width {
+	for maxLevel > lowest && width%levels[maxLevel].width() != 0 {
 		maxLevel--
 	}
-	cov := visibility.Coverage{Range: snapped}
+	cov := visibility.Coverage{Range: snapped, Finest: levels[lowest].width()}
 	err := s.read(ctx, snapped, func(snap *snapshot) error {
 		cov.Oldest = snap.floor
 		cov.Open = int64(len(snap.open))
