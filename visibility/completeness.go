@@ -101,3 +101,11 @@ func (a *Analytics) sourceNotes(r Range, c *Completeness) {
 		c.note(Note{Code: "source_down", Source: s.Name, Detail: s.Error})
 	}
 }
+
+// Completeness says what answers are based on now: what the sources have
+// lost so far and how far they have been read.
+func (a *Analytics) Completeness(ctx context.Context) (Completeness, error) {
+	now := a.opts.Clock()
+	r := Range{From: now.Add(-DefaultWindow), To: now}
+	return a.completeness(ctx, r, Coverage{Range: r}, &Aggregate{}, newGrouping(nil, nil, CountRequests))
+}

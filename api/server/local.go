@@ -1,0 +1,271 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
+	"github.com/opnfv/clover/tracing"
+	"github.com/opnfv/clover/visibility"
+)
+
+// LocalDeps are what a local service answers from. Store, Analytics and
+// Collector are needed.
+type LocalDeps struct {
+	Store     visibility.Store
+	Analytics *visibility.Analytics
+	Collector *visibility.Collector
+	Ingest    *visibility.Ingest // nil: nothing is received
+	Hub       *visibility.Hub    // nil: ObserveSpans answers Unimplemented
+	Version   string
+	// Clock tells the time; nil: time.Now.
+	Clock func() time.Time
+}
+
+// Local answers from this process. Its methods may be called concurrently.
+type Local struct {
+	v1.UnimplementedVisibilityServiceServer
+	deps    LocalDeps
+	started time.Time
+}
+
+var _ v1.VisibilityServiceServer = (*Local)(nil)
+
+// NewLocal returns a service over a collector and its store.
+func NewLocal(deps LocalDeps) (*Local, error) {
+	if deps.Store == nil || deps.Analytics == nil || deps.Collector == nil {
+		return nil, errors.New("server: Store, Analytics and Collector are needed")
+	}
+	if deps.Clock == nil {
+		deps.Clock = time.Now
+	}
+	return &Local{deps: deps, started: deps.Clock()}, nil
+}
+
+// filterAndRange reads what most questions have.
+func (l *Local) filterAndRange(filter string, r *v1.TimeRange) (*visibility.Filter, visibility.Range, error) {
+	out, err := fromRange(r, l.deps.Clock())
+	if err != nil {
+		return nil, out, err
+	}
+	f, err := visibility.ParseFilter(filter)
+	return f, out, err
+}
+
+// GetStats implements v1.VisibilityServiceServer.
+func (l *Local) GetStats(ctx context.Context, req *v1.GetStatsRequest) (*v1.GetStatsResponse, error) {
+	filter, r, err := l.filterAndRange(req.GetFilter(), req.GetRange())
+	if err != nil {
+		return nil, asStatus(err)
+	}
+	dims, err := fromDimensions(req.GetGroupBy())
+	if err != nil {
+		return nil, asStatus(err)
+	}
+	res, err := l.deps.Analytics.Query(ctx, visibility.Query{
+		Range: r, Filter: filter, GroupBy: dims, Count: fromCount(req.GetCount()),
+		Step: req.GetStep().AsDuration(), OrderBy: visibility.Measure(req.GetOrderBy()),
+		Ascending: req.GetAscending(), Limit: int(req.GetLimit()),
+	})
+	if err != nil {
+		return nil, asStatus(err)
+	}
+	return toResult(res), nil
+}
+
+// Bounds of the time between the answers of WatchStats.
+const (
+	minWatch     = time.Second
+	maxWatch     = time.Hour
+	defaultWatch = 5 * time.Second
+)
+
+// WatchStats implements v1.VisibilityServiceServer.
+func (l *Local) WatchStats(req *v1.WatchStatsRequest, stream grpc.ServerStreamingServer[v1.WatchStatsResponse]) error {
+	interval := defaultWatch
+	if req.GetInterval() != nil {
+		interval = req.GetInterval().AsDuration()
+	}
+	if interval < minWatch || interval > maxWatch {
+		return invalid(fmt.Sprintf("interval: %v is not between %v and %v", interval, minWatch, maxWatch))
+	}
+	query := req.GetQuery()
+	if query == nil {
+		query = &v1.GetStatsRequest{}
+	}
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		res, err := l.GetStats(stream.Context(), query)
+		if err != nil {
+			return err
+		}
+		if err := stream.Send(&v1.WatchStatsResponse{Stats: res}); err != nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-stream.Context().Done():
+			return nil
+		}
+	}
+}
+
+// ListValues implements v1.VisibilityServiceServer.
+func (l *Local) ListValues(ctx context.Context, req *v1.ListValuesRequest) (*v1.ListValuesResponse, error) {
+	filter, r, err := l.filterAndRange(req.GetFilter(), req.GetRange())
+	if err != nil {
+		return nil, asStatus(err)
+	}
+	dim, err := visibility.ParseDimension(req.GetDimension())
+	if err != nil {
+		return nil, asStatus(err)
+	}
+	v, err := l.deps.Analytics.Distinct(ctx, visibility.DistinctQuery{
+		Range: r, Dimension: dim, Filter: filter, Count: fromCount(req.GetCount()),
+		Prefix: req.GetPrefix(), Limit: int(req.GetLimit()),
+	})
+	if err != nil {
+		return nil, asStatus(err)
+	}
+	return &v1.ListValuesResponse{
+		Values: toValues(v.Values, v.Total), RestValues: int32(v.Rest), Total: v.Total,
+		Completeness: toCompleteness(v.Completeness),
+	}, nil
+}
+
+// GetGraph implements v1.VisibilityServiceServer.
+func (l *Local) GetGraph(ctx context.Context, req *v1.GetGraphRequest) (*v1.GetGraphResponse, error) {
+	filter, r, err := l.filterAndRange(req.GetFilter(), req.GetRange())
+	if err != nil {
+		return nil, asStatus(err)
+	}
+	g, err := l.deps.Analytics.Graph(ctx, r, filter)
+	if err != nil {
+		return nil, asStatus(err)
+	}
+	span := g.Range.To.Sub(g.Range.From)
+	out := &v1.GetGraphResponse{Range: toRange(g.Range), Completeness: toCompleteness(g.Completeness)}
+	for i := range g.Nodes {
+		out.Nodes = append(out.Nodes, &v1.GraphNode{Service: g.Nodes[i].Service, Stats: toStats(&g.Nodes[i].Aggregate, span)})
+	}
+	for i := range g.Edges {
+		e := &g.Edges[i]
+		out.Edges = append(out.Edges, &v1.GraphEdge{
+			Source: e.Source, Destination: e.Destination, Mirrored: e.Mirrored, Stats: toStats(&e.Aggregate, span),
+		})
+	}
+	return out, nil
+}
+
+// GetMovers implements v1.VisibilityServiceServer.
+func (l *Local) GetMovers(ctx context.Context, req *v1.GetMoversRequest) (*v1.GetMoversResponse, error) {
+	filter, target, err := l.filterAndRange(req.GetFilter(), req.GetTarget())
+	if err != nil {
+		return nil, asStatus(err)
+	}
+	base, err := fromRange(req.GetBase(), l.deps.Clock())
+	if err != nil {
+		return nil, asStatus(err)
+	}
+	dims, err := fromDimensions(req.GetGroupBy())
+	if err != nil {
+		return nil, asStatus(err)
+	}
+	m, err := l.deps.Analytics.Movers(ctx, visibility.MoversQuery{
+		Base: base, Target: target, GroupBy: dims, Filter: filter,
+		By: visibility.Measure(req.GetBy()), Limit: int(req.GetLimit()),
+	})
+	if err != nil {
+		return nil, asStatus(err)
+	}
+	out := &v1.GetMoversResponse{Base: toRange(m.Base), Target: toRange(m.Target), Completeness: toCompleteness(m.Completeness)}
+	for i := range m.Movers {
+		v := &m.Movers[i]
+		mover := &v1.Mover{
+			Values: v.Values, Change: v.Change,
+			Base:   toStats(&v.Base, m.Base.To.Sub(m.Base.From)),
+			Target: toStats(&v.Target, m.Target.To.Sub(m.Target.From)),
+		}
+		if v.HasRelative {
+			mover.RelativeChange = &v.Relative
+		}
+		out.Movers = append(out.Movers, mover)
+	}
+	return out, nil
+}
+
+// GetHeatmap implements v1.VisibilityServiceServer.
+func (l *Local) GetHeatmap(ctx context.Context, req *v1.GetHeatmapRequest) (*v1.GetHeatmapResponse, error) {
+	filter, r, err := l.filterAndRange(req.GetFilter(), req.GetRange())
+	if err != nil {
+		return nil, asStatus(err)
+	}
+	h, err := l.deps.Analytics.Heatmap(ctx, visibility.HeatmapQuery{
+		Range: r, Filter: filter, Count: fromCount(req.GetCount()),
+		Step: req.GetStep().AsDuration(), Bands: int(req.GetMaxBands()),
+	})
+	if err != nil {
+		return nil, asStatus(err)
+	}
+	out := &v1.GetHeatmapResponse{
+		Range: toRange(h.Range), Step: durationpb.New(h.Step), Total: h.Total,
+		Completeness: toCompleteness(h.Completeness),
+	}
+	for _, b := range h.Bands {
+		out.Bands = append(out.Bands, &v1.HeatmapBand{Lower: durationpb.New(b.Lower), Upper: durationpb.New(b.Upper)})
+	}
+	for _, c := range h.Columns {
+		out.Columns = append(out.Columns, &v1.HeatmapColumn{Time: stamp(c.Time), Counts: c.Counts})
+	}
+	return out, nil
+}
+
+// SearchTraces implements v1.VisibilityServiceServer.
+func (l *Local) SearchTraces(ctx context.Context, req *v1.SearchTracesRequest) (*v1.SearchTracesResponse, error) {
+	filter, r, err := l.filterAndRange(req.GetFilter(), req.GetRange())
+	if err == nil {
+		r, err = l.deps.Analytics.ResolveRange(r)
+	}
+	if err != nil {
+		return nil, asStatus(err)
+	}
+	if n := req.GetPageSize(); n < 0 || n > visibility.MaxLimit {
+		return nil, invalid(fmt.Sprintf("page_size: %d is not between 1 and %d", n, visibility.MaxLimit))
+	}
+	page, err := l.deps.Store.Traces(ctx, visibility.TraceQuery{
+		Range: r, Filter: filter, Service: req.GetService(), MinDuration: req.GetMinDuration().AsDuration(),
+		Limit: int(req.GetPageSize()), Cursor: req.GetPageToken(),
+	})
+	if err != nil {
+		return nil, asStatus(err)
+	}
+	out := &v1.SearchTracesResponse{NextPageToken: page.Next}
+	for i := range page.Traces {
+		out.Traces = append(out.Traces, toSummary(&page.Traces[i]))
+	}
+	return out, nil
+}
+
+// GetTrace implements v1.VisibilityServiceServer.
+func (l *Local) GetTrace(ctx context.Context, req *v1.GetTraceRequest) (*v1.GetTraceResponse, error) {
+	id, err := tracing.ParseTraceID(req.GetTraceId())
+	if err != nil {
+		return nil, invalid("trace_id: " + err.Error())
+	}
+	spans, err := l.deps.Store.Trace(ctx, id)
+	if err != nil {
+		return nil, asStatus(err)
+	}
+	summary := visibility.SummarizeTrace(spans)
+	out := &v1.GetTraceResponse{Summary: toSummary(&summary)}
+	for i := range spans {
+		out.Spans = append(out.Spans, toSpan(&spans[i]))
+	}
+	return out, nil
+}

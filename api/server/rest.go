@@ -1,0 +1,170 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/opnfv/clover/api"
+	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
+)
+
+// runREST serves REST until ctx ends. Streams end with running.
+func (s *Server) runREST(ctx, running context.Context) error {
+	conn, err := s.dial()
+	if err != nil {
+		return fmt.Errorf("REST: %w", err)
+	}
+	defer conn.Close()
+	handler, err := s.handler(running, v1.NewVisibilityServiceClient(conn))
+	if err != nil {
+		return fmt.Errorf("REST: %w", err)
+	}
+	srv := &http.Server{
+		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10,
+		BaseContext:    func(net.Listener) context.Context { return context.WithoutCancel(running) },
+	}
+	stopped := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opts.Grace)
+		defer cancel()
+		stopped <- errors.Join(srv.Shutdown(grace), srv.Close())
+	}()
+	if err := srv.Serve(s.rest); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("REST: %w", err)
+	}
+	if err := <-stopped; err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("REST: %w", err)
+	}
+	return nil
+}
+
+// handler is all of REST.
+func (s *Server) handler(ctx context.Context, client v1.VisibilityServiceClient) (http.Handler, error) {
+	gateway := runtime.NewServeMux(
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, jsonMarshaler()),
+		runtime.WithMarshalerOption(eventStream, &sseMarshaler{jsonMarshaler()}),
+	)
+	if err := v1.RegisterVisibilityServiceHandlerClient(ctx, gateway, client); err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/api/", gateway)
+	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(api.OpenAPI) // the client went away
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.opts.Metrics, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.Handle("GET /readyz", readiness(client))
+	if s.opts.Root != nil {
+		mux.Handle("/", s.opts.Root)
+	}
+	return s.guard(mux), nil
+}
+
+// jsonMarshaler writes the names of the definitions, and zeros too, so that
+// scripts need not guess.
+func jsonMarshaler() *runtime.JSONPb {
+	return &runtime.JSONPb{
+		MarshalOptions:   protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true},
+		UnmarshalOptions: protojson.UnmarshalOptions{},
+	}
+}
+
+// eventStream is the media type of server-sent events (HTML, §9.2).
+const eventStream = "text/event-stream"
+
+// sseMarshaler frames each message of a stream as an event.
+type sseMarshaler struct{ *runtime.JSONPb }
+
+// ContentType implements runtime.Marshaler.
+func (*sseMarshaler) ContentType(any) string { return eventStream }
+
+// Marshal implements runtime.Marshaler.
+func (m *sseMarshaler) Marshal(v any) ([]byte, error) {
+	b, err := m.JSONPb.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return append([]byte("data: "), b...), nil
+}
+
+// Delimiter implements runtime.Delimited: an empty line ends an event.
+func (*sseMarshaler) Delimiter() []byte { return []byte("\n\n") }
+
+// guard keeps out what a foreign page could make a browser send, and bounds
+// requests.
+func (s *Server) guard(next http.Handler) http.Handler {
+	local := isLoopback(hostOf(s.rest.Addr().String()))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-store")
+		if local && !isLoopback(hostOf(r.Host)) {
+			refuse(w, http.StatusForbidden, fmt.Sprintf("host %q is not this machine; use http://%s", r.Host, s.rest.Addr()))
+			return
+		}
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+				refuse(w, http.StatusUnsupportedMediaType, "requests that change something need Content-Type: application/json")
+				return
+			}
+		}
+		if r.ContentLength > int64(s.opts.MaxRequestBytes) {
+			refuse(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", s.opts.MaxRequestBytes))
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, int64(s.opts.MaxRequestBytes))
+		next.ServeHTTP(w, r)
+	})
+}
+
+func hostOf(hostport string) string {
+	if host, _, err := net.SplitHostPort(hostport); err == nil {
+		return host
+	}
+	return strings.Trim(hostport, "[]")
+}
+
+// refuse answers as the gateway does.
+func refuse(w http.ResponseWriter, code int, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	body := map[string]any{"code": 3, "message": message, "details": []any{}}
+	_ = json.NewEncoder(w).Encode(body) // the client went away
+}
+
+// readiness answers 200 when the service answers, with the state of its
+// sources: one that is down does not make the answers wrong, only late.
+func readiness(client v1.VisibilityServiceClient) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+		defer cancel()
+		st, err := client.GetStatus(ctx, &v1.GetStatusRequest{})
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		if err != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprintf(w, "not ready: %v\n", err)
+			return
+		}
+		fmt.Fprintf(w, "ready\nstore %s: %d spans\n", st.GetStore().GetName(), st.GetStore().GetSpans())
+		for _, src := range st.GetSources() {
+			fmt.Fprintf(w, "%s %s: %s %s\n", src.GetKind(), src.GetName(), src.GetState(), src.GetError())
+		}
+	})
+}

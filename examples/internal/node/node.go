@@ -1,0 +1,212 @@
+// Package node assembles the visibility libraries into one process: sources,
+// receiver, store, analytics, and the API. The programs standalone and
+// clover-collector are thin around it.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/opnfv/clover/api/server"
+	"github.com/opnfv/clover/examples/internal/statuspage"
+	"github.com/opnfv/clover/monitoring"
+	"github.com/opnfv/clover/tracing"
+	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/embedded"
+)
+
+// Options of a Node.
+type Options struct {
+	DataDir string
+	// JaegerURLs and PrometheusURL replace those of the stored
+	// configuration if they are given; so does SampleInterval.
+	JaegerURLs     []string
+	PrometheusURL  string
+	SampleInterval time.Duration
+	// Jaeger and Prometheus are how those of the configuration are called:
+	// credentials, TLS.
+	Jaeger     tracing.JaegerOptions
+	Prometheus monitoring.Options
+	// Addresses; "-" is off, "" the default of server and tracing.
+	OTLPGRPC, OTLPHTTP string
+	GRPCAddr, RESTAddr string
+	AllowRemote        bool
+	// Store adjusts the embedded store, e.g. its retention.
+	Store embedded.Options
+	// StatusPage serves a page at REST's root.
+	StatusPage bool
+	Logger     *slog.Logger
+	// OnReady is called once, when everything answers.
+	OnReady func(Addrs)
+}
+
+// Addrs are where a Node listens; "" where it does not.
+type Addrs struct{ GRPC, REST, OTLPGRPC, OTLPHTTP string }
+
+// Node is a process with the whole visibility path.
+type Node struct {
+	opts      Options
+	store     *embedded.Store
+	collector *visibility.Collector
+	receiver  *tracing.Receiver
+	hub       *visibility.Hub
+	service   *server.Local
+	registry  *prometheus.Registry
+}
+
+// New opens the store, or says why it cannot be. Run closes it.
+func New(opts Options) (*Node, error) {
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	opts.Store.Logger = opts.Logger
+	store, err := embedded.Open(opts.DataDir, opts.Store)
+	if errors.Is(err, visibility.ErrLocked) {
+		return nil, fmt.Errorf("%w\nAnother Clover uses this directory: end it, or give another one with --data-dir", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{opts: opts, store: store, hub: &visibility.Hub{}}
+	if err := n.assemble(); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return n, nil
+}
+
+func (n *Node) assemble() (err error) {
+	n.collector, err = visibility.NewCollector(n.store, visibility.CollectorOptions{
+		Opener: visibility.OpenSources{Jaeger: n.opts.Jaeger, Prometheus: n.opts.Prometheus},
+		Hub:    n.hub, Logger: n.opts.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	ingest, err := visibility.NewIngest(n.store, visibility.IngestOptions{Hub: n.hub, Paused: n.collector.Paused})
+	if err != nil {
+		return err
+	}
+	n.receiver, err = tracing.NewReceiver(ingest, tracing.ReceiverOptions{
+		GRPCAddr: n.opts.OTLPGRPC, HTTPAddr: n.opts.OTLPHTTP, Logger: n.opts.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	analytics, err := visibility.NewAnalytics(n.store, visibility.AnalyticsOptions{Status: n.collector.Status})
+	if err != nil {
+		return err
+	}
+	n.service, err = server.NewLocal(server.LocalDeps{
+		Store: n.store, Analytics: analytics, Collector: n.collector, Ingest: ingest, Hub: n.hub, Version: Version(),
+	})
+	if err != nil {
+		return err
+	}
+	metrics, err := visibility.NewMetrics(visibility.MetricsOptions{
+		Store: n.store, Collector: n.collector, Ingest: ingest, Hub: n.hub,
+	})
+	if err != nil {
+		return err
+	}
+	n.registry = prometheus.NewRegistry()
+	return errors.Join(
+		n.registry.Register(metrics),
+		n.registry.Register(collectors.NewGoCollector()),
+		n.registry.Register(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})),
+	)
+}
+
+// Version returns the version that the program was built from.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "unknown"
+	}
+	return info.Main.Version
+}
+
+// Run does everything until ctx ends: then it takes nothing new, finishes
+// what it has taken, and closes the store.
+func (n *Node) Run(ctx context.Context) error {
+	err := n.run(ctx)
+	return errors.Join(err, n.store.Close())
+}
+
+func (n *Node) run(ctx context.Context) error {
+	if err := n.configure(ctx); err != nil {
+		return err
+	}
+	var root http.Handler
+	if n.opts.StatusPage {
+		root = statuspage.New(n.service, n.opts.Logger)
+	}
+	srv, err := server.New(ctx, n.service, server.Options{
+		GRPCAddr: n.opts.GRPCAddr, RESTAddr: n.opts.RESTAddr, AllowRemote: n.opts.AllowRemote,
+		Root: root, Metrics: n.registry, Logger: n.opts.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return srv.Run(ctx) })
+	group.Go(func() error { return n.collector.Run(ctx) })
+	group.Go(func() error {
+		if err := n.receiver.Run(ctx); err != nil {
+			return fmt.Errorf("%w\nChoose other addresses with --otlp-grpc-addr and --otlp-http-addr, or - for none", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		select {
+		case <-n.receiver.Ready():
+			n.ready(srv)
+		case <-ctx.Done():
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// configure lets what was given on the command line win over what is stored.
+func (n *Node) configure(ctx context.Context) error {
+	if _, err := n.collector.Init(ctx); err != nil {
+		return err
+	}
+	var change visibility.ConfigUpdate
+	if len(n.opts.JaegerURLs) > 0 {
+		change.Tracing = n.opts.JaegerURLs
+	}
+	if n.opts.PrometheusURL != "" {
+		change.Monitoring = &n.opts.PrometheusURL
+	}
+	if n.opts.SampleInterval != 0 {
+		change.SampleInterval = visibility.Interval(n.opts.SampleInterval)
+	}
+	_, err := n.collector.Update(ctx, change)
+	return err
+}
+
+func (n *Node) ready(srv *server.Server) {
+	if n.opts.OnReady == nil {
+		return
+	}
+	var a Addrs
+	a.GRPC, a.REST = srv.Addrs()
+	grpcAddr, httpAddr := n.receiver.Addrs()
+	if grpcAddr != nil {
+		a.OTLPGRPC = grpcAddr.String()
+	}
+	if httpAddr != nil {
+		a.OTLPHTTP = httpAddr.String()
+	}
+	n.opts.OnReady(a)
+}
