@@ -50,6 +50,9 @@ func ParseFilter(text string) (*Filter, error) {
 		return nil, p.errorf("%q is not expected here; want and, or, or the end", p.tok.text)
 	}
 	p.filter.root = root
+	if n := len(p.filter.String()); n > maxFilterLen {
+		return nil, invalidf("filter: %d bytes long when written out; at most %d are allowed", n, maxFilterLen)
+	}
 	return p.filter, nil
 }
 
@@ -121,8 +124,8 @@ func (p *filterParser) next() error {
 	if n < 0 {
 		n = len(rest)
 	}
-	if n == 0 {
-		return p.errorf("%q is not expected here", rest[:1])
+	if n == 0 { // one & or |
+		return p.errorf("%q is not expected here; want %q", rest[:1], rest[:1]+rest[:1])
 	}
 	p.pos += n
 	p.tok.kind, p.tok.text = tokWord, rest[:n]
@@ -228,9 +231,8 @@ func (p *filterParser) comparison() (node, error) {
 	if err := p.field(c); err != nil {
 		return nil, err
 	}
-	negate := false
 	if p.isWord("not") {
-		negate = true
+		c.negate = true
 		if err := p.next(); err != nil {
 			return nil, err
 		}
@@ -239,13 +241,7 @@ func (p *filterParser) comparison() (node, error) {
 		}
 	}
 	if p.isWord("in") {
-		if err := p.in(c); err != nil {
-			return nil, err
-		}
-		if negate {
-			return not{c}, nil
-		}
-		return c, nil
+		return c, p.in(c)
 	}
 	if p.tok.kind != tokOp {
 		return nil, p.errorf("want an operator after %s: = != < <= > >= ~ !~ in", c.field.name)
@@ -333,8 +329,13 @@ func (p *filterParser) value(c *comparison) error {
 	if len(c.values) >= maxFilterTerms {
 		return p.errorf("more than %d values", maxFilterTerms)
 	}
+	if c.field.check != nil && (c.op == "=" || c.op == "!=" || c.op == "in") {
+		if want := c.field.check(p.tok.text); want != "" {
+			return p.errorf("%s is never %q; want %s", c.field.name, p.tok.text, want)
+		}
+	}
 	c.values = append(c.values, p.tok.text)
-	if c.field.name == Service.String() {
+	if c.field.name == Service.String() && (c.op == "=" || (c.op == "in" && !c.negate)) {
 		p.filter.services = append(p.filter.services, p.tok.text)
 	}
 	return p.next()

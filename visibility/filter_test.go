@@ -22,7 +22,7 @@ func ExampleParseFilter() {
 	_, err = visibility.ParseFilter("statuss >= 500")
 	fmt.Println(err)
 	// Output:
-	// (status = "5xx" and service = "http_lb" and not url ~ "/healthz$")
+	// status = "5xx" and service = "http_lb" and not url ~ "/healthz$"
 	// true
 	// filter: column 1: "statuss" is not a field; did you mean status?
 }
@@ -31,6 +31,7 @@ func span() *tracing.Span {
 	s := tracing.NewSpan()
 	s.Service, s.Kind, s.StatusCode, s.Method = "http-lb.default", tracing.KindServer, 503, "GET"
 	s.URL, s.UserAgent, s.Duration = "http://http-lb:9180/item/7", "curl/8", 250*time.Millisecond
+	s.TraceID[15] = 10
 	s.RequestSize, s.Error, s.UpstreamCluster = 10, true, "inbound|9180||"
 	s.Attributes = []tracing.Attribute{{Key: "istio.mesh_id", Value: "cluster.local"}}
 	return &s
@@ -68,6 +69,16 @@ func TestFilterMatches(t *testing.T) {
 		"upstream_cluster ~ '^inbound'":        true,
 		"version = v1":                         false,
 		"version != v1":                        true,
+		"version in (v1)":                      false,
+		"version not in (v1)":                  true,
+		"not version in (v1)":                  true,
+		"status in (4xx, 5xx)":                 true,
+		"not not status = 503":                 true,
+		"trace_id = 0000A":                     true,
+		"trace = b":                            false,
+		"mirrored = FALSE":                     true,
+		"source = http-lb":                     false, // not known from the span
+		"dst = http-lb":                        true,
 	} {
 		f, err := visibility.ParseFilter(text)
 		if err != nil {
@@ -90,21 +101,29 @@ func TestFilterMatches(t *testing.T) {
 
 func TestFilterErrors(t *testing.T) {
 	for text, want := range map[string]string{
-		"status":          "column 7: want an operator after status",
-		"status >=":       "column 10: want a value for status",
-		"status >= many":  "column 11: status >= needs a number, not \"many\"",
-		"url > 5":         "column 5: url has no order",
-		"url ~ '('":       "column 7: \"(\" is not a regular expression",
-		"(status = 500":   `column 14: want ")"`,
-		"status = 500)":   "column 13: \")\" is not expected here",
-		"nonsense = 1":    "column 1: \"nonsense\" is not a field; want one of ",
-		"usr_agent = x":   "did you mean user_agent?",
-		`service = "x`:    "column 11: the string that begins here has no closing",
-		"status = 1 and":  "column 15: the expression ends here",
-		"tag = x":         `want "["`,
-		"status not = 5":  `want "in" after status not`,
-		"duration > soon": "a duration such as 250ms",
-		"; drop":          "column 1:",
+		"status":           "column 7: want an operator after status",
+		"status >=":        "column 10: want a value for status",
+		"status >= many":   "column 11: status >= needs a number, not \"many\"",
+		"url > 5":          "column 5: url has no order",
+		"url ~ '('":        "column 7: \"(\" is not a regular expression",
+		"(status = 500":    `column 14: want ")"`,
+		"status = 500)":    "column 13: \")\" is not expected here",
+		"nonsense = 1":     "column 1: \"nonsense\" is not a field; want one of ",
+		"usr_agent = x":    "did you mean user_agent?",
+		`service = "x`:     "column 11: the string that begins here has no closing",
+		"status = 1 and":   "column 15: the expression ends here",
+		"tag = x":          `want "["`,
+		"status not = 5":   `want "in" after status not`,
+		"duration > soon":  "a duration such as 250ms",
+		"; drop":           "column 1:",
+		"status = 5x":      `column 10: status is never "5x"; want a status such as 503 or a class such as 5xx`,
+		"error != yes":     "want true or false",
+		"kind in (sevrer)": "want server, client",
+		"duration = soon":  "want a duration such as 250ms",
+		"trace_id = xyz":   "hexadecimal digits",
+		"status=1 & a=1":   `"&" is not expected here; want "&&"`,
+		"url = 'ü' é = 1":  "column 11: \"é\" is not expected here; want and, or, or the end",
+		"operation = \"" + strings.Repeat("\xff", 2000) + `"`:          "bytes long when written out",
 		strings.Repeat("(", 60) + "status=1" + strings.Repeat(")", 60): "nested deeper",
 		strings.Repeat("status=1 or ", 400) + "status=1":               "bytes long",
 	} {
@@ -127,10 +146,44 @@ func FuzzParseFilter(f *testing.F) {
 			}
 			return
 		}
-		filter.MatchSpan(span())
 		again, err := visibility.ParseFilter(filter.String())
 		if err != nil || again.String() != filter.String() {
 			t.Fatalf("%q prints as %q, which reads as %q, %v", text, filter, again, err)
 		}
+		key := visibility.KeyOf(span())
+		if filter.MatchSpan(span()) != again.MatchSpan(span()) ||
+			filter.MatchKey(&key, visibility.CountRequests, visibility.RoleServer) != again.MatchKey(&key, visibility.CountRequests, visibility.RoleServer) {
+			t.Fatalf("%q and %q match differently", text, again)
+		}
 	})
+}
+
+// TestFilterPrintsWhatItReads holds that a filter at the limits of the
+// language does not go beyond them when it is printed.
+func TestFilterPrintsWhatItReads(t *testing.T) {
+	deep := strings.Repeat("(status=1 or ", 48) + "(not status=2 and url not in (a))" + strings.Repeat(")", 48)
+	wide := strings.Repeat("op=1 or ", 150) + "op=1"
+	for _, text := range []string{deep, wide} {
+		f, err := visibility.ParseFilter(text)
+		if err != nil {
+			t.Fatalf("%.60s: %v", text, err)
+		}
+		if again, err := visibility.ParseFilter(f.String()); err != nil || again.String() != f.String() {
+			t.Errorf("%.60s… prints as %s: %v", text, f, err)
+		}
+	}
+}
+
+func BenchmarkFilterMatchKey(b *testing.B) {
+	f, err := visibility.ParseFilter(`status >= 500 and service in (http-lb, proxy) and not url ~ "^http://healthz"`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	key := visibility.KeyOf(span())
+	b.ReportAllocs()
+	for b.Loop() {
+		if !f.MatchKey(&key, visibility.CountRequests, visibility.RoleServer) {
+			b.Fatal("no match")
+		}
+	}
 }
