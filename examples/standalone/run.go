@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/opnfv/clover/examples/internal/cli"
 	"github.com/opnfv/clover/examples/internal/node"
 	"github.com/opnfv/clover/examples/internal/sdc"
 	"github.com/opnfv/clover/tracing"
@@ -36,8 +36,6 @@ type settings struct {
 func parse(args []string, stderr io.Writer) (settings, error) {
 	var s settings
 	f := pflag.NewFlagSet("standalone", pflag.ContinueOnError)
-	f.SetOutput(stderr)
-	f.SortFlags = false
 	f.BoolVar(&s.noSample, "no-sample", false, "do not run the sample mesh")
 	f.Float64Var(&s.rate, "rate", 20, "requests a second of the sample's load")
 	f.StringSliceVar(&s.jaeger, "jaeger", nil, "read traces from Jaeger at this `URL` (may be given again)")
@@ -50,21 +48,13 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	f.StringVar(&s.otlpHTTP, "otlp-http-addr", "127.0.0.1:4318", "`address` that takes OTLP by HTTP, - for none")
 	f.BoolVar(&s.remote, "allow-remote", false, "allow addresses other than loopback; there is no authentication yet")
 	f.StringVar(&s.logLevel, "log-level", "warn", "debug, info, warn or error")
-	f.Usage = func() {
-		fmt.Fprintf(stderr, "Runs all of Clover in one process, with a sample mesh and its traffic.\n\nUsage:\n  standalone [flags]\n\nExamples:\n"+
-			"  standalone\n  standalone --no-sample --jaeger http://jaeger:16686 --prometheus http://prometheus:9090\n\nFlags:\n%s", f.FlagUsages())
-	}
-	if err := f.Parse(args); err != nil {
-		if errors.Is(err, pflag.ErrHelp) {
-			return s, err
-		}
-		return s, usageError{err}
-	}
-	if f.NArg() > 0 {
-		return s, usageError{fmt.Errorf("%q is not expected", f.Arg(0))}
+	err := cli.Parse(f, args, stderr, "Runs all of Clover in one process, with a sample mesh and its traffic.\n\nUsage:\n  standalone [flags]\n\nExamples:\n"+
+		"  standalone\n  standalone --no-sample --jaeger http://jaeger:16686 --prometheus http://prometheus:9090\n")
+	if err != nil {
+		return s, err
 	}
 	if s.rate <= 0 || s.rate > 1000 {
-		return s, usageError{fmt.Errorf("--rate %g is not between 0 and 1000", s.rate)}
+		return s, cli.Usagef("--rate %g is not between 0 and 1000", s.rate)
 	}
 	if s.dataDir == "" {
 		s.dataDir = filepath.Join(stateDir(), "clover")
@@ -91,11 +81,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(s.logLevel)); err != nil {
-		return usageError{fmt.Errorf("--log-level %q is not debug, info, warn or error", s.logLevel)}
+	logger, err := cli.Logger(s.logLevel, stderr)
+	if err != nil {
+		return err
 	}
-	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 	ready := make(chan node.Addrs, 1)
 	n, err := node.New(node.Options{
 		DataDir: s.dataDir, JaegerURLs: s.jaeger, PrometheusURL: s.prometheus, SampleInterval: s.interval,
@@ -136,7 +125,7 @@ func (s settings) sample(ctx context.Context, a node.Addrs, logger *slog.Logger)
 		return nil
 	}
 	if a.OTLPGRPC == "" {
-		return usageError{errors.New("the sample sends its spans by gRPC; give --otlp-grpc-addr or --no-sample")}
+		return cli.Usagef("the sample sends its spans by gRPC; give --otlp-grpc-addr or --no-sample")
 	}
 	exporter, err := tracing.NewExporter(a.OTLPGRPC, tracing.ExporterOptions{})
 	if err != nil {

@@ -1,0 +1,64 @@
+// Command clover-collector reads traces and metrics of a mesh, takes OTLP,
+// stores both, and answers questions by gRPC.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/opnfv/clover/examples/internal/cli"
+	"github.com/opnfv/clover/examples/internal/node"
+)
+
+func main() { cli.Main("clover-collector", run) }
+
+// run is the program.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var o node.Options
+	var level string
+	f := pflag.NewFlagSet("clover-collector", pflag.ContinueOnError)
+	f.StringVar(&o.DataDir, "data-dir", "", "`directory` of the store (needed)")
+	f.StringSliceVar(&o.JaegerURLs, "jaeger", nil, "read traces from Jaeger at this `URL` (may be given again)")
+	f.StringVar(&o.PrometheusURL, "prometheus", "", "read metrics from Prometheus at this `URL`")
+	f.StringVar(&o.Jaeger.BearerTokenFile, "jaeger-token-file", "", "`file` with the bearer token for Jaeger")
+	f.StringVar(&o.Prometheus.BearerTokenFile, "prometheus-token-file", "", "`file` with the bearer token for Prometheus")
+	f.DurationVar(&o.SampleInterval, "sample-interval", 0, "how often they are read (default: as configured before, or 2s)")
+	f.DurationVar(&o.Store.Retention, "retention", 7*24*time.Hour, "age at which data goes")
+	f.Int64Var(&o.Store.MaxBytes, "max-bytes", 10<<30, "size of the store at which the oldest data goes")
+	f.StringVar(&o.GRPCAddr, "grpc-addr", "127.0.0.1:50054", "`address` of gRPC")
+	f.StringVar(&o.RESTAddr, "rest-addr", "-", "`address` of REST and of /metrics, - for none")
+	f.StringVar(&o.OTLPGRPC, "otlp-grpc-addr", "127.0.0.1:4317", "`address` that takes OTLP by gRPC, - for none")
+	f.StringVar(&o.OTLPHTTP, "otlp-http-addr", "127.0.0.1:4318", "`address` that takes OTLP by HTTP, - for none")
+	f.BoolVar(&o.AllowRemote, "allow-remote", false, "allow addresses other than loopback; there is no authentication yet")
+	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	err := cli.Parse(f, args, stderr, "Reads traces and metrics of a mesh, takes OTLP, stores both, and answers by gRPC.\n\nUsage:\n  clover-collector --data-dir DIR [flags]\n")
+	if err != nil {
+		return err
+	}
+	if o.DataDir == "" {
+		return cli.Usagef("--data-dir is needed")
+	}
+	if o.Logger, err = cli.Logger(level, stderr); err != nil {
+		return err
+	}
+	o.OnReady = func(a node.Addrs) {
+		fmt.Fprintf(stdout, "clover-collector is ready: gRPC %s, REST %s, OTLP gRPC %s, OTLP HTTP %s\n",
+			a.GRPC, orNone(a.REST), orNone(a.OTLPGRPC), orNone(a.OTLPHTTP))
+	}
+	n, err := node.New(o)
+	if err != nil {
+		return err
+	}
+	return n.Run(ctx)
+}
+
+func orNone(addr string) string {
+	if addr == "" {
+		return "none"
+	}
+	return addr
+}
