@@ -1,0 +1,125 @@
+package components
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// jaegerVersion is the release that both Jaeger programs are built from.
+const jaegerVersion = "1.76.0"
+
+// JaegerV1 is Jaeger's all-in-one program, its first generation.
+func JaegerV1() Component {
+	return built("jaeger", "Jaeger", jaegerVersion, "jaegerbin",
+		"github.com/jaegertracing/jaeger/cmd/all-in-one")
+}
+
+// JaegerV2 is Jaeger's second generation, made on the OpenTelemetry Collector.
+func JaegerV2() Component {
+	return built("jaeger-v2", "Jaeger v2 of", jaegerVersion, "jaegerbin",
+		"github.com/jaegertracing/jaeger/cmd/jaeger")
+}
+
+// built is a component compiled from a nested module of internal/testutil,
+// whose go.mod and go.sum pin every source.
+func built(name, title, version, module, pkg string) Component {
+	binary := name
+	if runtime.GOOS == "windows" {
+		binary += ".exe"
+	}
+	return Component{
+		Name: name, Title: title, Version: version,
+		verb: "building", cost: "about 3 min", binary: binary,
+		key: func() (string, error) { return moduleKey(module) },
+		install: func(ctx context.Context, dir string, _ io.Writer) error {
+			return goBuild(ctx, module, pkg, filepath.Join(dir, binary))
+		},
+	}
+}
+
+// goBuild compiles pkg in the nested module to the file out.
+func goBuild(ctx context.Context, module, pkg, out string) error {
+	src, err := nested(module)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-mod=readonly", "-buildvcs=false",
+		"-trimpath", "-ldflags", "-s -w", "-o", out, pkg)
+	cmd.Dir = src
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=", "GOOS=", "GOARCH=")
+	return run(cmd)
+}
+
+// moduleKey is short and differs as soon as the nested module pins anything
+// else.
+func moduleKey(module string) (string, error) {
+	dir, err := nested(module)
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	for _, name := range []string{"go.mod", "go.sum"} {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(h, "%s %d\n", name, len(data))
+		h.Write(data)
+	}
+	return hex.EncodeToString(h.Sum(nil))[:10], nil
+}
+
+// cloverModule matches the first line of this repository's go.mod.
+var cloverModule = regexp.MustCompile(`(?m)^module github\.com/opnfv/clover$`)
+
+// nested finds the folder of a nested module of internal/testutil, upwards
+// from the working directory, which for a test is its package's folder.
+func nested(module string) (string, error) {
+	wd, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for dir := wd; ; {
+		mod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if err == nil && cloverModule.Match(mod) {
+			return filepath.Join(dir, "internal", "testutil", module), nil
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return "", fmt.Errorf("no go.mod of github.com/opnfv/clover in %s or above", wd)
+		}
+		dir = up
+	}
+}
+
+// run runs a command and puts the end of what it printed into the error.
+func run(cmd *exec.Cmd) error {
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.WaitDelay = 10 * time.Second
+	err := cmd.Run()
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, exec.ErrNotFound) {
+		return err
+	}
+	const keep = 2000
+	text := strings.TrimSpace(out.String())
+	if len(text) > keep {
+		text = "... " + text[len(text)-keep:]
+	}
+	return fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Path), err, text)
+}

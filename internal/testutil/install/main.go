@@ -1,0 +1,83 @@
+// Command install makes the real programs that Clover's tests run against,
+// ahead of the tests and with progress lines. What is in the cache already
+// costs nothing. It may run while tests do.
+//
+//	go run ./internal/testutil/install                 # everything
+//	go run ./internal/testutil/install -only envoy,jaeger
+//	go run ./internal/testutil/install -list
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/opnfv/clover/internal/testutil/components"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "install:", err)
+		os.Exit(1)
+	}
+}
+
+// run makes the components that args choose. It tries each of them, also
+// when one before it could not be made.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("install", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	only := flags.String("only", "", "comma-separated names of the `components` to make (default all)")
+	list := flags.Bool("list", false, "list the components and exit")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	chosen, err := choose(*only)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, c := range chosen {
+		if *list {
+			fmt.Fprintf(stdout, "%-12s %s\n", c.Name, c)
+			continue
+		}
+		path, err := c.Ensure(ctx, stderr)
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		fmt.Fprintf(stdout, "%-12s %s\n", c.Name, path)
+	}
+	return errors.Join(failed...)
+}
+
+// choose returns the components of a comma-separated list, all if it is empty.
+func choose(only string) ([]components.Component, error) {
+	if only == "" {
+		return components.All(), nil
+	}
+	var chosen []components.Component
+	for name := range strings.SplitSeq(only, ",") {
+		c, err := components.Find(strings.TrimSpace(name))
+		if err != nil {
+			return nil, err
+		}
+		chosen = append(chosen, c)
+	}
+	return chosen, nil
+}
