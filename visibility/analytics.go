@@ -78,7 +78,8 @@ func (a *Analytics) check(q *Query) (err error) {
 	}
 	if q.Step != 0 {
 		if q.Step < MinStep || q.Step%MinStep != 0 {
-			return invalidf("step: %v is not a multiple of %v", q.Step, MinStep)
+			return invalidf("step: %v is not a multiple of %v; the nearest that is: %v", q.Step, MinStep,
+				max(MinStep, q.Step.Round(MinStep)))
 		}
 		if points := q.Range.To.Sub(q.Range.From) / q.Step; points > MaxPoints {
 			return invalidf("step: %d points; at most %d are allowed, so take a step of at least %v",
@@ -88,7 +89,8 @@ func (a *Analytics) check(q *Query) (err error) {
 	seen := map[Dimension]bool{}
 	for _, d := range q.GroupBy {
 		if int(d) >= NumDimensions || seen[d] {
-			return invalidf("group_by: %s is given twice or not known", d)
+			return invalidf("group_by: %s is given twice or not known; want different ones of %s",
+				d, strings.Join(dimensionNames[:], ", "))
 		}
 		seen[d] = true
 	}
@@ -173,9 +175,8 @@ func (a *Analytics) Query(ctx context.Context, q Query) (*Result, error) {
 	if err := a.check(&q); err != nil {
 		return nil, err
 	}
-	g := newGrouping(q.GroupBy, q.Filter, q.Count)
-	g.step = q.Step
-	cov, err := a.store.Rollups(ctx, q.Range, q.Step, g.add)
+	asked := q.Step
+	g, cov, err := a.read(ctx, &q)
 	if err != nil {
 		return nil, fmt.Errorf("query: %w", err)
 	}
@@ -196,12 +197,30 @@ func (a *Analytics) Query(ctx context.Context, q Query) (*Result, error) {
 	if res.Completeness, err = a.completeness(ctx, q.Range, cov, &res.Total, g); err != nil {
 		return nil, fmt.Errorf("query: %w", err)
 	}
+	if q.Step != asked {
+		res.Completeness.note(Note{Code: "step_widened", Detail: fmt.Sprintf(
+			"the step is %v instead of %v: of a range this old only buckets of %v are kept", q.Step, asked, cov.Finest)})
+	}
 	if res.Total.Count == 0 {
 		if err := a.knownServices(ctx, q.Filter); err != nil {
 			return nil, err
 		}
 	}
 	return res, nil
+}
+
+// read sums up the rollups that a query asks for. Where the store's buckets
+// do not fit into the steps it widens q.Step until they do.
+func (a *Analytics) read(ctx context.Context, q *Query) (*grouping, Coverage, error) {
+	for {
+		g := newGrouping(q.GroupBy, q.Filter, q.Count)
+		g.step = q.Step
+		cov, err := a.store.Rollups(ctx, q.Range, q.Step, g.add)
+		if err != nil || q.Step == 0 || cov.Finest == 0 || q.Step%cov.Finest == 0 {
+			return g, cov, err
+		}
+		q.Step += cov.Finest - q.Step%cov.Finest
+	}
 }
 
 // sortGroups sorts by a measure, then by the values.
@@ -232,7 +251,7 @@ type DistinctQuery struct {
 	Dimension Dimension
 	Filter    *Filter
 	Count     CountMode
-	Prefix    string // only values that begin with it
+	Prefix    string // only values that begin with it, of the MaxLimit most frequent
 	Limit     int    // 0: DefaultLimit
 }
 
@@ -259,7 +278,10 @@ func (a *Analytics) Distinct(ctx context.Context, q DistinctQuery) (*Values, err
 	if err != nil {
 		return nil, err
 	}
-	v := &Values{Completeness: res.Completeness, Rest: res.RestGroups}
+	v := &Values{Completeness: res.Completeness}
+	if q.Prefix == "" {
+		v.Rest, v.Total = res.RestGroups, res.Rest.Count
+	}
 	for i := range res.Groups {
 		g := &res.Groups[i]
 		if g.Values[0] == "" || !strings.HasPrefix(g.Values[0], q.Prefix) {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 )
@@ -42,40 +41,82 @@ func (a *Analytics) Graph(ctx context.Context, r Range, f *Filter) (*Graph, erro
 	if err != nil {
 		return nil, err
 	}
-	edges := map[edgeKey]*Aggregate{}
-	nodes := map[string]*Aggregate{}
-	g := newGrouping(nil, f, CountRequests)
-	cov, err := a.store.Rollups(ctx, r, 0, func(row *Rollup) error {
-		if !row.Role.Counts(CountRequests) || !f.MatchKey(row.Key, CountRequests, row.Role) {
-			return nil
-		}
-		if err := g.add(row); err != nil {
-			return err
-		}
-		from, to := row.Key[Source], row.Key.ServiceIn(CountRequests, row.Role)
-		into(nodes, strings.Clone(to)).Merge(row.Aggregate)
-		into(nodes, strings.Clone(from))
-		into(edges, edgeKey{strings.Clone(from), strings.Clone(to), isMirrored(row.Key)}).Merge(row.Aggregate)
-		return nil
-	})
+	g := graphSums{filter: f, byRow: map[uint64]*Aggregate{}, edges: map[edgeKey]*Aggregate{}}
+	cov, err := a.store.Rollups(ctx, r, 0, g.add)
 	if err != nil {
 		return nil, fmt.Errorf("graph: %w", err)
 	}
-	graph := &Graph{Range: cov.Range}
-	var total Aggregate
+	graph, total := g.graph()
+	graph.Range = cov.Range
+	if graph.Completeness, err = a.completeness(ctx, r, cov, total, &grouping{}); err != nil {
+		return nil, fmt.Errorf("graph: %w", err)
+	}
+	if total.Count == 0 {
+		if err := a.knownServices(ctx, f); err != nil {
+			return nil, err
+		}
+	}
+	return graph, nil
+}
+
+// graphSums sums up rollups by edge.
+type graphSums struct {
+	filter *Filter
+	byRow  map[uint64]*Aggregate // nil for rows that count for no edge
+	edges  map[edgeKey]*Aggregate
+}
+
+// add is the yield function for RollupReader.Rollups.
+func (g *graphSums) add(row *Rollup) error {
+	sum, known := g.byRow[row.Row]
+	if !known {
+		if row.Role.Counts(CountRequests) && g.filter.MatchKey(row.Key, CountRequests, row.Role) {
+			sum = into(g.edges, edgeKey{
+				source:      strings.Clone(cmp.Or(row.Key[Source], Unknown)),
+				destination: strings.Clone(cmp.Or(row.Key.ServiceIn(CountRequests, row.Role), Unknown)),
+				mirrored:    isMirrored(row.Key),
+			})
+		}
+		g.byRow[row.Row] = sum
+	}
+	if sum != nil {
+		sum.Merge(row.Aggregate)
+	}
+	return nil
+}
+
+// graph lists nodes and edges by name and returns the sum of all edges.
+func (g *graphSums) graph() (*Graph, *Aggregate) {
+	graph, total, nodes := &Graph{}, &Aggregate{}, map[string]*Aggregate{}
+	for e, sum := range g.edges {
+		if sum.IsZero() {
+			continue // all of it has moved to other edges
+		}
+		graph.Edges = append(graph.Edges, GraphEdge{Source: e.source, Destination: e.destination, Mirrored: e.mirrored, Aggregate: *sum})
+		into(nodes, e.source)
+		into(nodes, e.destination).Merge(sum)
+		total.Merge(sum)
+	}
 	for name, sum := range nodes {
 		graph.Nodes = append(graph.Nodes, GraphNode{Service: name, Aggregate: *sum})
 	}
-	for e, sum := range edges {
-		graph.Edges = append(graph.Edges, GraphEdge{Source: e.source, Destination: e.destination, Mirrored: e.mirrored, Aggregate: *sum})
-		total.Merge(sum)
-	}
 	slices.SortFunc(graph.Nodes, func(x, y GraphNode) int { return cmp.Compare(x.Service, y.Service) })
 	slices.SortFunc(graph.Edges, func(x, y GraphEdge) int {
-		return cmp.Or(cmp.Compare(x.Source, y.Source), cmp.Compare(x.Destination, y.Destination))
+		return cmp.Or(cmp.Compare(x.Source, y.Source), cmp.Compare(x.Destination, y.Destination),
+			boolCompare(x.Mirrored, y.Mirrored))
 	})
-	graph.Completeness, err = a.completeness(ctx, r, cov, &total, g)
-	return graph, err
+	return graph, total
+}
+
+// boolCompare puts false before true.
+func boolCompare(x, y bool) int {
+	switch {
+	case x == y:
+		return 0
+	case y:
+		return -1
+	}
+	return 1
 }
 
 type edgeKey struct {
@@ -108,100 +149,4 @@ func isMirrored(k *Key) bool {
 		}
 	}
 	return false
-}
-
-// MoversQuery asks what changed most between two ranges.
-type MoversQuery struct {
-	Base, Target Range
-	GroupBy      []Dimension // none: by service
-	Filter       *Filter
-	By           Measure // "": MeasureRate
-	Limit        int     // 0: 20
-}
-
-// Movers is the answer to a MoversQuery.
-type Movers struct {
-	Base, Target Range // as answered
-	Movers       []Mover
-	Completeness Completeness // of the target range
-}
-
-// Mover is a group with its figures in both ranges.
-type Mover struct {
-	Values       []string
-	Base, Target Aggregate
-	// Change is the difference of the measure: seconds for durations, a
-	// second for rates.
-	Change float64
-	// Relative is Change by the base's value, if that is not 0.
-	Relative    float64
-	HasRelative bool
-}
-
-const defaultMovers = 20
-
-// Movers returns the groups with the largest absolute change first. A Base
-// that is zero is the range of the same length before Target.
-func (a *Analytics) Movers(ctx context.Context, q MoversQuery) (*Movers, error) {
-	if len(q.GroupBy) == 0 {
-		q.GroupBy = []Dimension{Service}
-	}
-	if q.By == "" {
-		q.By = MeasureRate
-	}
-	if q.Limit == 0 {
-		q.Limit = defaultMovers
-	}
-	var err error
-	if q.Target, err = a.ResolveRange(q.Target); err != nil {
-		return nil, err
-	}
-	if q.Base.From.IsZero() && q.Base.To.IsZero() {
-		q.Base = Range{From: q.Target.From.Add(-q.Target.To.Sub(q.Target.From)), To: q.Target.From}
-	}
-	query := Query{Range: q.Target, Filter: q.Filter, GroupBy: q.GroupBy, OrderBy: q.By, Limit: MaxLimit}
-	target, err := a.Query(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	query.Range = q.Base
-	base, err := a.Query(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	m := &Movers{Base: base.Range, Target: target.Range, Completeness: target.Completeness}
-	m.Movers = compare(base, target, q.By)
-	m.Movers = m.Movers[:min(len(m.Movers), q.Limit)]
-	return m, nil
-}
-
-// compare joins two results by their groups.
-func compare(base, target *Result, by Measure) []Mover {
-	movers := map[string]*Mover{}
-	of := func(g *Group) *Mover {
-		key := strings.Join(g.Values, "\x00")
-		if movers[key] == nil {
-			movers[key] = &Mover{Values: g.Values}
-		}
-		return movers[key]
-	}
-	for i := range base.Groups {
-		of(&base.Groups[i]).Base = base.Groups[i].Aggregate
-	}
-	for i := range target.Groups {
-		of(&target.Groups[i]).Target = target.Groups[i].Aggregate
-	}
-	list := make([]Mover, 0, len(movers))
-	for _, m := range movers {
-		was := by.Of(&m.Base, base.Range.To.Sub(base.Range.From))
-		m.Change = by.Of(&m.Target, target.Range.To.Sub(target.Range.From)) - was
-		if was != 0 {
-			m.Relative, m.HasRelative = m.Change/was, true
-		}
-		list = append(list, *m)
-	}
-	slices.SortFunc(list, func(x, y Mover) int {
-		return cmp.Or(cmp.Compare(math.Abs(y.Change), math.Abs(x.Change)), slices.Compare(x.Values, y.Values))
-	})
-	return list
 }

@@ -2,6 +2,7 @@ package visibility
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -20,10 +21,12 @@ type grouping struct {
 	// folded counts what was put into the group Other because there were
 	// too many groups.
 	folded int64
+	points int // of all series
 }
 
 type groupSum struct {
 	values []string
+	folds  bool // of all groups beyond MaxGroups
 	sum    Aggregate
 	series map[int64]*Aggregate // by the step's start in Unix seconds
 }
@@ -50,8 +53,29 @@ func (g *grouping) add(r *Rollup) error {
 		g.folded += r.Aggregate.Count
 	}
 	if g.step > 0 {
-		sum.point(r.Bucket, g.step).Merge(r.Aggregate)
+		return g.addPoint(sum, r)
 	}
+	return nil
+}
+
+// addPoint adds a rollup to the series of its group.
+func (g *grouping) addPoint(sum *groupSum, r *Rollup) error {
+	if sum.series == nil {
+		sum.series = map[int64]*Aggregate{}
+	}
+	sec := r.Bucket.Unix()
+	sec -= sec % int64(g.step/time.Second)
+	p := sum.series[sec]
+	if p == nil {
+		if g.points++; g.points > MaxCells {
+			return &kindError{kind: ErrLimit, msg: fmt.Sprintf(
+				"step: %d groups have more than %d points of %v together; take a wider step, a shorter range, a filter or fewer dimensions",
+				len(g.byValues), MaxCells, g.step)}
+		}
+		p = &Aggregate{}
+		sum.series[sec] = p
+	}
+	p.Merge(r.Aggregate)
 	return nil
 }
 
@@ -76,26 +100,13 @@ func (g *grouping) group(r *Rollup) *groupSum {
 		}
 		g.buf = append(g.buf[:0], strings.Repeat(Other+"\x00", len(values))...)
 		if sum, ok := g.byValues[string(g.buf)]; ok {
+			sum.folds = true
 			return sum
 		}
 	}
-	sum := &groupSum{values: values}
+	sum := &groupSum{values: values, folds: len(g.byValues) >= MaxGroups}
 	g.byValues[string(g.buf)] = sum
 	return sum
-}
-
-func (s *groupSum) point(at time.Time, step time.Duration) *Aggregate {
-	if s.series == nil {
-		s.series = map[int64]*Aggregate{}
-	}
-	sec := at.Unix()
-	sec -= sec % int64(step/time.Second)
-	p := s.series[sec]
-	if p == nil {
-		p = &Aggregate{}
-		s.series[sec] = p
-	}
-	return p
 }
 
 // groups returns the groups that counted something, in no order.

@@ -54,7 +54,7 @@ func (a *Analytics) Heatmap(ctx context.Context, q HeatmapQuery) (*Heatmap, erro
 	if err != nil {
 		return nil, fmt.Errorf("heatmap: %w", err)
 	}
-	h := &Heatmap{Range: res.Range, Step: q.Step, Total: res.Total.Count, Completeness: res.Completeness}
+	h := &Heatmap{Range: res.Range, Step: res.Step, Total: res.Total.Count, Completeness: res.Completeness}
 	h.Bands = bandsOf(&res.Total.Latency, q.Bands)
 	for _, g := range res.Groups {
 		for i := range g.Series {

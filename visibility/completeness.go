@@ -3,6 +3,8 @@ package visibility
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -40,6 +42,19 @@ func (a *Analytics) completeness(ctx context.Context, r Range, cov Coverage, tot
 
 func (c *Completeness) note(n Note) { c.Notes = append(c.Notes, n) }
 
+// join adds what another answer is based on. Notes that are the same for
+// both, as all from the ledger are, are not repeated.
+func (c *Completeness) join(o *Completeness, prefix string) {
+	c.Complete = c.Complete && o.Complete
+	c.Open += o.Open
+	for _, n := range o.Notes {
+		if !slices.Contains(c.Notes, n) {
+			n.Detail = prefix + n.Detail
+			c.note(n)
+		}
+	}
+}
+
 // ledgerNotes adds losses and the watermark.
 func (a *Analytics) ledgerNotes(ctx context.Context, r Range, c *Completeness) error {
 	entries, err := a.store.Ledger(ctx)
@@ -51,11 +66,11 @@ func (a *Analytics) ledgerNotes(ctx context.Context, r Range, c *Completeness) e
 		if !e.Watermark.IsZero() && (c.Watermark.IsZero() || e.Watermark.Before(c.Watermark)) {
 			c.Watermark = e.Watermark
 		}
-		for reason, n := range e.Rejected {
-			c.loss("rejected", e, n, "could not be stored: "+reason)
+		for _, reason := range slices.Sorted(maps.Keys(e.Rejected)) {
+			c.loss("rejected", e, e.Rejected[reason], "could not be stored: "+reason)
 		}
-		for reason, n := range e.Dropped {
-			c.loss("dropped", e, n, "were lost: "+reason)
+		for _, reason := range slices.Sorted(maps.Keys(e.Dropped)) {
+			c.loss("dropped", e, e.Dropped[reason], "were lost: "+reason)
 		}
 		c.loss("truncated", e, e.Truncated, "or more are at the source, which does not give them out")
 	}

@@ -1,6 +1,11 @@
 package visibility
 
-import "github.com/opnfv/clover/tracing"
+import (
+	"bytes"
+	"cmp"
+
+	"github.com/opnfv/clover/tracing"
+)
 
 // HopSpan is what [ResolveHops] needs to know of a span.
 type HopSpan struct {
@@ -133,7 +138,8 @@ func (t *hopIndex) source(i int) (source string, open bool) {
 
 // find returns the index of a span with the given id, other than not: a
 // client's side if preferClient, else any other, if there is a choice. Among
-// equals the smallest service name wins, so that order does not matter.
+// equals the smallest service, side and parent win, so that the order of the
+// spans does not matter.
 // −1 if there is none.
 func (t *hopIndex) find(id tracing.SpanID, not int, preferClient bool) int {
 	best := -1
@@ -162,5 +168,5 @@ func (t *hopIndex) better(j, best int, preferClient bool) bool {
 	if aFits, bFits := (a.Side == tracing.SideClient) == preferClient, (b.Side == tracing.SideClient) == preferClient; aFits != bFits {
 		return aFits
 	}
-	return a.Service < b.Service
+	return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Side, b.Side), bytes.Compare(a.Parent[:], b.Parent[:])) < 0
 }

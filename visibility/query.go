@@ -63,6 +63,7 @@ const (
 	MaxLimit      = 10_000
 	MaxGroups     = 100_000 // distinct groups held while answering
 	MaxPoints     = 11_000  // points of a series, as Prometheus has it
+	MaxCells      = 500_000 // points of all series together
 	DefaultWindow = 15 * time.Minute
 )
 
@@ -100,8 +101,8 @@ type Point struct {
 
 // Result is the answer to a Query.
 type Result struct {
-	Range        Range // as answered: snapped outwards to bucket bounds
-	Step         time.Duration
+	Range        Range         // as answered: snapped outwards to bucket bounds
+	Step         time.Duration // as answered: wider where old buckets have been merged
 	GroupBy      []Dimension
 	Count        CountMode
 	Groups       []Group
@@ -127,7 +128,7 @@ type Completeness struct {
 
 // Note is one reason why an answer is not complete.
 type Note struct {
-	Code    string // "late", "rejected", "truncated", "dropped", "overflow", "approximate", "source_down", "range_snapped", "expired"
+	Code    string // "late", "rejected", "truncated", "dropped", "overflow", "approximate", "source_down", "range_snapped", "step_widened", "expired"
 	Source  string
 	Service string
 	Count   int64
