@@ -194,6 +194,11 @@ func (a *Analytics) Query(ctx context.Context, q Query) (*Result, error) {
 		res.RestGroups = len(res.Groups) - q.Limit
 		res.Groups = res.Groups[:q.Limit]
 	}
+	if g.tooMany {
+		if err := a.readSeries(ctx, &q, res.Groups); err != nil {
+			return nil, fmt.Errorf("query: %w", err)
+		}
+	}
 	if res.Completeness, err = a.completeness(ctx, q.Range, cov, &res.Total, g); err != nil {
 		return nil, fmt.Errorf("query: %w", err)
 	}
@@ -221,6 +226,26 @@ func (a *Analytics) read(ctx context.Context, q *Query) (*grouping, Coverage, er
 		}
 		q.Step += cov.Finest - q.Step%cov.Finest
 	}
+}
+
+// readSeries reads the series of the groups that are returned, where those of
+// all groups were too many to hold. What was written since the totals were
+// read is in the series already.
+func (a *Analytics) readSeries(ctx context.Context, q *Query, groups []Group) error {
+	g := newGrouping(q.GroupBy, q.Filter, q.Count)
+	g.step, g.only = q.Step, make(map[string]struct{}, len(groups))
+	for i := range groups {
+		g.only[string(valuesKey(nil, groups[i].Values))] = struct{}{}
+	}
+	if _, err := a.store.Rollups(ctx, q.Range, q.Step, g.add); err != nil {
+		return err
+	}
+	for i := range groups {
+		if s := g.byValues[string(valuesKey(nil, groups[i].Values))]; s != nil {
+			groups[i].Series = s.points()
+		}
+	}
+	return nil
 }
 
 // sortGroups sorts by a measure, then by the values.

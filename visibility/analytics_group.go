@@ -1,7 +1,6 @@
 package visibility
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,6 +21,11 @@ type grouping struct {
 	// too many groups.
 	folded int64
 	points int // of all series
+	// tooMany says that there were more points than MaxCells, so that the
+	// series were dropped.
+	tooMany bool
+	// only names the groups to read, by their values; nil: all.
+	only map[string]struct{}
 }
 
 type groupSum struct {
@@ -49,7 +53,7 @@ func (g *grouping) add(r *Rollup) error {
 		return nil
 	}
 	sum.sum.Merge(r.Aggregate)
-	if len(sum.values) > 0 && sum.values[0] == Other && len(g.byValues) >= MaxGroups {
+	if sum.folds {
 		g.folded += r.Aggregate.Count
 	}
 	if g.step > 0 {
@@ -68,9 +72,7 @@ func (g *grouping) addPoint(sum *groupSum, r *Rollup) error {
 	p := sum.series[sec]
 	if p == nil {
 		if g.points++; g.points > MaxCells {
-			return &kindError{kind: ErrLimit, msg: fmt.Sprintf(
-				"step: %d groups have more than %d points of %v together; take a wider step, a shorter range, a filter or fewer dimensions",
-				len(g.byValues), MaxCells, g.step)}
+			return g.dropSeries()
 		}
 		p = &Aggregate{}
 		sum.series[sec] = p
@@ -79,7 +81,7 @@ func (g *grouping) addPoint(sum *groupSum, r *Rollup) error {
 	return nil
 }
 
-// group returns the group of a row. Beyond MaxGroups all further ones are
+// group returns the group of a row, nil if it is not to be read. Beyond MaxGroups all further ones are
 // folded into one whose values are Other.
 func (g *grouping) group(r *Rollup) *groupSum {
 	g.buf = g.buf[:0]
@@ -90,6 +92,9 @@ func (g *grouping) group(r *Rollup) *groupSum {
 	if sum, ok := g.byValues[string(g.buf)]; ok {
 		return sum
 	}
+	if _, wanted := g.only[string(g.buf)]; g.only != nil && !wanted {
+		return nil
+	}
 	values := make([]string, len(g.by))
 	for i, d := range g.by {
 		values[i] = strings.Clone(r.Key.Value(d, g.mode, r.Role))
@@ -98,7 +103,7 @@ func (g *grouping) group(r *Rollup) *groupSum {
 		for i := range values {
 			values[i] = Other
 		}
-		g.buf = append(g.buf[:0], strings.Repeat(Other+"\x00", len(values))...)
+		g.buf = valuesKey(g.buf[:0], values)
 		if sum, ok := g.byValues[string(g.buf)]; ok {
 			sum.folds = true
 			return sum
@@ -109,6 +114,28 @@ func (g *grouping) group(r *Rollup) *groupSum {
 	return sum
 }
 
+// dropSeries gives the points up, so that the totals at least can be answered.
+func (g *grouping) dropSeries() error {
+	if g.only != nil {
+		return &kindError{kind: ErrLimit, msg: fmt.Sprintf(
+			"step: %d groups have more than %d points of %v together; take a wider step, a shorter range or a smaller limit",
+			len(g.byValues), MaxCells, g.step)}
+	}
+	for _, s := range g.byValues {
+		s.series = nil
+	}
+	g.step, g.tooMany = 0, true
+	return nil
+}
+
+// valuesKey appends what names a group.
+func valuesKey(b []byte, values []string) []byte {
+	for _, v := range values {
+		b = append(append(b, v...), 0)
+	}
+	return b
+}
+
 // groups returns the groups that counted something, in no order.
 func (g *grouping) groups() []Group {
 	list := make([]Group, 0, len(g.byValues))
@@ -116,15 +143,19 @@ func (g *grouping) groups() []Group {
 		if s.sum.IsZero() {
 			continue
 		}
-		group := Group{Values: s.values, Aggregate: s.sum}
-		for sec, p := range s.series {
-			if !p.IsZero() {
-				group.Series = append(group.Series, Point{Time: time.Unix(sec, 0).UTC(), Aggregate: *p})
-			}
-		}
-		slices.SortFunc(group.Series, func(a, b Point) int { return cmp.Compare(a.Time.Unix(), b.Time.Unix()) })
-		list = append(list, group)
+		list = append(list, Group{Values: s.values, Aggregate: s.sum, Series: s.points()})
 	}
+	return list
+}
+
+// points returns the series in ascending time, without empty steps.
+func (s *groupSum) points() (list []Point) {
+	for sec, p := range s.series {
+		if !p.IsZero() {
+			list = append(list, Point{Time: time.Unix(sec, 0).UTC(), Aggregate: *p})
+		}
+	}
+	slices.SortFunc(list, func(a, b Point) int { return a.Time.Compare(b.Time) })
 	return list
 }
 

@@ -253,9 +253,26 @@ func TestQueryFoldsGroupsBeyondTheLimit(t *testing.T) {
 	}
 }
 
+// TestQueryBoundsSeries holds that the series of the groups returned are
+// complete even if those of all groups are too many, up to the same limit.
 func TestQueryBoundsSeries(t *testing.T) {
-	a := analyticsOver(t, newRowStore(visibility.MaxCells/100+1, 100))
-	q := visibility.Query{Range: halfHour, GroupBy: []visibility.Dimension{visibility.URL}, Step: 10 * time.Second}
+	store := newRowStore(visibility.MaxCells/100+1, 100)
+	a := analyticsOver(t, store)
+	q := visibility.Query{Range: halfHour, GroupBy: []visibility.Dimension{visibility.URL, visibility.Service}, Step: 10 * time.Second}
+	res, err := a.Query(t.Context(), q)
+	if err != nil || len(res.Groups) != visibility.DefaultLimit {
+		t.Fatalf("%d groups, %v", len(res.Groups), err)
+	}
+	for _, g := range res.Groups {
+		var sum int64
+		for _, p := range g.Series {
+			sum += p.Aggregate.Count
+		}
+		if len(g.Series) != 100 || sum != g.Aggregate.Count {
+			t.Fatalf("group %v: %d points that count %d of %d", g.Values, len(g.Series), sum, g.Aggregate.Count)
+		}
+	}
+	q.Limit = visibility.MaxLimit
 	if _, err := a.Query(t.Context(), q); !errors.Is(err, visibility.ErrLimit) || !strings.Contains(err.Error(), "take a wider step") {
 		t.Errorf("too many points: %v", err)
 	}

@@ -63,7 +63,7 @@ const (
 	MaxLimit      = 10_000
 	MaxGroups     = 100_000 // distinct groups held while answering
 	MaxPoints     = 11_000  // points of a series, as Prometheus has it
-	MaxCells      = 500_000 // points of all series together
+	MaxCells      = 200_000 // points of all series together
 	DefaultWindow = 15 * time.Minute
 )
 
