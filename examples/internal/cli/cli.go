@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/pflag"
+	"google.golang.org/grpc/grpclog"
 )
 
 // Run is a program's run function.
@@ -21,6 +22,9 @@ type Run func(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 // Main runs a program until it ends or is told to by SIGINT or SIGTERM, and
 // exits: 0 all went well, 1 failure, 2 wrong usage.
 func Main(name string, run Run) {
+	// What the gRPC libraries log by themselves (a browser that went away,
+	// say) is no news to the user; errors reach the callers.
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

@@ -1,0 +1,190 @@
+// Package client talks REST to a clover-controller.
+package client
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+)
+
+// base is where the visibility routes begin.
+const base = "/api/v1/visibility/"
+
+// maxAnswer bounds an answer that is not a stream.
+const maxAnswer = 256 << 20
+
+// Client calls one controller. Its methods may be called concurrently.
+type Client struct {
+	Address string // base URL
+	Timeout time.Duration
+	HTTP    *http.Client
+}
+
+// StatusError is an answer that is not a success.
+type StatusError struct {
+	Code    codes.Code
+	Message string
+}
+
+// Error returns the server's words.
+func (e *StatusError) Error() string { return e.Message }
+
+// UnreachableError says that nobody answered.
+type UnreachableError struct {
+	Address string
+	Err     error
+}
+
+// Error says what to do.
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("clover-controller does not answer at %s: %v\nIs it running (go run ./examples/standalone)? Choose another address with --controller.", e.Address, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// Get reads a route. It returns the answer as the API gave it, besides
+// decoding it into out.
+func (c *Client) Get(ctx context.Context, route string, query url.Values, out proto.Message) ([]byte, error) {
+	if len(query) > 0 {
+		route += "?" + query.Encode()
+	}
+	return c.call(ctx, http.MethodGet, route, nil, out)
+}
+
+// Send changes something.
+func (c *Client) Send(ctx context.Context, method, route string, in, out proto.Message) ([]byte, error) {
+	body, err := protojson.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	return c.call(ctx, method, route, body, out)
+}
+
+func (c *Client) call(ctx context.Context, method, route string, body []byte, out proto.Message) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	res, err := c.do(ctx, method, route, body, "application/json")
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err != nil {
+		return nil, &UnreachableError{c.Address, err}
+	}
+	if res.StatusCode != http.StatusOK {
+		return raw, statusError(res, raw)
+	}
+	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(raw, out); err != nil {
+		return raw, fmt.Errorf("%s does not answer as a clover-controller does: %w", c.Address, err)
+	}
+	return raw, nil
+}
+
+func (c *Client) do(ctx context.Context, method, route string, body []byte, accept string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.Address, "/")+base+route, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("--controller %q: %w", c.Address, err)
+	}
+	req.Header.Set("Accept", accept)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := c.HTTP.Do(req)
+	if err != nil {
+		if ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return nil, ctx.Err()
+		}
+		return nil, &UnreachableError{c.Address, err}
+	}
+	return res, nil
+}
+
+// statusError reads a google.rpc.Status, or says what came instead.
+func statusError(res *http.Response, raw []byte) error {
+	var st struct {
+		Code    codes.Code `json:"code"`
+		Message string     `json:"message"`
+	}
+	if err := json.Unmarshal(raw, &st); err != nil || st.Message == "" {
+		return &StatusError{codes.Unknown, fmt.Sprintf("%s answered %s: %.200q", res.Request.URL, res.Status, raw)}
+	}
+	return &StatusError{st.Code, st.Message}
+}
+
+// Stream reads server-sent events until the stream or ctx ends. newEvent
+// returns the message to decode an event into, yield takes it together with
+// the event's own JSON. It returns nil when ctx ends.
+func (c *Client) Stream(ctx context.Context, route string, query url.Values, newEvent func() proto.Message, yield func(proto.Message, []byte) error) error {
+	if len(query) > 0 {
+		route += "?" + query.Encode()
+	}
+	res, err := c.do(ctx, http.MethodGet, route, nil, "text/event-stream")
+	if err != nil {
+		return ignoreEnd(ctx, err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		raw, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+		if err != nil {
+			return ignoreEnd(ctx, err)
+		}
+		return statusError(res, raw)
+	}
+	lines := bufio.NewScanner(res.Body)
+	lines.Buffer(nil, 8<<20)
+	for lines.Scan() {
+		data, ok := bytes.CutPrefix(lines.Bytes(), []byte("data: "))
+		if !ok {
+			continue
+		}
+		if err := event(data, newEvent(), yield); err != nil {
+			return err
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return ignoreEnd(ctx, &UnreachableError{c.Address, err})
+	}
+	return nil
+}
+
+// event decodes {"result": …} or {"error": …}.
+func event(data []byte, m proto.Message, yield func(proto.Message, []byte) error) error {
+	var frame struct {
+		Result json.RawMessage `json:"result"`
+		Error  json.RawMessage `json:"error"`
+	}
+	if err := json.Unmarshal(data, &frame); err != nil {
+		return fmt.Errorf("event %.80q: %w", data, err)
+	}
+	if frame.Error != nil {
+		var st spb.Status
+		if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(frame.Error, &st); err != nil {
+			return fmt.Errorf("event %.80q: %w", data, err)
+		}
+		return &StatusError{codes.Code(st.GetCode()), st.GetMessage()} //nolint:gosec // codes are small
+	}
+	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(frame.Result, m); err != nil {
+		return fmt.Errorf("event %.80q: %w", data, err)
+	}
+	return yield(m, frame.Result)
+}
+
+func ignoreEnd(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}

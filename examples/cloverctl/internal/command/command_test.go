@@ -1,0 +1,266 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"go.uber.org/goleak"
+
+	"github.com/opnfv/clover/api/server"
+	"github.com/opnfv/clover/internal/testutil"
+	"github.com/opnfv/clover/tracing"
+	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/embedded"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// controller runs a real server over a store with a few traces.
+func controller(t *testing.T) (address string, hub *visibility.Hub) {
+	t.Helper()
+	store, err := embedded.Open(t.TempDir(), embedded.Options{})
+	check(t, err)
+	_, err = store.Write(t.Context(), &visibility.Batch{Source: "test", Spans: spans()})
+	check(t, err)
+	collector, err := visibility.NewCollector(store, visibility.CollectorOptions{ID: "44"})
+	check(t, err)
+	analytics, err := visibility.NewAnalytics(store, visibility.AnalyticsOptions{})
+	check(t, err)
+	hub = &visibility.Hub{}
+	local, err := server.NewLocal(server.LocalDeps{Store: store, Analytics: analytics, Collector: collector, Hub: hub, Version: "v9"})
+	check(t, err)
+	srv, err := server.New(t.Context(), local, server.Options{GRPCAddr: "127.0.0.1:0", RESTAddr: "127.0.0.1:0"})
+	check(t, err)
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- srv.Run(ctx) }()
+	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		stop()
+		check(t, <-done)
+		check(t, store.Close())
+	})
+	_, rest := srv.Addrs()
+	return "http://" + rest, hub
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// spans are three requests from outside to "web", which asks "db"; the last
+// fails, and its user agent has a terminal escape in it.
+func spans() []tracing.Span {
+	var list []tracing.Span
+	for i := range byte(3) {
+		web := tracing.NewSpan()
+		web.TraceID, web.SpanID = tracing.TraceID{15: i + 1}, tracing.SpanID{1}
+		web.Service, web.Kind, web.Operation = "web", tracing.KindServer, "GET /"
+		web.Start, web.Duration = time.Now().Add(-time.Minute).Truncate(time.Second), time.Duration(i+1)*10*time.Millisecond
+		web.StatusCode, web.Method, web.URL, web.UserAgent = 200, "GET", "http://web/a", "curl/8"
+		if i == 2 {
+			web.StatusCode, web.Error, web.UserAgent = 503, true, "evil\x1b[2J"
+		}
+		client := web
+		client.SpanID, client.ParentID, client.Kind = tracing.SpanID{2}, web.SpanID, tracing.KindClient
+		db := web
+		db.SpanID, db.ParentID, db.Service = tracing.SpanID{3}, client.SpanID, "db"
+		db.Start, db.Duration = web.Start.Add(time.Millisecond), web.Duration/2
+		list = append(list, web, client, db)
+	}
+	return list
+}
+
+// ctl runs a command line.
+func ctl(t *testing.T, stdin string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = Run(t.Context(), args, Streams{In: strings.NewReader(stdin), Out: &out, Err: &errs})
+	return code, out.String(), errs.String()
+}
+
+func TestTables(t *testing.T) {
+	address, _ := controller(t)
+	for _, c := range []struct {
+		args string
+		want []string
+	}{
+		{"get visibility stats", []string{"SERVICE  COUNT", "web      3", "33.3%", "30ms"}},
+		{"get visibility stats -g source,destination --sort p99 --limit 1", []string{"(external)  web", "(1 more)"}},
+		{"get visibility stats --filter status=503 -o wide", []string{"RESPONSE BYTES", "100.0%"}},
+		{"get visibility stats --count spans", []string{"web      6"}},
+		{"get visibility stats --step 10s", []string{"TIME", "web"}},
+		{"get visibility services", []string{"SERVICE  COUNT  SHARE", "50.0%"}},
+		{"get visibility urls", []string{"http://web/a  6"}},
+		{"get visibility user-agents", []string{`evil\x1b[2J`}},
+		{"get visibility status-codes", []string{"503"}},
+		{"get visibility graph", []string{"web         db           3"}},
+		{"get visibility movers", []string{"new", "CHANGE OF RATE"}},
+		{"get visibility traces --service db --min-duration 15ms", []string{"00000000000000000000000000000003", "503"}},
+		{"get visibility trace 3", []string{"3 spans, 3 errors", "  web (client)", "    db", "█", "503 GET http://web/a"}},
+		{"get visibility ledger", []string{"test    web      6     6"}},
+		{"get visibility status", []string{"collector 44", "9 spans, 3 traces", "version v9"}},
+		{"get visibility metrics", []string{"Nothing found."}},
+		{"get visibility", []string{"sample_interval", "span_count", "span_status_codes_z", "503, http://web/a"}},
+		{"get visibility -s urls", []string{"span_urls"}},
+		{"version", []string{"controller v9"}},
+	} {
+		code, out, errs := ctl(t, "", append([]string{"-q", "--controller", address}, strings.Fields(c.args)...)...)
+		for _, want := range c.want {
+			if code != 0 || !strings.Contains(out, want) || strings.ContainsRune(out, '\x1b') {
+				t.Errorf("%s: exit %d, want %q in\n%s%s", c.args, code, want, out, errs)
+			}
+		}
+	}
+}
+
+func TestOtherFormats(t *testing.T) {
+	address, _ := controller(t)
+	decoders := map[string]func(string) (any, error){
+		"json": func(s string) (v any, err error) { return v, json.Unmarshal([]byte(s), &v) },
+		"yaml": func(s string) (v any, err error) { return v, yaml.Unmarshal([]byte(s), &v) },
+		"csv":  func(s string) (any, error) { return csv.NewReader(strings.NewReader(s)).ReadAll() },
+	}
+	for format, decode := range decoders {
+		for _, args := range []string{"stats", "traces", "trace 3", "ledger", "status", "graph", "urls"} {
+			code, out, errs := ctl(t, "", append([]string{"--controller", address, "get", "visibility", "-o", format}, strings.Fields(args)...)...)
+			if _, err := decode(out); code != 0 || err != nil {
+				// -o belongs to the command, so it may stand behind it only.
+				code, out, errs = ctl(t, "", append([]string{"--controller", address, "get", "visibility"}, append(strings.Fields(args), "-o", format)...)...)
+				if _, err := decode(out); code != 0 || err != nil {
+					t.Errorf("%s as %s: exit %d, %v\n%s%s", args, format, code, err, out, errs)
+				}
+			}
+		}
+	}
+	_, out, _ := ctl(t, "", "--controller", address, "get", "visibility", "stats", "-o", "json")
+	if !strings.Contains(out, `"count": "3"`) {
+		t.Errorf("JSON is not the API's own: %s", out)
+	}
+}
+
+func TestControlAndItsMessages(t *testing.T) {
+	address, _ := controller(t)
+	dir := t.TempDir()
+	good, bad := filepath.Join(dir, "set.yaml"), filepath.Join(dir, "bad.yaml")
+	check(t, os.WriteFile(good, []byte("services: [{name: proxy_access_control}]\nmetric_prefixes: [{prefix: envoy_}]\n"), 0o600))
+	check(t, os.WriteFile(bad, []byte("services:\n  - name: web\nmetric_prefixs: []\n"), 0o600))
+	for _, c := range []struct {
+		stdin string
+		args  []string
+		code  int
+		want  string
+	}{
+		{"", []string{"init", "visibility"}, 0, "Added visibility schemas in embedded"},
+		{"", []string{"set", "visibility", "-f", good}, 0, "Updated visibility config"},
+		{"sample_interval: \"3\"\nt_host: 127.0.0.1\nt_port: \"1\"\n", []string{"start", "visibility", "-f", "-"}, 0, "Started collector on pid: 44"},
+		{"", []string{"get", "visibility", "--conf", "services"}, 0, "proxy_access_control"},
+		{"", []string{"get", "visibility", "--conf", "sample-interval"}, 0, "3s"},
+		{"", []string{"get", "visibility", "-s", "response_times"}, 0, "NA"},
+		{"", []string{"stop", "visibility"}, 0, "Stopped collector on pid: 44"},
+		{"", []string{"clear", "visibility"}, 0, "Cleared visibility data: 3 traces, 9 spans"},
+		{"", []string{"set", "visibility", "-f", bad}, exitUsage, "line 3, column 1: metric_prefixs: unknown key; did you mean metric_prefixes?"},
+		{"", []string{"set", "visibility", "-f", "absent.yaml"}, exitUsage, "absent.yaml"},
+		{"", []string{"set", "visibility"}, exitUsage, "-f FILE is needed"},
+		{"", []string{"get", "visibility", "stats", "--filter", "statuss > 1"}, exitUsage, "did you mean status?"},
+		{"", []string{"get", "visibility", "stats", "--group-by", "servce"}, exitUsage, "did you mean service?"},
+		{"", []string{"get", "visibility", "stats", "--sort", "p98"}, exitUsage, "--sort"},
+		{"", []string{"get", "visibility", "stats", "--from", "yesterday"}, exitUsage, "neither a time"},
+		{"", []string{"get", "visibility", "stats", "-o", "xml"}, exitUsage, "want table, wide, json, yaml, csv"},
+		{"", []string{"get", "visibility", "trace"}, exitUsage, "want one trace id"},
+		{"", []string{"get", "visibility", "trace", "ffff"}, exitNotFound, "not found"},
+		{"", []string{"get", "visibility", "nonsense"}, exitUsage, "want one of"},
+		{"", []string{"get", "nonsense"}, exitUsage, "want one of visibility"},
+		{"", []string{"get", "visibility", "-s", "nonsense"}, exitUsage, "want one of"},
+		{"", []string{"--nonsense"}, exitUsage, "unknown flag"},
+	} {
+		code, out, errs := ctl(t, c.stdin, append([]string{"--controller", address}, c.args...)...)
+		if code != c.code || !strings.Contains(out+errs, c.want) {
+			t.Errorf("%v: exit %d, want %d with %q\n%s%s", c.args, code, c.code, c.want, out, errs)
+		}
+		if c.code != 0 && out != "" {
+			t.Errorf("%v: the error is on standard output: %s", c.args, out)
+		}
+	}
+}
+
+func TestObserve(t *testing.T) {
+	address, hub := controller(t)
+	for format, want := range map[string]string{"text": "503     30ms  GET http://web/a", "json": `"service":"db"`} {
+		var out testutil.Output
+		done := make(chan int, 1)
+		go func() {
+			done <- Run(t.Context(), []string{"--controller", address, "observe", "--filter", "service = db or duration > 25ms", "--limit", "5", "-o", format},
+				Streams{In: strings.NewReader(""), Out: &out, Err: &testutil.Output{}})
+		}()
+		testutil.Eventually(t, 10*time.Second, func() (bool, string) { return hub.Stats().Subscribers == 1, out.String() })
+		hub.Publish(spans())
+		if code := <-done; code != 0 {
+			t.Errorf("%s: exit %d", format, code)
+		}
+		if n := strings.Count(out.String(), "\n"); n != 5 || !strings.Contains(out.String(), want) {
+			t.Errorf("%s: %d lines, want 5 with %q:\n%s", format, n, want, out.String())
+		}
+		testutil.Eventually(t, 10*time.Second, func() (bool, string) { return hub.Stats().Subscribers == 0, "still subscribed" })
+	}
+}
+
+func TestWhereTheControllerIs(t *testing.T) {
+	address, _ := controller(t)
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("USERPROFILE", home)
+	file := filepath.Join(home, ".cloverctl.yaml")
+	check(t, os.WriteFile(file, []byte("ControllerIP: "+strings.TrimPrefix(address, "http://")+"\n"), 0o600))
+	code, _, errs := ctl(t, "", "get", "visibility", "status")
+	if want := "Using config file: " + file + "\nclover-controller address: " + address + "\n"; code != 0 || errs != want {
+		t.Errorf("exit %d, %q, want %q", code, errs, want)
+	}
+	check(t, os.WriteFile(file, []byte("Controller: x\n"), 0o600))
+	if code, _, errs := ctl(t, "", "get", "visibility", "status"); code != exitUsage || !strings.Contains(errs, "ControllerIP is missing") {
+		t.Errorf("exit %d, %q", code, errs)
+	}
+	t.Setenv("CLOVER_CONTROLLER", "http://"+testutil.FreeAddr(t))
+	code, out, errs := ctl(t, "", "get", "visibility", "status")
+	if code != exitUnreachable || out != "" || !strings.Contains(errs, "Choose another address with --controller") {
+		t.Errorf("exit %d, %q, %q", code, out, errs)
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	address, _ := controller(t)
+	for line, want := range map[string]string{
+		"get visibility stats --group-by\x00ur":        "url",
+		"get visibility stats --sort\x00p9":            "p99",
+		"get visibility stats --filter\x00user":        "user_agent",
+		"get visibility stats --filter\x00service = w": "service = web",
+		"get visibility stats --filter\x00url = ":      "url = http://web/a",
+		"get visibility traces --service\x00d":         "db",
+		"get visibility\x00tra":                        "traces",
+		"observe --filter\x00dur":                      "duration",
+		"get visibility stats -o\x00js":                "json",
+	} {
+		head, last, _ := strings.Cut(line, "\x00")
+		args := append(append([]string{"__complete", "--controller", address}, strings.Fields(head)...), last)
+		if _, out, _ := ctl(t, "", args...); !strings.Contains(out, want) {
+			t.Errorf("%q: %q, want %q", line, out, want)
+		}
+	}
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		if code, out, _ := ctl(t, "", "completion", shell); code != 0 || len(out) < 500 {
+			t.Errorf("%s: exit %d, %d bytes", shell, code, len(out))
+		}
+	}
+}

@@ -1,0 +1,132 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
+
+	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
+	"github.com/opnfv/clover/examples/cloverctl/internal/client"
+	"github.com/opnfv/clover/examples/cloverctl/internal/show"
+	"github.com/opnfv/clover/visibility"
+)
+
+// reconnect is the pause before a lost stream is asked for again.
+const reconnect = 2 * time.Second
+
+// defaultObserved ends observe without -f.
+const defaultObserved = 10
+
+func (a *app) observe() *cobra.Command {
+	var filter, output string
+	var follow bool
+	var limit int
+	c := &cobra.Command{
+		Use: "observe", Short: "Show spans as they arrive", Args: cobra.NoArgs,
+		Example: `  cloverctl observe -f
+  cloverctl observe -f --filter 'duration > 50ms and service = http-lb' -o json`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if _, err := visibility.ParseFilter(filter); err != nil {
+				return usageError{err}
+			}
+			if output != "text" && output != "json" {
+				return usagef("--output %q is not known; want text or json", output)
+			}
+			if limit == 0 && !follow {
+				limit = defaultObserved
+			}
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			o := observer{app: a, printer: show.Printer{Out: a.Out, Color: a.colors()}, json: output == "json", left: limit}
+			return o.run(c.Context(), cl, filter, follow)
+		},
+	}
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on until interrupted, also over a restart of the controller")
+	c.Flags().StringVar(&filter, "filter", "", "`expression`; fields of single spans may be used, e.g. 'duration > 50ms'")
+	c.Flags().IntVar(&limit, "limit", 0, fmt.Sprintf("end after so many spans (default: %d without -f)", defaultObserved))
+	c.Flags().StringVarP(&output, "output", "o", "text", "text or json (one object a line)")
+	complete(c, "output", []string{"text", "json"})
+	mustRegister(c, "filter", a.completeFilter)
+	return c
+}
+
+type observer struct {
+	*app
+	printer show.Printer
+	json    bool
+	left    int // spans still wanted; 0 at the start: no end
+}
+
+var errEnough = errors.New("enough")
+
+// run follows the stream, again after it was lost if follow is set.
+func (o *observer) run(ctx context.Context, cl *client.Client, filter string, follow bool) error {
+	bounded := o.left > 0
+	q := url.Values{}
+	if filter != "" {
+		q.Set("filter", filter)
+	}
+	for {
+		err := cl.Stream(ctx, "spans", q, func() proto.Message { return &v1.ObserveSpansResponse{} },
+			func(m proto.Message, raw []byte) error {
+				event := m.(*v1.ObserveSpansResponse)
+				if err := o.event(event, raw); err != nil {
+					return err
+				}
+				if event.GetSpan() == nil {
+					return nil
+				}
+				if o.left--; bounded && o.left == 0 {
+					return errEnough
+				}
+				return nil
+			})
+		var unreachable *client.UnreachableError
+		switch {
+		case errors.Is(err, errEnough) || ctx.Err() != nil:
+			return nil
+		case err != nil && (!follow || !errors.As(err, &unreachable)):
+			return err
+		case err == nil && !follow:
+			return nil
+		}
+		fmt.Fprintf(o.Err, "the stream ended; connecting again in %v\n", reconnect)
+		select {
+		case <-time.After(reconnect):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// event prints one event.
+func (o *observer) event(e *v1.ObserveSpansResponse, raw []byte) error {
+	if o.json {
+		_, err := fmt.Fprintf(o.Out, "%s\n", raw)
+		return err
+	}
+	s := e.GetSpan()
+	if s == nil {
+		_, err := fmt.Fprintln(o.Out, o.printer.Dim(fmt.Sprintf("! %d spans were left out: this reader is slow", e.GetDropped())))
+		return err
+	}
+	status := "-"
+	if s.GetStatus() != 0 {
+		status = show.Number(s.GetStatus())
+	}
+	line := fmt.Sprintf("%s  %-6s %-24s %3s %8s  %s", s.GetStart().AsTime().Local().Format("15:04:05.000"), s.GetKind(),
+		show.Clean(s.GetService()), status, show.Duration(s.GetDuration()), show.Clean(strings.TrimSpace(s.GetMethod()+" "+s.GetUrl())))
+	if s.GetError() {
+		line = o.printer.Red(line)
+	}
+	_, err := fmt.Fprintln(o.Out, line)
+	return err
+}
