@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -12,8 +13,8 @@ import (
 // ones, of which the first stored are, that count differently now.
 func (c *committer) countTrace(stored int, totals map[uint32]counters, now time.Time) {
 	t := &c.tr
-	t.before = visibility.ResolveHops(t.hops[:stored], t.before)
-	t.after = visibility.ResolveHops(t.hops, t.after)
+	t.before = t.resolve(stored, t.before)
+	t.after = t.resolve(len(t.spans), t.after)
 	for i := range t.spans {
 		s, hop := &t.spans[i], t.after[i]
 		if i < stored {
@@ -29,6 +30,42 @@ func (c *committer) countTrace(stored int, totals map[uint32]counters, now time.
 		}
 		s.sum.addTo(c.sum(row, s.at))
 	}
+}
+
+// resolve pairs the first n spans of the trace at hand. Spans pair only if no
+// full hour without any lies between them. What a stored span counts as can
+// so be told from the hours around it, also of a trace that goes on for days.
+func (t *traceScratch) resolve(n int, into []visibility.Hop) []visibility.Hop {
+	hours := make([]uint32, 0, 4)
+	for i := range t.spans[:n] {
+		if hour := hourOf(t.spans[i].at); !slices.Contains(hours, hour) {
+			hours = append(hours, hour)
+		}
+	}
+	slices.Sort(hours)
+	var runs []uint32 // last hours of all runs but the newest
+	for i := range len(hours) - 1 {
+		if hours[i+1] > hours[i]+1 {
+			runs = append(runs, hours[i])
+		}
+	}
+	if len(runs) == 0 {
+		return visibility.ResolveHops(t.hops[:n], into)
+	}
+	into = slices.Grow(into[:0], n)[:n]
+	for run := range len(runs) + 1 {
+		var members []int
+		var hops []visibility.HopSpan
+		for i := range t.spans[:n] {
+			if at, _ := slices.BinarySearch(runs, hourOf(t.spans[i].at)); at == run {
+				members, hops = append(members, i), append(hops, t.hops[i])
+			}
+		}
+		for i, hop := range visibility.ResolveHops(hops, nil) {
+			into[members[i]] = hop
+		}
+	}
+	return into
 }
 
 // countedRow returns the row in which a span counts: its own key with the

@@ -190,10 +190,15 @@ func (d *dict) rowID(role visibility.Role, key *visibility.Key, day uint16) (uin
 // of its own.
 const maxValueLen = 1024
 
-// admits reports whether a value of a dimension has, or may get, rows.
+// admits reports whether a value of a dimension has, or may get, rows. Other
+// as a span's own value has none, so that each row with it is an overflow row
+// and no span that was folded into it is taken for one that says so itself.
 func (d *dict) admits(dim visibility.Dimension, value string) bool {
-	if value == "" || value == visibility.Other {
+	switch value {
+	case "":
 		return true
+	case visibility.Other:
+		return false
 	}
 	if id, ok := d.stringIDs[value]; ok && d.distinct[dim][id] > 0 {
 		return true

@@ -2,7 +2,9 @@ package embedded
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -95,6 +97,7 @@ type traceScratch struct {
 	order   []tracing.TraceID
 
 	spans         []traceSpan
+	hours         []uint32 // that were looked into
 	known         map[spanID]int
 	before, after []visibility.Hop
 	hops          []visibility.HopSpan
@@ -234,42 +237,33 @@ func (c *committer) newTraceIter() (*pebble.Iterator, error) {
 }
 
 // loadTrace reads what is stored of a trace in the hours of the incoming
-// spans and the hours beside them, in which the other sides of their hops
-// may have started.
+// spans and beside them, and so on as long as there is something: all that
+// [committer.resolve] pairs with them.
 func (c *committer) loadTrace(it *pebble.Iterator, trace tracing.TraceID, in []incoming) error {
-	first, last := hourOf(in[0].span.Start), hourOf(in[0].span.Start)
-	for i := range in[1:] {
-		hour := hourOf(in[i+1].span.Start)
-		first, last = min(first, hour), max(last, hour)
-	}
-	if last-first > maxTraceHours {
-		// Starts that lie far apart are looked at one by one.
-		return c.loadScattered(it, trace, in)
-	}
-	for hour := max(first, 1) - 1; hour <= last+1; hour++ {
-		if err := c.loadHour(it, hour, trace); err != nil {
-			return err
+	hours := c.tr.hours[:0]
+	visit := func(hour uint32) error {
+		if slices.Contains(hours, hour) {
+			return nil
 		}
+		hours = append(hours, hour)
+		return c.loadHour(it, hour, trace)
 	}
-	return nil
-}
-
-// maxTraceHours is the number of consecutive hours searched for a trace.
-const maxTraceHours = 6
-
-func (c *committer) loadScattered(it *pebble.Iterator, trace tracing.TraceID, in []incoming) error {
-	hours := map[uint32]struct{}{}
 	for i := range in {
 		hour := hourOf(in[i].span.Start)
-		for h := max(hour, 1) - 1; h <= hour+1; h++ {
-			hours[h] = struct{}{}
+		if err := visit(hour); err != nil {
+			return err
 		}
-	}
-	for hour := range hours {
-		if err := c.loadHour(it, hour, trace); err != nil {
+		if err := errors.Join(visit(max(hour, 1)-1), visit(hour+1)); err != nil {
 			return err
 		}
 	}
+	for i := 0; i < len(c.tr.spans); i++ {
+		hour := hourOf(c.tr.spans[i].at)
+		if err := errors.Join(visit(max(hour, 1)-1), visit(hour+1)); err != nil {
+			return err
+		}
+	}
+	c.tr.hours = hours
 	return nil
 }
 

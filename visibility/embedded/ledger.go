@@ -53,7 +53,7 @@ func (c *committer) addMetrics(b *pebble.Batch, points []visibility.MetricPoint)
 	now := c.opts.Clock()
 	for i := range points {
 		p := &points[i]
-		id := c.dict.stringID(p.Name+"\x00"+p.Service, dayOf(p.Time, now))
+		id := c.dict.stringID(clean(p.Name)+"\x00"+p.Service, dayOf(p.Time, now))
 		key := binary.BigEndian.AppendUint64(idKey(spaceMetric, id), uint64(p.Time.UnixMilli()))
 		value := binary.BigEndian.AppendUint64(nil, math.Float64bits(p.Value))
 		if err := b.Set(key, value, nil); err != nil {

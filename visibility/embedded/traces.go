@@ -131,6 +131,12 @@ func (t *traceSearch) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if cursor != nil { // the index of the first page, whatever came since
+		t.service = cursor.service
+	}
+	if int(t.service) >= len(t.snap.strings) {
+		return fmt.Errorf("cursor %q belongs to another store: %w", t.q.Cursor, visibility.ErrInvalid)
+	}
 	it, err := t.snap.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceIndex}, UpperBound: []byte{spaceIndex + 1}})
 	if err != nil {
 		return err
@@ -199,19 +205,46 @@ func (t *traceSearch) hour(ctx context.Context, it *pebble.Iterator, hour uint32
 
 // examine adds the trace of an index entry to the page if it matches.
 func (t *traceSearch) examine(ctx context.Context, e indexEntry) error {
-	near := slices.DeleteFunc(slices.Clone(t.hours), func(h uint32) bool { return h+1 < e.hour || h > e.hour+1 })
-	spans, err := t.snap.trace(ctx, e.trace, near)
-	if err != nil || len(spans) == 0 {
+	spans, err := t.around(ctx, e)
+	if err != nil || len(spans) == 0 || !t.startsAt(spans, e) || !t.matches(spans) {
 		return err
 	}
+	// All of it, for what goes on after a silence, and to leave out what has
+	// begun before one and is met there.
+	if spans, err = t.snap.trace(ctx, e.trace, t.hours); err == nil && t.startsAt(spans, e) {
+		t.page.Traces = append(t.page.Traces, visibility.SummarizeTrace(spans))
+	}
+	return err
+}
+
+// around reads the part of a trace that an index entry belongs to: as far as
+// no full hour without a span of it lies between.
+func (t *traceSearch) around(ctx context.Context, e indexEntry) ([]tracing.Span, error) {
+	for from, to := max(e.hour, 1)-1, e.hour+1; ; {
+		outside := func(h uint32) bool { return h < from || h > to }
+		spans, err := t.snap.trace(ctx, e.trace, slices.DeleteFunc(slices.Clone(t.hours), outside))
+		if err != nil || len(spans) == 0 {
+			return spans, err
+		}
+		first, last := hourOf(spans[0].Start), hourOf(spans[len(spans)-1].Start)
+		if (first > from || from == 0) && last < to {
+			return spans, nil
+		}
+		width := to - from
+		if first == from {
+			from -= min(from, width)
+		}
+		if last == to {
+			to += width
+		}
+	}
+}
+
+// startsAt reports whether the index entry is the one at which a trace is
+// met, and within the range that is searched.
+func (t *traceSearch) startsAt(spans []tracing.Span, e indexEntry) bool {
 	start := t.startOf(spans)
-	if !start.Truncate(time.Second).Equal(e.at()) || start.Before(t.q.Range.From) || !start.Before(t.q.Range.To) {
-		return nil
-	}
-	if summary := visibility.SummarizeTrace(spans); t.matches(spans, &summary) {
-		t.page.Traces = append(t.page.Traces, summary)
-	}
-	return nil
+	return start.Truncate(time.Second).Equal(e.at()) && !start.Before(t.q.Range.From) && start.Before(t.q.Range.To)
 }
 
 // startOf returns the time at which the index that is walked has the trace.
@@ -225,7 +258,8 @@ func (t *traceSearch) startOf(spans []tracing.Span) time.Time {
 	return spans[0].Start
 }
 
-func (t *traceSearch) matches(spans []tracing.Span, sum *visibility.TraceSummary) bool {
+func (t *traceSearch) matches(spans []tracing.Span) bool {
+	sum := visibility.SummarizeTrace(spans)
 	if sum.Duration < t.q.MinDuration {
 		return false
 	}
