@@ -1,6 +1,8 @@
 package visibility
 
 import (
+	"bytes"
+	"cmp"
 	"slices"
 
 	"github.com/opnfv/clover/tracing"
@@ -8,7 +10,8 @@ import (
 
 // SummarizeTrace returns the summary of a trace's spans, which must not be
 // empty. The root is the span without a parent that starts first, or the
-// span that starts first if all have one.
+// span that starts first if all have one. The answer does not depend on the
+// order of spans.
 func SummarizeTrace(spans []tracing.Span) TraceSummary {
 	root := &spans[0]
 	end := root.End()
@@ -36,9 +39,18 @@ func SummarizeTrace(spans []tracing.Span) TraceSummary {
 	return sum
 }
 
+// rootBefore reports whether a is rather the root than b. Of spans that start
+// together it is the one that encloses the others; the rest of the order makes
+// the answer one that does not depend on the order of spans.
 func rootBefore(a, b *tracing.Span) bool {
 	if a.ParentID.IsZero() != b.ParentID.IsZero() {
 		return a.ParentID.IsZero()
 	}
-	return a.Start.Before(b.Start)
+	return cmp.Or(
+		a.Start.Compare(b.Start),
+		cmp.Compare(b.Duration, a.Duration),
+		bytes.Compare(a.SpanID[:], b.SpanID[:]),
+		cmp.Compare(a.Service, b.Service),
+		cmp.Compare(a.Kind, b.Kind),
+	) < 0
 }
