@@ -113,7 +113,7 @@ func (j *jaegerGRPC) traces(ctx context.Context, op, method string, request []by
 		return j.failed(op, err)
 	}
 	// After an error in sending, RecvMsg says why.
-	if err := stream.SendMsg(&request); err != nil && err != io.EOF {
+	if err := stream.SendMsg(&request); err != nil && !errors.Is(err, io.EOF) {
 		return j.failed(op, err)
 	}
 	if err := stream.CloseSend(); err != nil {
@@ -122,7 +122,7 @@ func (j *jaegerGRPC) traces(ctx context.Context, op, method string, request []by
 	for left := j.maxBytes; ; {
 		var chunk []byte
 		switch err := stream.RecvMsg(&chunk); {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil
 		case isNotFound(err):
 			return nil

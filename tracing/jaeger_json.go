@@ -55,7 +55,7 @@ func decodeNested(dec *json.Decoder, open json.Delim, next func() error) error {
 
 // noEOF tells an answer that breaks off from one that ends.
 func noEOF(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -31,9 +31,9 @@ func TestSketchError(t *testing.T) {
 				s.Add(values[i], 1)
 			}
 			slices.Sort(values)
-			for i, want := range values {
+			for i := range values {
 				q := float64(i) / float64(len(values)-1)
-				want = values[int(math.Floor(q*float64(len(values)-1)))] // as q was rounded
+				want := values[int(math.Floor(q*float64(len(values)-1)))] // as q was rounded
 				if got := s.Quantile(q); !within(got, want) {
 					t.Fatalf("quantile %v is %v, want %v within %v", q, got, want, visibility.RelativeError)
 				}

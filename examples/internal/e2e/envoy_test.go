@@ -205,7 +205,7 @@ func compareWithMix(t *testing.T, c v1.VisibilityServiceClient, url string) {
 		visibility.External + "→" + envoymesh.Gateway + " mirrored=false":    total,
 		envoymesh.Gateway + "→" + envoymesh.AccessProxy + " mirrored=false":  total - 5,
 		envoymesh.AccessProxy + "→" + envoymesh.Balancer + " mirrored=false": total - 5,
-		envoymesh.Gateway + "→" + envoymesh.Detector + " mirrored=true":           8,
+		envoymesh.Gateway + "→" + envoymesh.Detector + " mirrored=true":      8,
 	}
 	if !maps.Equal(edges, want) {
 		t.Errorf("edges of %s:\n got %v\nwant %v", url, edges, want)

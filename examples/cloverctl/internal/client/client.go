@@ -182,9 +182,10 @@ func event(data []byte, m proto.Message, yield func(proto.Message, []byte) error
 	return yield(m, frame.Result)
 }
 
+// ignoreEnd leaves out the error that the end of ctx has caused.
 func ignoreEnd(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }

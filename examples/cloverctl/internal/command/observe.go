@@ -91,12 +91,10 @@ func (o *observer) run(ctx context.Context, cl *client.Client, filter string, fo
 			})
 		var unreachable *client.UnreachableError
 		switch {
-		case errors.Is(err, errEnough) || ctx.Err() != nil:
-			return nil
-		case err != nil && (!follow || !errors.As(err, &unreachable)):
+		case errors.Is(err, errEnough), ctx.Err() != nil:
+			return nil //nolint:nilerr // the end that was asked for
+		case !follow, err != nil && !errors.As(err, &unreachable):
 			return err
-		case err == nil && !follow:
-			return nil
 		}
 		fmt.Fprintf(o.Err, "the stream ended; connecting again in %v\n", reconnect)
 		select {
