@@ -1,6 +1,7 @@
 package testutil
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -26,7 +27,7 @@ const (
 // meanwhile, also while nothing listens on it.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	port, release, err := reservePort()
+	port, release, err := reservePort(t.Context())
 	if err != nil {
 		t.Fatalf("free port: %v", err)
 	}
@@ -42,7 +43,7 @@ func FreeAddr(t testing.TB) string {
 
 // reservePort locks a file for the port, which the system gives back when
 // this process ends, and then looks whether anything else listens there.
-func reservePort() (port int, release func(), err error) {
+func reservePort(ctx context.Context) (port int, release func(), err error) {
 	cache, err := components.CacheDir()
 	if err != nil {
 		return 0, nil, err
@@ -60,7 +61,7 @@ func reservePort() (port int, release func(), err error) {
 		if !ok {
 			continue
 		}
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err != nil {
 			unlock()
 			continue

@@ -56,7 +56,7 @@ func Start(t testing.TB, c Command) *Process {
 	}
 	p := &Process{
 		t: t, name: c.Name, log: filepath.Join(dir, c.Name+".log"),
-		cmd: exec.Command(c.Path, c.Args...), done: make(chan struct{}),
+		cmd: exec.CommandContext(context.WithoutCancel(t.Context()), c.Path, c.Args...), done: make(chan struct{}),
 	}
 	p.cmd.Dir = c.Dir
 	p.cmd.Env = append(os.Environ(), c.Env...)

@@ -75,7 +75,8 @@ func moduleKey(module string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintf(h, "%s %d\n", name, len(data))
+		// A hash takes everything.
+		_, _ = fmt.Fprintf(h, "%s %d\n", name, len(data))
 		h.Write(data)
 	}
 	return hex.EncodeToString(h.Sum(nil))[:10], nil

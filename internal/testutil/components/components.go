@@ -94,7 +94,7 @@ func (c Component) ensure(ctx context.Context, progress io.Writer) (string, erro
 		return "", err
 	}
 	unlock, err := lock(ctx, home+".lock", func() {
-		fmt.Fprintf(progress, "clover: waiting for another process that is %s %s ...\n", c.verb, c)
+		say(progress, "waiting for another process that is %s %s ...", c.verb, c)
 	})
 	if err != nil {
 		return "", err
@@ -109,13 +109,13 @@ func (c Component) ensure(ctx context.Context, progress io.Writer) (string, erro
 // make installs into a folder beside home and renames it when it is whole.
 func (c Component) make(ctx context.Context, home string, progress io.Writer) error {
 	start := time.Now()
-	fmt.Fprintf(progress, "clover: %s %s (%s, once) ...\n", c.verb, c, c.cost)
+	say(progress, "%s %s (%s, once) ...", c.verb, c, c.cost)
 	// What a run that was cut off has left is removed here, under the lock.
 	work := home + ".part"
 	if err := os.RemoveAll(work); err != nil {
 		return err
 	}
-	defer os.RemoveAll(work)
+	defer func() { _ = os.RemoveAll(work) }()
 	if err := os.MkdirAll(work, 0o755); err != nil {
 		return err
 	}
@@ -128,8 +128,13 @@ func (c Component) make(ctx context.Context, home string, progress io.Writer) er
 	if err := os.Rename(work, home); err != nil {
 		return err
 	}
-	fmt.Fprintf(progress, "clover: %s ready after %s\n", c, time.Since(start).Round(100*time.Millisecond))
+	say(progress, "%s ready after %s", c, time.Since(start).Round(100*time.Millisecond))
 	return nil
+}
+
+// say writes a line of progress; that nobody may read it is no error.
+func say(progress io.Writer, format string, args ...any) {
+	_, _ = fmt.Fprintf(progress, "clover: "+format+"\n", args...)
 }
 
 // folder is where the component lives in the cache.

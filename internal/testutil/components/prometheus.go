@@ -67,9 +67,9 @@ func unpackDebian(ctx context.Context, dir, pkg string, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(work)
+	defer func() { _ = os.RemoveAll(work) }()
 	if direct := aptGet(ctx, work, "download", pkg); direct != nil {
-		fmt.Fprintf(log, "clover: fetching Debian's package lists ...\n")
+		say(log, "fetching Debian's package lists ...")
 		own, err := ownLists(work)
 		if err != nil {
 			return err

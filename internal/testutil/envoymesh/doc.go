@@ -28,35 +28,38 @@
 // by this package's tests. A request through the whole chain has five spans,
 // each the child of the one before:
 //
-//		service               kind    operation                            upstream_cluster
-//		istio-ingressgateway  server  HOST:9180/* of proxy-access-control  outbound|9180||proxy-access-control…
-//		istio-ingressgateway  client  router outbound|9180||…; egress      outbound|9180||proxy-access-control…
-//		proxy-access-control  server  HOST:9180/* of proxy-access-control  inbound|9180||
-//		proxy-access-control  client  HOST:9180/* of http-lb               outbound|9180||http-lb…
-//		http-lb               server  HOST:9180/* of http-lb               inbound|9180||
+//	service               kind    operation                            upstream_cluster
+//	istio-ingressgateway  server  HOST:9180/* of proxy-access-control  outbound|9180||proxy-access-control…
+//	istio-ingressgateway  client  router outbound|9180||…; egress      outbound|9180||proxy-access-control…
+//	proxy-access-control  server  HOST:9180/* of proxy-access-control  inbound|9180||
+//	proxy-access-control  client  HOST:9180/* of http-lb               outbound|9180||http-lb…
+//	http-lb               server  HOST:9180/* of http-lb               inbound|9180||
 //
-//	  - The gateway's "router … egress" span has a status but neither method,
-//	    URL, user agent nor node_id: it is the attempt, not the request.
-//	  - /denied has the gateway's server span alone, without upstream_cluster.
-//	  - /unreachable has the gateway's two: the server span with status 503 and
-//	    response_flags UF, the "router" span with status 0 and UF.
-//	  - /timeout has all five. The gateway's server span has 504 and UT, its
-//	    "router" span status 0 and flags "-", and each span behind it status 0
-//	    and DC: the client went away. A request counted by status is therefore
-//	    503 or 504 at the gateway and 0 behind it.
-//	  - A client span with status 4xx or 5xx has the tag error=true, a server
-//	    span only with 5xx.
-//	  - /mirror has the same five. Istio configures trace_sampled: false for
-//	    mirrored requests, so the copy leaves no span at all, while the counters
-//	    of Mirror count it. With Options.MirrorTraced there are two more, in the
-//	    same trace: a client span of the gateway, child of its server span, with
-//	    the operation "mirror", upstream_cluster outbound|80||snort-ids…, and
-//	    none of method, URL, node_id and Istio's tags; and the server span of
-//	    snort-ids, whose URL has a host that ends in "-shadow" (before the port:
-//	    http://127.0.0.1-shadow:8080/mirror) and whose operation is that of the
-//	    mirrored route, proxy-access-control's, because Envoy hands on its
-//	    decorator. Both name the true service of the mirror, nobody's else.
-//	  - The Zipkin tracer gives the same spans, kinds, tags and parents, with
-//	    net.host.ip, without otel.scope.* and without tags of the process.
-//	    Client and server spans have ids of their own, as in Istio.
+// The gateway's "router … egress" span has a status but neither method, URL,
+// user agent nor node_id: it is the attempt, not the request. The other
+// routes differ in this:
+//
+//   - /denied has the gateway's server span alone, without upstream_cluster.
+//   - /unreachable has the gateway's two: the server span with status 503 and
+//     response_flags UF, the "router" span with status 0 and UF.
+//   - /timeout has all five. The gateway's server span has 504 and UT, its
+//     "router" span status 0 and flags "-", and each span behind it status 0
+//     and DC, because its client went away.
+//   - /mirror has the same five. Istio configures trace_sampled: false for
+//     mirrored requests, so the copy leaves no span at all, while the counters
+//     of Mirror count it.
+//   - /mirror with Options.MirrorTraced has two more in the same trace. The
+//     first is a client span of the gateway, child of its server span, with
+//     the operation "mirror", with the upstream_cluster of snort-ids, and
+//     without method, URL, node_id and Istio's tags. The second is the server
+//     span of snort-ids: the host of its URL ends in "-shadow", before the port
+//     (http://127.0.0.1-shadow:8080/mirror), and its operation is that of the
+//     mirrored route, proxy-access-control's, because Envoy hands that on.
+//
+// Spans with status 5xx or 0 have the tag error=true; of those with 4xx the
+// client's alone has it, and only from the OpenTelemetry tracer.
+//
+// Apart from that, the Zipkin tracer gives the same spans, kinds, tags and
+// parents, with net.host.ip and without otel.scope.* and tags of the process.
+// Client and server spans have ids of their own, as in Istio.
 package envoymesh

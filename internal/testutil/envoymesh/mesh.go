@@ -54,7 +54,7 @@ const (
 	Gateway     = "istio-ingressgateway.istio-system"
 	AccessProxy = "proxy-access-control.default"
 	Balancer    = "http-lb.default"
-	IDS         = "snort-ids.default"
+	Detector    = "snort-ids.default"
 )
 
 // Proxy is one Envoy of the mesh.
@@ -102,7 +102,7 @@ func New(t testing.TB, o Options) *Mesh {
 	m.URL = "http://" + loopback(front.inbound)
 
 	m.B = m.sidecar(b, sidecar{service: Balancer, revision: "v1", app: m.app(Balancer, ""), port: 9180})
-	m.Mirror = m.sidecar(mirror, sidecar{service: IDS, revision: "v1", app: m.app(IDS, ""), port: 80})
+	m.Mirror = m.sidecar(mirror, sidecar{service: Detector, revision: "v1", app: m.app(Detector, ""), port: 80})
 	m.A = m.sidecar(a, sidecar{
 		service: AccessProxy, revision: "latest", port: 9180,
 		app:      m.app(AccessProxy, loopback(a.outbound)),

@@ -48,10 +48,15 @@ func get(t *testing.T, url string) int {
 	return resp.StatusCode
 }
 
-// shape tells a span in one line: service, kind, operation, status, flags.
+// shape tells a span in one line: service, kind, operation, status, flags,
+// and "error" if it has that tag.
 func shape(s testutil.JaegerSpan) string {
-	return fmt.Sprintf("%s %s %s %s %s", nameOf(s.Service), s.Kind(), s.Operation,
+	line := fmt.Sprintf("%s %s %s %s %s", nameOf(s.Service), s.Kind(), s.Operation,
 		s.Tags["http.status_code"], s.Tags["response_flags"])
+	if s.Tags["error"] == "true" {
+		line += " error"
+	}
+	return line
 }
 
 const (
@@ -61,15 +66,15 @@ const (
 	routed     = "router outbound|9180||proxy-access-control.default.svc.cluster.local; egress"
 )
 
-// chain is what a request through the whole mesh leaves, by the status and
-// flags at the gateway, at its attempt, and behind it.
-func chain(front, attempt, behind string) []string {
+// chain is what a request through the whole mesh leaves, by what it got at
+// the gateway, at the gateway's attempt, and at servers and clients behind it.
+func chain(front, attempt, server, client string) []string {
 	return []string{
 		"istio-ingressgateway server " + toAccess + " " + front,
 		"istio-ingressgateway client " + routed + " " + attempt,
-		"proxy-access-control server " + toAccess + " " + behind,
-		"proxy-access-control client " + toBalancer + " " + behind,
-		"http-lb server " + toBalancer + " " + behind,
+		"proxy-access-control server " + toAccess + " " + server,
+		"proxy-access-control client " + toBalancer + " " + client,
+		"http-lb server " + toBalancer + " " + server,
 	}
 }
 
@@ -79,17 +84,17 @@ var cases = []struct {
 	status int
 	spans  []string
 }{
-	{"/", 200, chain("200 -", "200 -", "200 -")},
-	{"/slow", 200, chain("200 -", "200 -", "200 -")},
-	{"/fail", 503, chain("503 -", "503 -", "503 -")},
-	{"/status/404", 404, chain("404 -", "404 -", "404 -")},
-	{"/mirror/untraced", 200, chain("200 -", "200 -", "200 -")},
+	{"/", 200, chain("200 -", "200 -", "200 -", "200 -")},
+	{"/slow", 200, chain("200 -", "200 -", "200 -", "200 -")},
+	{"/fail", 503, chain("503 - error", "503 - error", "503 - error", "503 - error")},
+	{"/status/404", 404, chain("404 -", "404 - error", "404 -", "404 - error")},
+	{"/mirror/untraced", 200, chain("200 -", "200 -", "200 -", "200 -")},
 	{"/denied", 403, []string{"istio-ingressgateway server " + toAccess + " 403 -"}},
 	{"/unreachable", 503, []string{
-		"istio-ingressgateway server " + toNobody + " 503 UF",
-		"istio-ingressgateway client router outbound|9180||nobody.default.svc.cluster.local; egress 0 UF",
+		"istio-ingressgateway server " + toNobody + " 503 UF error",
+		"istio-ingressgateway client router outbound|9180||nobody.default.svc.cluster.local; egress 0 UF error",
 	}},
-	{"/timeout", 504, chain("504 UT", "0 -", "0 DC")},
+	{"/timeout", 504, chain("504 UT error", "0 - error", "0 DC error", "0 DC error")},
 }
 
 func TestSpansOfEachRoute(t *testing.T) {
@@ -102,7 +107,12 @@ func TestSpansOfEachRoute(t *testing.T) {
 				if status := get(t, m.URL+c.path); status != c.status {
 					t.Errorf("%s answers %d, want %d", c.path, status, c.status)
 				}
-				want[c.path] = c.spans
+				for _, s := range c.spans {
+					if tracer == Zipkin { // calls no 4xx an error
+						s = strings.Replace(s, "404 - error", "404 -", 1)
+					}
+					want[c.path] = append(want[c.path], s)
+				}
 			}
 			got := map[string][]string{}
 			for path, spans := range byPath(t, m.WaitSpans(j, limit)) {
@@ -121,7 +131,7 @@ func TestSpansOfEachRoute(t *testing.T) {
 			if len(got) != len(want) {
 				t.Errorf("%d traces, want %d", len(got), len(want))
 			}
-			mirrored := Served{Service: IDS, Method: http.MethodGet, Path: "/mirror/untraced", Status: 200}
+			mirrored := Served{Service: Detector, Method: http.MethodGet, Path: "/mirror/untraced", Status: 200}
 			if n := m.Tally()[mirrored]; n != 1 {
 				t.Errorf("snort-ids got %d copies, want 1: %v", n, m.Tally())
 			}
@@ -171,7 +181,7 @@ func TestMirrorTraced(t *testing.T) {
 			}
 			root := find(func(s testutil.JaegerSpan) bool { return s.ParentID == "" })
 			sent := find(func(s testutil.JaegerSpan) bool { return s.Operation == "mirror" })
-			seen := find(func(s testutil.JaegerSpan) bool { return s.Service == IDS })
+			seen := find(func(s testutil.JaegerSpan) bool { return s.Service == Detector })
 			if sent.ParentID != root.SpanID || sent.Service != Gateway || sent.Kind() != "client" ||
 				sent.Tags["node_id"] != "" || sent.Tags["http.url"] != "" {
 				t.Errorf("the gateway's span of the copy is %+v", sent)
@@ -205,8 +215,10 @@ func TestSpansCarryIstiosTags(t *testing.T) {
 						t.Errorf("%s is %q, want %q", key, s.Tags[key], want)
 					}
 				}
-				if otel := s.Process["telemetry.sdk.name"] == "envoy"; otel != (tracer == OpenTelemetry) {
-					t.Errorf("tags of the process are %v", s.Process)
+				otel := tracer == OpenTelemetry
+				if (s.Process["telemetry.sdk.name"] == "envoy") != otel || (s.Tags["otel.scope.name"] != "") != otel ||
+					(s.Tags["net.host.ip"] == "") != otel {
+					t.Errorf("tags of the process are %v, of the span %v", s.Process, s.Tags)
 				}
 				return
 			}

@@ -70,7 +70,7 @@ func (m *Mesh) sidecar(p ports, s sidecar) *Proxy {
 func (m *Mesh) gateway(p ports, first, mirror string) *Proxy {
 	m.t.Helper()
 	access := destination{service: AccessProxy, port: 9180, at: first}
-	ids := destination{service: IDS, port: 80, at: mirror}
+	ids := destination{service: Detector, port: 80, at: mirror}
 	nobody := destination{service: "nobody.default", port: 9180, at: testutil.FreeAddr(m.t)}
 	to := func(prefix string, d destination) route {
 		return route{prefix: prefix, cluster: d.cluster().name, operation: d.operation()}

@@ -53,7 +53,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var failed []error
 	for _, c := range chosen {
 		if *list {
-			fmt.Fprintf(stdout, "%-12s %s\n", c.Name, c)
+			if _, err := fmt.Fprintf(stdout, "%-12s %s\n", c.Name, c); err != nil {
+				return err
+			}
 			continue
 		}
 		path, err := c.Ensure(ctx, stderr)
@@ -61,7 +63,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			failed = append(failed, err)
 			continue
 		}
-		fmt.Fprintf(stdout, "%-12s %s\n", c.Name, path)
+		if _, err := fmt.Fprintf(stdout, "%-12s %s\n", c.Name, path); err != nil {
+			return err
+		}
 	}
 	return errors.Join(failed...)
 }

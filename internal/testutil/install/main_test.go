@@ -1,0 +1,37 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+func TestRun(t *testing.T) {
+	for _, c := range []struct {
+		args         []string
+		stdout, fail string
+	}{
+		{[]string{"-list"}, "envoy        Envoy 1.40.0\nprometheus   Prometheus ", ""},
+		{[]string{"-list", "-only", "jaeger-v2, envoy"}, "jaeger-v2    Jaeger v2", ""},
+		{[]string{"-only", "hunter"}, "", `unknown component "hunter"`},
+		{[]string{"envoy"}, "", `unexpected argument "envoy"`},
+	} {
+		var stdout, stderr bytes.Buffer
+		err := run(t.Context(), c.args, &stdout, &stderr)
+		if c.fail == "" && err != nil || c.fail != "" && (err == nil || !strings.Contains(err.Error(), c.fail)) {
+			t.Errorf("%q: error %v, want %q", c.args, err, c.fail)
+		}
+		if !strings.HasPrefix(stdout.String(), c.stdout) {
+			t.Errorf("%q prints %q, want %q", c.args, &stdout, c.stdout)
+		}
+	}
+}
+
+func TestRunReportsEachThatFails(t *testing.T) {
+	t.Setenv("CLOVER_CACHE", "main.go") // no folder
+	var stdout, stderr bytes.Buffer
+	err := run(t.Context(), []string{"-only", "envoy,prometheus"}, &stdout, &stderr)
+	if err == nil || !strings.Contains(err.Error(), "Envoy 1.40.0: ") || !strings.Contains(err.Error(), "Prometheus ") {
+		t.Errorf("error is %v, want both components in it", err)
+	}
+}
