@@ -140,8 +140,9 @@ func (s *PrometheusServer) WaitScraped(limit time.Duration) {
 	s.t.Helper()
 	since := float64(time.Now().UnixMilli()) / 1000
 	Eventually(s.t, limit, func() (bool, string) {
-		// "up" is written together with what the scrape found.
-		scraped, err := s.Query(s.t.Context(), "timestamp(up == 1)")
+		// "up" is written together with what the scrape found. (Only of a plain
+		// selector does timestamp tell the time of the sample.)
+		scraped, err := s.Query(s.t.Context(), "timestamp(up) and up == 1")
 		if err != nil {
 			return false, err.Error()
 		}
