@@ -11,7 +11,7 @@ import (
 func TestConformance(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, o storetest.Options) storetest.Fixture {
 		dir := t.TempDir()
-		opts := Options{Clock: o.Clock, Retention: o.Retention, Limits: Limits{Rows: o.Rows}}
+		opts := Options{Clock: o.Clock, Retention: o.Retention, Limits: Limits{Rows: o.Rows, Values: o.Values}}
 		s, err := Open(dir, opts)
 		if err != nil {
 			t.Fatal(err)

@@ -120,16 +120,16 @@ func (t *traceScratch) add(in incoming) {
 	t.byTrace[id] = append(t.byTrace[id], in)
 }
 
-// spanID is a span's identity within its trace and hour.
+// spanID is a span's identity within its trace. The hour is no part of it: a
+// span that is reported again with another start is the same one.
 type spanID struct {
 	id      tracing.SpanID
 	kind    tracing.Kind
 	service uint32
-	hour    uint32
 }
 
 func spanIDOf(s *tracing.Span) spanID {
-	return spanID{id: s.SpanID, kind: s.Kind, service: serviceHash(s.Service), hour: hourOf(s.Start)}
+	return spanID{id: s.SpanID, kind: s.Kind, service: serviceHash(s.Service)}
 }
 
 // traceSpan is a span of the trace at hand: stored before, or new.
@@ -306,7 +306,7 @@ func (c *committer) loadSpan(hour uint32, key, value []byte) error {
 		isError: own[visibility.ErrorFlag] == "true",
 	}}
 	copy(ts.open[:], key[1:])
-	id := spanID{kind: tracing.Kind(key[tracePrefixLen+8]), service: binary.BigEndian.Uint32(key[spanKeyLen-4:]), hour: hour}
+	id := spanID{kind: tracing.Kind(key[tracePrefixLen+8]), service: binary.BigEndian.Uint32(key[spanKeyLen-4:])}
 	copy(id.id[:], key[tracePrefixLen:])
 	side := (&tracing.Span{Kind: id.kind, UpstreamCluster: own[visibility.UpstreamCluster]}).Side()
 	c.tr.known[id] = len(c.tr.spans)

@@ -301,9 +301,11 @@ func (s *Store) read(ctx context.Context, r visibility.Range, fn func(*snapshot)
 		return errClosed
 	}
 	snap := &snapshot{Snapshot: s.db.NewSnapshot(), view: s.dict.view(), floor: s.floor, overflow: s.overflow}
-	for _, h := range s.open {
-		if !h.start.Before(r.From) && h.start.Before(r.To) {
-			snap.open = append(snap.open, h)
+	if r.From.Before(r.To) {
+		for _, h := range s.open {
+			if !h.start.Before(r.From) && h.start.Before(r.To) {
+				snap.open = append(snap.open, h)
+			}
 		}
 	}
 	s.readers.Add(1)

@@ -41,6 +41,10 @@ type Options struct {
 	// Rows is the number of distinct rollup rows above which further ones
 	// are folded into visibility.Other. 0: 10,000 or more.
 	Rows int
+	// Values is the number of distinct values of one dimension above which
+	// further ones are folded likewise. 0: 1,000 or more. NewReference does
+	// not fold by it.
+	Values int
 }
 
 // Fixture is an open store with what a test does to it from outside. The
@@ -82,6 +86,7 @@ func Run(t *testing.T, open OpenFunc) {
 		{name: "ConcurrentWriters", run: testConcurrentWriters},
 		{name: "ReadersSeeWholeBatches", run: testReadersSeeWholeBatches},
 		{name: "Overflow", run: testOverflow, opts: Options{Rows: 40}},
+		{name: "OverflowRandom", run: testOverflowRandom, opts: Options{Rows: 60, Values: 3}},
 		{name: "Ledger", run: testLedger},
 		{name: "LedgerOverReopen", run: testLedgerReopen},
 		{name: "Trace", run: testTrace},
@@ -100,6 +105,8 @@ func Run(t *testing.T, open OpenFunc) {
 		{name: "HostileCursors", run: testHostileCursors},
 		{name: "TooLarge", run: testTooLarge},
 		{name: "ClearWhileWriting", run: testClearWhileWriting},
+		{name: "RollingRetention", run: testRollingRetention, opts: Options{Retention: 24 * time.Hour}},
+		{name: "OldRanges", run: testOldRanges},
 		{name: "Cancellation", run: testCancellation},
 		{name: "Closed", run: testClosed},
 	} {

@@ -56,6 +56,7 @@ func testIdempotence(k *kit) {
 
 // testIdentity writes spans that share what they may share.
 func testIdentity(k *kit) {
+	k.clock.set(epoch.Add(time.Hour))
 	same := server("a.default", 1, 0)
 	changed := same
 	changed.Operation, changed.Duration, changed.StatusCode = "other", time.Second, 500
@@ -64,7 +65,9 @@ func testIdentity(k *kit) {
 	otherTrace := inTrace(1, same)[0]
 	otherSpan := server("a.default", 2, 0)
 	k.wantReceipt(k.write(same, otherKind, otherService, otherTrace, otherSpan), 5, 0)
-	k.wantReceipt(k.write(changed), 0, 1) // the first report stays
+	k.wantReceipt(k.write(changed), 0, 1)        // the first report stays
+	changed.Start = changed.Start.Add(time.Hour) // of a clock that was corrected
+	k.wantReceipt(k.write(changed), 0, 1)
 	trace, err := k.Store.Trace(k.Context(), same.TraceID)
 	if err != nil || len(trace) != 4 {
 		k.Fatalf("%d spans, %v; want 4", len(trace), err)
