@@ -18,9 +18,9 @@ type JaegerVersion int
 
 // The two generations; their servers answer the same queries.
 const (
-	// JaegerV1 is the all-in-one program of 1.76.
+	// JaegerV1 is the all-in-one program, 1.76.0.
 	JaegerV1 JaegerVersion = iota
-	// JaegerV2 is the program made on the OpenTelemetry Collector.
+	// JaegerV2 is the program made on the OpenTelemetry Collector, 2.13.0.
 	JaegerV2
 )
 

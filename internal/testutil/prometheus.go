@@ -48,7 +48,8 @@ type PrometheusServer struct {
 }
 
 // Prometheus runs a real Prometheus until the end of the test, with its data
-// in a folder of the test. It is ready when it returns.
+// in a folder of the test. It is ready when it returns; the first scrape
+// comes about 5 s later, when Prometheus takes in its targets.
 func Prometheus(t testing.TB, o PrometheusOptions) *PrometheusServer {
 	t.Helper()
 	path := Require(t, components.Prometheus())

@@ -17,18 +17,21 @@ import (
 	"time"
 )
 
-// jaegerVersion is the release that both Jaeger programs are built from.
-const jaegerVersion = "1.76.0"
+// One release of Jaeger has both programs, each with a version of its own.
+const (
+	jaegerV1Version = "1.76.0"
+	jaegerV2Version = "2.13.0"
+)
 
 // JaegerV1 is Jaeger's all-in-one program, its first generation.
 func JaegerV1() Component {
-	return built("jaeger", "Jaeger", jaegerVersion, "jaegerbin",
+	return built("jaeger", "Jaeger", jaegerV1Version, "jaegerbin",
 		"github.com/jaegertracing/jaeger/cmd/all-in-one")
 }
 
 // JaegerV2 is Jaeger's second generation, made on the OpenTelemetry Collector.
 func JaegerV2() Component {
-	return built("jaeger-v2", "Jaeger v2 of", jaegerVersion, "jaegerbin",
+	return built("jaeger-v2", "Jaeger", jaegerV2Version, "jaegerbin",
 		"github.com/jaegertracing/jaeger/cmd/jaeger")
 }
 

@@ -12,7 +12,7 @@ func TestRun(t *testing.T) {
 		stdout, fail string
 	}{
 		{[]string{"-list"}, "envoy        Envoy 1.40.0\nprometheus   Prometheus ", ""},
-		{[]string{"-list", "-only", "jaeger-v2, envoy"}, "jaeger-v2    Jaeger v2", ""},
+		{[]string{"-list", "-only", "jaeger-v2, envoy"}, "jaeger-v2    Jaeger 2.13.0", ""},
 		{[]string{"-only", "hunter"}, "", `unknown component "hunter"`},
 		{[]string{"envoy"}, "", `unexpected argument "envoy"`},
 	} {
