@@ -211,6 +211,10 @@ func diagnoseAPI(e *promv1.Error) (Kind, error) {
 	case "not_found":
 		return KindUnsupported, e
 	case promv1.ErrBadResponse:
+		// The client library knows no strings, which PromQL has.
+		if strings.Contains(e.Msg, "unexpected value type") {
+			return KindInvalid, &explained{"the query answers a string; ask for a vector, matrix or scalar", e}
+		}
 		return KindUnsupported, &explained{"what answers there is no Prometheus API (" + e.Msg + ")", e}
 	}
 	return KindPermanent, e

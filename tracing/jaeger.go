@@ -168,7 +168,7 @@ func NewJaeger(o JaegerOptions) (*Jaeger, error) {
 	}
 	if o.Protocol != JaegerAuto && j.api(o.Protocol) == nil {
 		return nil, &Error{Op: errOpConfigure, Target: "Protocol", Kind: ErrorInvalid,
-			Err: fmt.Errorf("no address for %s is given", o.Protocol)}
+			Err: errors.Join(fmt.Errorf("no address for %s is given", o.Protocol), j.Close())}
 	}
 	return j, nil
 }
@@ -273,7 +273,7 @@ func worseKind(a, b ErrorKind) ErrorKind {
 	switch {
 	case a == ErrorUnknown, b == ErrorTemporary:
 		return b
-	case a == ErrorTemporary, b == ErrorUnknown:
+	case a == ErrorTemporary, b == ErrorUnknown, a == b:
 		return a
 	}
 	return ErrorPermanent

@@ -257,9 +257,9 @@ func legacyAttributes(tags []legacyTag) []Attribute {
 // and bytes as base64.
 func (t *legacyTag) attribute() Attribute {
 	a := Attribute{Key: t.Key, Value: string(t.Value)}
-	text := a.Value
+	var text string // null is ""
 	isString := json.Unmarshal(t.Value, &text) == nil
-	if isString && len(t.Value) > 0 {
+	if isString {
 		a.Value = text
 	}
 	switch {

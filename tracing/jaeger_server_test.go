@@ -1,23 +1,22 @@
 package tracing
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/opnfv/clover/internal/testutil"
+	"github.com/opnfv/clover/internal/testutil/components"
 )
 
 // realJaeger is a running Jaeger with its storage in memory.
@@ -25,23 +24,16 @@ type realJaeger struct {
 	http, grpc, otlp, zipkin string // HOST:PORT
 }
 
-// jaegerVersions names the variables with the paths of Jaeger's binaries.
-var jaegerVersions = map[string]string{
-	"1.76": "CLOVER_TEST_JAEGER1",
-	"2":    "CLOVER_TEST_JAEGER2",
+// jaegerVersions are the programs of both generations.
+var jaegerVersions = map[string]func() components.Component{
+	"1.76": components.JaegerV1,
+	"2":    components.JaegerV2,
 }
 
-// startJaeger starts a Jaeger for the duration of a test.
+// startJaeger starts a Jaeger with a base path for the duration of a test.
 func startJaeger(t *testing.T, version string, maxTraces int) *realJaeger {
 	t.Helper()
-	variable := jaegerVersions[version]
-	binary := os.Getenv(variable)
-	if binary == "" {
-		if os.Getenv("CLOVER_TEST_REQUIRE") == "all" {
-			t.Fatalf("%s is not set", variable)
-		}
-		t.Skipf("%s is not set to the path of Jaeger %s", variable, version)
-	}
+	binary := testutil.Require(t, jaegerVersions[version]())
 	port := freePorts(t, 9)
 	j := &realJaeger{http: port[0], grpc: port[1], otlp: port[2], zipkin: port[3]}
 	args := []string{
@@ -91,34 +83,16 @@ exporters:
 // runServer runs a program until the test ends, and waits for it to answer.
 func runServer(t *testing.T, binary string, args []string, url, addr string) {
 	t.Helper()
-	var output syncBuffer
-	cmd := exec.Command(binary, args...)
-	cmd.Stdout, cmd.Stderr = &output, &output
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-ended:
-		case <-time.After(10 * time.Second):
-			_ = cmd.Process.Kill()
-			<-ended
-		}
-	})
 	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	poll(t, 30*time.Second, func() error {
-		select {
-		case err := <-ended:
-			ended <- err
-			t.Fatalf("%s ended: %v\n%s", binary, err, output.String())
-		default:
-		}
-		resp, err := client.Get(url)
+	server := testutil.Start(t, testutil.Command{Name: "jaeger", Path: binary, Args: args})
+	server.WaitReady(30*time.Second, func(ctx context.Context) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
-			return fmt.Errorf("%w\n%s", err, output.String())
+			return err
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			return err
 		}
 		defer resp.Body.Close()
 		conn, err := net.DialTimeout("tcp", addr, time.Second)
@@ -127,23 +101,6 @@ func runServer(t *testing.T, binary string, args []string, url, addr string) {
 		}
 		return conn.Close()
 	})
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // poll repeats check until it returns nil, and fails with its last error
@@ -166,12 +123,7 @@ func poll(t *testing.T, limit time.Duration, check func() error) {
 func freePorts(t *testing.T, n int) (addrs []string) {
 	t.Helper()
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		addrs = append(addrs, l.Addr().String())
+		addrs = append(addrs, testutil.FreeAddr(t))
 	}
 	return addrs
 }

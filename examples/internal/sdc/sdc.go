@@ -117,8 +117,12 @@ func (s *Sample) Run(ctx context.Context) error {
 	cancel()
 	stop, cancelStop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancelStop()
+	// A connection that was opened and not used yet would be waited for.
+	s.client.CloseIdleConnections()
 	for _, srv := range servers {
-		err = errors.Join(err, srv.Shutdown(stop))
+		if failed := srv.Shutdown(stop); failed != nil {
+			err = errors.Join(err, srv.Close())
+		}
 	}
 	running.Wait()
 	s.client.CloseIdleConnections()
