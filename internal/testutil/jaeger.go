@@ -168,6 +168,8 @@ func jaegerV1Command(path string, a jaegerAddrs, o JaegerOptions) Command {
 		"--admin.http.host-port=" + a.admin,
 		"--collector.grpc-server.host-port=" + a.others[0],
 		"--collector.http-server.host-port=" + a.others[1],
+		// The default of 2,000 spans drops some of a burst, in silence.
+		"--collector.queue-size=1000000",
 	}}
 	if o.BadgerDir == "" {
 		c.Env = []string{"SPAN_STORAGE_TYPE=memory"}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -159,6 +160,47 @@ func byPath(t *testing.T, spans []testutil.JaegerSpan) map[string][]testutil.Jae
 		groups[path] = append(groups[path], s)
 	}
 	return groups
+}
+
+// TestNothingIsLostUnderLoad holds that what Settle and WaitSpans give is
+// exact, for a burst through each tracer into each generation of Jaeger.
+func TestNothingIsLostUnderLoad(t *testing.T) {
+	const workers, each = 8, 100
+	for _, tracer := range Tracers() {
+		for _, version := range testutil.JaegerVersions() {
+			t.Run(tracer.String()+"/"+version.String(), func(t *testing.T) {
+				j := testutil.Jaeger(t, testutil.JaegerOptions{Version: version})
+				m := New(t, Options{Tracer: tracer, Collector: collector(j, tracer)})
+				var wg sync.WaitGroup
+				for range workers {
+					wg.Go(func() {
+						for i := range each {
+							resp, err := client.Get(fmt.Sprintf("%s/load/%d", m.URL, i%10))
+							if err != nil {
+								t.Error(err)
+								return
+							}
+							resp.Body.Close()
+						}
+					})
+				}
+				wg.Wait()
+				spans := m.WaitSpans(j, limit)
+				if want := workers * each * 5; len(spans) != want {
+					t.Errorf("%d spans, want %d", len(spans), want)
+				}
+				served := 0
+				for s, n := range m.Tally() {
+					if s.Service == Balancer && s.Status == http.StatusOK {
+						served += n
+					}
+				}
+				if served != workers*each {
+					t.Errorf("http-lb served %d requests, want %d", served, workers*each)
+				}
+			})
+		}
+	}
 }
 
 func TestMirrorTraced(t *testing.T) {
