@@ -44,6 +44,13 @@ func (c control) StartCollector(ctx context.Context, req *collector.StartCollect
 // changeOf reads the fields of 2019.
 func changeOf(req *collector.StartCollectorRequest) (*v1.ConfigChange, error) {
 	change := &v1.ConfigChange{}
+	for field, alone := range map[string]bool{
+		"t_port": req.GetTPort() != "" && req.GetTHost() == "", "m_port": req.GetMPort() != "" && req.GetMHost() == "",
+	} {
+		if alone {
+			return nil, invalid(field + ": is given without its host")
+		}
+	}
 	if host := req.GetTHost(); host != "" {
 		change.TracingUrls = &v1.StringList{Items: []string{hostURL(host, req.GetTPort(), "80")}}
 	}

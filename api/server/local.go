@@ -249,7 +249,8 @@ func (l *Local) SearchTraces(ctx context.Context, req *v1.SearchTracesRequest) (
 	for i := range page.Traces {
 		out.Traces = append(out.Traces, toSummary(&page.Traces[i]))
 	}
-	return out, nil
+	out.Completeness, err = l.completeness(ctx)
+	return out, asStatus(err)
 }
 
 // GetTrace implements v1.VisibilityServiceServer.
@@ -267,5 +268,6 @@ func (l *Local) GetTrace(ctx context.Context, req *v1.GetTraceRequest) (*v1.GetT
 	for i := range spans {
 		out.Spans = append(out.Spans, toSpan(&spans[i]))
 	}
-	return out, nil
+	out.Completeness, err = l.completeness(ctx)
+	return out, asStatus(err)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -261,20 +262,47 @@ func (l *Local) ObserveSpans(req *v1.ObserveSpansRequest, stream grpc.ServerStre
 	}
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()
+	live := l.deps.Hub.Subscribe(ctx, filter, 0)
+	sign := time.NewTicker(signOfLife)
+	defer sign.Stop()
+	// The first tells the reader that it is subscribed.
+	if err := stream.Send(dropped(0)); err != nil {
+		return err
+	}
 	sent := int32(0)
-	for live := range l.deps.Hub.Subscribe(ctx, filter, 0) {
-		if live.Missed > 0 {
-			err := stream.Send(&v1.ObserveSpansResponse{Event: &v1.ObserveSpansResponse_Dropped{Dropped: live.Missed}})
-			if err != nil {
+	for {
+		select {
+		case <-sign.C:
+			if err := stream.Send(dropped(0)); err != nil {
 				return err
 			}
-		}
-		if err := stream.Send(&v1.ObserveSpansResponse{Event: &v1.ObserveSpansResponse_Span{Span: toSpan(&live.Span)}}); err != nil {
-			return err
-		}
-		if sent++; req.GetLimit() > 0 && sent >= req.GetLimit() {
-			return nil
+		case span, ok := <-live:
+			if !ok {
+				return nil
+			}
+			if err := sendLive(stream, &span); err != nil {
+				return err
+			}
+			if sent++; req.GetLimit() > 0 && sent >= req.GetLimit() {
+				return nil
+			}
 		}
 	}
-	return nil
+}
+
+// signOfLife is how often a quiet stream says that it is there.
+const signOfLife = 15 * time.Second
+
+func dropped(n int64) *v1.ObserveSpansResponse {
+	return &v1.ObserveSpansResponse{Event: &v1.ObserveSpansResponse_Dropped{Dropped: n}}
+}
+
+// sendLive sends a span, after the number of those left out before it.
+func sendLive(stream grpc.ServerStreamingServer[v1.ObserveSpansResponse], live *visibility.LiveSpan) error {
+	if live.Missed > 0 {
+		if err := stream.Send(dropped(live.Missed)); err != nil {
+			return err
+		}
+	}
+	return stream.Send(&v1.ObserveSpansResponse{Event: &v1.ObserveSpansResponse_Span{Span: toSpan(&live.Span)}})
 }

@@ -103,12 +103,12 @@ func testOldRanges(k *kit) {
 	for _, batch := range m.deliveries(200) {
 		k.write(batch...)
 	}
-	for _, age := range []time.Duration{2, 23, 25, 26, 50, 100} {
-		k.clock.set(epoch.Add(age * time.Hour))
+	for _, hours := range []int{2, 23, 25, 26, 50, 100} {
+		k.clock.set(epoch.Add(time.Duration(hours) * time.Hour))
 		if err := k.Retain(k.Context()); err != nil {
 			k.Fatal(err)
 		}
-		k.Logf("after %d h", age)
+		k.Logf("after %d h", hours)
 		k.wantRandomRanges(m, rng)
 	}
 }

@@ -5220,7 +5220,7 @@ type ObserveSpansResponse_Span struct {
 
 type ObserveSpansResponse_Dropped struct {
 	// That many spans were left out since the last event, because the
-	// reader was slow.
+	// reader was slow. 0 is a sign of life: the first event, and every 15 s.
 	Dropped int64 `protobuf:"varint,2,opt,name=dropped,proto3,oneof"`
 }
 

@@ -107,6 +107,9 @@ func (o *observer) run(ctx context.Context, cl *client.Client, filter string, fo
 
 // event prints one event.
 func (o *observer) event(e *v1.ObserveSpansResponse, raw []byte) error {
+	if e.GetSpan() == nil && e.GetDropped() == 0 {
+		return nil // a sign of life
+	}
 	if o.json {
 		_, err := fmt.Fprintf(o.Out, "%s\n", raw)
 		return err
