@@ -154,7 +154,8 @@ func (s *Server) Run(ctx context.Context) error {
 	srv, checks := s.grpcServer(running)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		if err := srv.Serve(s.grpc); err != nil {
+		// ErrServerStopped: ctx ended before it could begin.
+		if err := srv.Serve(s.grpc); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 			return fmt.Errorf("gRPC: %w", err)
 		}
 		return nil

@@ -102,6 +102,7 @@ func (s *Sample) mirror(c call) {
 	}
 }
 
+// sendMirrored sends copies until ctx ends, which is after the last was sent.
 func (s *Sample) sendMirrored(ctx context.Context) {
 	for {
 		select {
@@ -109,19 +110,6 @@ func (s *Sample) sendMirrored(ctx context.Context) {
 			m.call.forward(m.call.Context(), "snort-ids", "snort-ids")
 			s.mirrors.Done()
 		case <-ctx.Done():
-			s.dropMirrored()
-			return
-		}
-	}
-}
-
-func (s *Sample) dropMirrored() {
-	for {
-		select {
-		case <-s.mirrorIn:
-			s.mirrors.Done()
-			s.tally.leftOut()
-		default:
 			return
 		}
 	}

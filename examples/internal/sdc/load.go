@@ -52,7 +52,7 @@ func (s *Sample) load(ctx context.Context) {
 		}
 		method, path := pick(rng)
 		agent := agents[min(rng.IntN(20)/4, len(agents)-1)]
-		inFlight.Go(func() { s.request(ctx, method, path, agent) })
+		inFlight.Go(func() { s.request(context.WithoutCancel(ctx), method, path, agent) })
 	}
 }
 

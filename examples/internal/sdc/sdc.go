@@ -82,7 +82,8 @@ func New(report func(...tracing.Span) int, opts Options) (*Sample, error) {
 // every mirrored copy too.
 func (s *Sample) LoadDone() <-chan struct{} { return s.loadDone }
 
-// Run serves the chain and sends the load until ctx ends.
+// Run serves the chain and sends the load until ctx ends. Requests under way
+// are answered before it returns, so that no hop is left with one side.
 func (s *Sample) Run(ctx context.Context) error {
 	listeners, err := s.listen(ctx)
 	if err != nil {
@@ -101,8 +102,10 @@ func (s *Sample) Run(ctx context.Context) error {
 			}
 		})
 	}
+	mirroring, stopMirroring := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopMirroring()
 	for range mirrorWorkers {
-		running.Go(func() { s.sendMirrored(ctx) })
+		running.Go(func() { s.sendMirrored(mirroring) })
 	}
 	running.Go(func() {
 		s.load(ctx)
@@ -115,6 +118,8 @@ func (s *Sample) Run(ctx context.Context) error {
 	case err = <-errs:
 	}
 	cancel()
+	<-s.loadDone
+	stopMirroring()
 	stop, cancelStop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancelStop()
 	// A connection that was opened and not used yet would be waited for.
