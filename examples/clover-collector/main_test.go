@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/opnfv/clover/api/collector"
+	"github.com/opnfv/clover/internal/testutil"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var grpcLine = regexp.MustCompile(`gRPC (127\S+), REST none`)
+
+// TestControl starts a collector as the controller finds it, and controls it
+// by the names of 2019.
+func TestControl(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var stdout, stderr testutil.Output
+	done := make(chan error, 1)
+	go func() {
+		done <- run(ctx, []string{"--data-dir", t.TempDir(), "--grpc-addr", "127.0.0.1:0",
+			"--otlp-grpc-addr", "127.0.0.1:0", "--otlp-http-addr", "-"}, &stdout, &stderr)
+	}()
+	var addr string
+	testutil.Eventually(t, 20*time.Second, func() (bool, string) {
+		if m := grpcLine.FindStringSubmatch(stdout.String()); m != nil {
+			addr = m[1]
+		}
+		return addr != "", stdout.String() + stderr.String()
+	})
+	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctl := collector.NewControllerClient(conn)
+	res, err := ctl.InitVisibility(t.Context(), &collector.InitVisibilityRequest{})
+	if err != nil || res.GetMessage() != "Added visibility schemas in embedded" {
+		t.Errorf("init: %v, %v", res, err)
+	}
+	_, err = ctl.StartCollector(t.Context(), &collector.StartCollectorRequest{TPort: "80"})
+	if err == nil || !strings.Contains(err.Error(), "t_port") {
+		t.Errorf("a port without a host: %v", err)
+	}
+	if err := conn.Close(); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("%v\n%s", err, stderr.String())
+	}
+}
+
+func TestWrongFlags(t *testing.T) {
+	for _, args := range [][]string{{}, {"--data-dir", t.TempDir(), "--log-level", "loud"}, {"--nonsense"}} {
+		if err := run(t.Context(), args, &testutil.Output{}, &testutil.Output{}); err == nil {
+			t.Errorf("%v is accepted", args)
+		}
+	}
+}
