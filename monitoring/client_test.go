@@ -237,12 +237,23 @@ func TestCredentials(t *testing.T) {
 // carry the token along.
 func TestCredentialsStayHome(t *testing.T) {
 	var seen string
-	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	other := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen = r.Header.Get("Authorization")
 		fmt.Fprint(w, vector())
 	}))
 	defer other.Close()
-	away := strings.Replace(other.URL, "127.0.0.1", "localhost", 1)
+	// Another loopback address is another host, and needs no name service.
+	l, err := net.Listen("tcp", "127.0.0.2:0")
+	if err != nil { // only Linux has more than one in IPv4
+		l, err = net.Listen("tcp", "[::1]:0")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.Listener.Close()
+	other.Listener = l
+	other.Start()
+	away := other.URL
 	c := handlerAPI(t, Options{BearerToken: "t"}, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, away+r.URL.Path, http.StatusTemporaryRedirect)
 	})
