@@ -23,14 +23,15 @@ func toRange(r visibility.Range) *v1.TimeRange {
 	return &v1.TimeRange{From: stamp(r.From), To: stamp(r.To)}
 }
 
-// fromRange reads a range; now is the end of one that has a length only.
-func fromRange(r *v1.TimeRange, now time.Time) (visibility.Range, error) {
+// fromRange reads the range that a request has in field; now is the end of
+// one that has a length only.
+func fromRange(field string, r *v1.TimeRange, now time.Time) (visibility.Range, error) {
 	var out visibility.Range
 	for _, bound := range []struct {
 		name string
 		in   *timestamppb.Timestamp
 		out  *time.Time
-	}{{"range.from", r.GetFrom(), &out.From}, {"range.to", r.GetTo(), &out.To}} {
+	}{{field + ".from", r.GetFrom(), &out.From}, {field + ".to", r.GetTo(), &out.To}} {
 		if bound.in == nil {
 			continue
 		}
@@ -45,9 +46,9 @@ func fromRange(r *v1.TimeRange, now time.Time) (visibility.Range, error) {
 	last := r.GetLast().AsDuration()
 	switch {
 	case !out.From.IsZero():
-		return out, invalid("range.last: give last or from, not both")
+		return out, invalid(field + ".last: give last or from, not both")
 	case last <= 0:
-		return out, invalid("range.last: must be longer than 0s, e.g. 900s")
+		return out, invalid(field + ".last: must be longer than 0s, e.g. 900s")
 	}
 	if out.To.IsZero() {
 		out.To = now
@@ -61,6 +62,18 @@ func fromCount(c v1.CountMode) visibility.CountMode {
 		return visibility.CountSpans
 	}
 	return visibility.CountRequests
+}
+
+// fromMeasure reads the measure that a request has in field; "" stays.
+func fromMeasure(field, name string) (visibility.Measure, error) {
+	if name == "" {
+		return "", nil
+	}
+	m, err := visibility.ParseMeasure(name)
+	if err != nil {
+		return "", inField(field, err)
+	}
+	return m, nil
 }
 
 func toCount(c visibility.CountMode) v1.CountMode {

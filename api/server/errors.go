@@ -41,14 +41,28 @@ func asStatus(err error) error {
 	return status.Error(code, err.Error())
 }
 
+// inField is asStatus for an error that the value of one field of the request
+// caused.
+func inField(field string, err error) error {
+	if errors.Is(err, visibility.ErrInvalid) {
+		return invalidIn(field, err.Error())
+	}
+	return asStatus(err)
+}
+
 // invalid returns an InvalidArgument whose message begins with the field, as
 // the library's do.
 func invalid(message string) error {
-	st := status.New(codes.InvalidArgument, message)
 	field, _, ok := strings.Cut(message, ":")
 	if !ok || strings.ContainsAny(field, " \"") {
 		field = ""
 	}
+	return invalidIn(field, message)
+}
+
+// invalidIn returns an InvalidArgument that names the field in its details.
+func invalidIn(field, message string) error {
+	st := status.New(codes.InvalidArgument, message)
 	detailed, err := st.WithDetails(&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
 		{Field: field, Description: message},
 	}})

@@ -133,11 +133,15 @@ func (f *Forwarder) ObserveSpans(r *v1.ObserveSpansRequest, out grpc.ServerStrea
 	return forward(in, out)
 }
 
-// forward copies a stream until it ends.
+// forward copies a stream until it ends, or until its reader or this server
+// does: then there is no more to say, as with a local service.
 func forward[T any](in grpc.ServerStreamingClient[T], out grpc.ServerStreamingServer[T]) error {
 	for {
 		m, err := in.Recv()
 		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil && out.Context().Err() != nil {
 			return nil
 		}
 		if err != nil {

@@ -49,7 +49,12 @@ func NewLocal(deps LocalDeps) (*Local, error) {
 
 // filterAndRange reads what most questions have.
 func (l *Local) filterAndRange(filter string, r *v1.TimeRange) (*visibility.Filter, visibility.Range, error) {
-	out, err := fromRange(r, l.deps.Clock())
+	return l.filterAndRangeIn("range", filter, r)
+}
+
+// filterAndRangeIn is filterAndRange for a range in a field of another name.
+func (l *Local) filterAndRangeIn(field, filter string, r *v1.TimeRange) (*visibility.Filter, visibility.Range, error) {
+	out, err := fromRange(field, r, l.deps.Clock())
 	if err != nil {
 		return nil, out, err
 	}
@@ -67,9 +72,13 @@ func (l *Local) GetStats(ctx context.Context, req *v1.GetStatsRequest) (*v1.GetS
 	if err != nil {
 		return nil, asStatus(err)
 	}
+	order, err := fromMeasure("order_by", req.GetOrderBy())
+	if err != nil {
+		return nil, err
+	}
 	res, err := l.deps.Analytics.Query(ctx, visibility.Query{
 		Range: r, Filter: filter, GroupBy: dims, Count: fromCount(req.GetCount()),
-		Step: req.GetStep().AsDuration(), OrderBy: visibility.Measure(req.GetOrderBy()),
+		Step: req.GetStep().AsDuration(), OrderBy: order,
 		Ascending: req.GetAscending(), Limit: int(req.GetLimit()),
 	})
 	if err != nil {
@@ -124,7 +133,7 @@ func (l *Local) ListValues(ctx context.Context, req *v1.ListValuesRequest) (*v1.
 	}
 	dim, err := visibility.ParseDimension(req.GetDimension())
 	if err != nil {
-		return nil, asStatus(err)
+		return nil, inField("dimension", err)
 	}
 	v, err := l.deps.Analytics.Distinct(ctx, visibility.DistinctQuery{
 		Range: r, Dimension: dim, Filter: filter, Count: fromCount(req.GetCount()),
@@ -165,11 +174,11 @@ func (l *Local) GetGraph(ctx context.Context, req *v1.GetGraphRequest) (*v1.GetG
 
 // GetMovers implements v1.VisibilityServiceServer.
 func (l *Local) GetMovers(ctx context.Context, req *v1.GetMoversRequest) (*v1.GetMoversResponse, error) {
-	filter, target, err := l.filterAndRange(req.GetFilter(), req.GetTarget())
+	filter, target, err := l.filterAndRangeIn("target", req.GetFilter(), req.GetTarget())
 	if err != nil {
 		return nil, asStatus(err)
 	}
-	base, err := fromRange(req.GetBase(), l.deps.Clock())
+	base, err := fromRange("base", req.GetBase(), l.deps.Clock())
 	if err != nil {
 		return nil, asStatus(err)
 	}
@@ -177,9 +186,13 @@ func (l *Local) GetMovers(ctx context.Context, req *v1.GetMoversRequest) (*v1.Ge
 	if err != nil {
 		return nil, asStatus(err)
 	}
+	by, err := fromMeasure("by", req.GetBy())
+	if err != nil {
+		return nil, err
+	}
 	m, err := l.deps.Analytics.Movers(ctx, visibility.MoversQuery{
 		Base: base, Target: target, GroupBy: dims, Filter: filter,
-		By: visibility.Measure(req.GetBy()), Limit: int(req.GetLimit()),
+		By: by, Limit: int(req.GetLimit()),
 	})
 	if err != nil {
 		return nil, asStatus(err)
@@ -238,10 +251,16 @@ func (l *Local) SearchTraces(ctx context.Context, req *v1.SearchTracesRequest) (
 	if n := req.GetPageSize(); n < 0 || n > visibility.MaxLimit {
 		return nil, invalid(fmt.Sprintf("page_size: %d is not between 1 and %d", n, visibility.MaxLimit))
 	}
+	if d := req.GetMinDuration().AsDuration(); d < 0 {
+		return nil, invalid(fmt.Sprintf("min_duration: %v is below 0", d))
+	}
 	page, err := l.deps.Store.Traces(ctx, visibility.TraceQuery{
 		Range: r, Filter: filter, Service: req.GetService(), MinDuration: req.GetMinDuration().AsDuration(),
 		Limit: int(req.GetPageSize()), Cursor: req.GetPageToken(),
 	})
+	if err != nil && req.GetPageToken() != "" { // all else was checked above
+		return nil, inField("page_token", err)
+	}
 	if err != nil {
 		return nil, asStatus(err)
 	}

@@ -51,9 +51,14 @@ func toPoint(p visibility.MetricPoint) *v1.MetricPoint {
 
 // GetMetrics implements v1.VisibilityServiceServer.
 func (l *Local) GetMetrics(ctx context.Context, req *v1.GetMetricsRequest) (*v1.GetMetricsResponse, error) {
-	r, err := fromRange(req.GetRange(), l.deps.Clock())
+	r, err := fromRange("range", req.GetRange(), l.deps.Clock())
 	if err != nil {
 		return nil, asStatus(err)
+	}
+	if !r.From.IsZero() { // else everything up to its end
+		if r, err = l.deps.Analytics.ResolveRange(r); err != nil {
+			return nil, asStatus(err)
+		}
 	}
 	if n := req.GetLimit(); n < 0 || n > visibility.MaxLimit {
 		return nil, invalid(fmt.Sprintf("limit: %d is not between 1 and %d", n, visibility.MaxLimit))
@@ -120,7 +125,7 @@ func (l *Local) GetStatus(ctx context.Context, _ *v1.GetStatusRequest) (*v1.GetS
 
 // GetSummary implements v1.VisibilityServiceServer.
 func (l *Local) GetSummary(ctx context.Context, req *v1.GetSummaryRequest) (*v1.GetSummaryResponse, error) {
-	r, err := fromRange(req.GetRange(), l.deps.Clock())
+	r, err := fromRange("range", req.GetRange(), l.deps.Clock())
 	if err == nil {
 		r, err = l.deps.Analytics.ResolveRange(r)
 	}
@@ -259,6 +264,9 @@ func (l *Local) ObserveSpans(req *v1.ObserveSpansRequest, stream grpc.ServerStre
 	filter, err := visibility.ParseFilter(req.GetFilter())
 	if err != nil {
 		return asStatus(err)
+	}
+	if n := req.GetLimit(); n < 0 {
+		return invalid(fmt.Sprintf("limit: %d is below 0", n))
 	}
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()

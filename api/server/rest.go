@@ -1,10 +1,12 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"net"
 	"net/http"
@@ -16,6 +18,7 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
@@ -36,7 +39,7 @@ func (s *Server) runREST(ctx, running context.Context) error {
 	}
 	srv := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 64 << 10,
+		MaxHeaderBytes: maxHeaderBytes,
 		BaseContext:    func(net.Listener) context.Context { return context.WithoutCancel(running) },
 	}
 	stopped := make(chan error, 1)
@@ -60,6 +63,7 @@ func (s *Server) handler(ctx context.Context, client v1.VisibilityServiceClient)
 	useStrictQuery()
 	gateway := runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, jsonMarshaler()),
+		runtime.WithRoutingErrorHandler(routingError),
 		runtime.WithMarshalerOption(eventStream, &sseMarshaler{jsonMarshaler()}),
 	)
 	if err := v1.RegisterVisibilityServiceHandlerClient(ctx, gateway, client); err != nil {
@@ -150,20 +154,27 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")
 		if local && !isLoopback(hostOf(r.Host)) {
-			refuse(w, http.StatusForbidden, fmt.Sprintf("host %q is not this machine; use http://%s", r.Host, s.rest.Addr()))
+			refuse(w, http.StatusForbidden, codes.PermissionDenied, fmt.Sprintf("host %q is not this machine; use http://%s", r.Host, s.rest.Addr()))
 			return
 		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
-				refuse(w, http.StatusUnsupportedMediaType, "requests that change something need Content-Type: application/json")
+				refuse(w, http.StatusUnsupportedMediaType, codes.InvalidArgument, "requests that change something need Content-Type: application/json")
 				return
 			}
 		}
-		if r.ContentLength > int64(s.opts.MaxRequestBytes) {
-			refuse(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", s.opts.MaxRequestBytes))
+		// Read here, so that too large a body is told from a wrong one.
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(s.opts.MaxRequestBytes)))
+		var large *http.MaxBytesError
+		if errors.As(err, &large) {
+			refuse(w, http.StatusRequestEntityTooLarge, codes.ResourceExhausted, fmt.Sprintf("the body is larger than %d bytes", large.Limit))
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, int64(s.opts.MaxRequestBytes))
+		if err != nil {
+			refuse(w, http.StatusBadRequest, codes.InvalidArgument, "the body cannot be read: "+err.Error())
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		next.ServeHTTP(w, r)
 	})
 }
@@ -175,11 +186,21 @@ func hostOf(hostport string) string {
 	return strings.Trim(hostport, "[]")
 }
 
+// routingError is the gateway's, but for its 501 to a method that a route
+// does not have.
+func routingError(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, httpStatus int) {
+	if httpStatus != http.StatusMethodNotAllowed {
+		runtime.DefaultRoutingErrorHandler(ctx, mux, m, w, r, httpStatus)
+		return
+	}
+	refuse(w, httpStatus, codes.Unimplemented, fmt.Sprintf("%s does not have the method %s; /openapi.json has those of each route", r.URL.Path, r.Method))
+}
+
 // refuse answers as the gateway does.
-func refuse(w http.ResponseWriter, code int, message string) {
+func refuse(w http.ResponseWriter, httpStatus int, code codes.Code, message string) {
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	body := map[string]any{"code": 3, "message": message, "details": []any{}}
+	w.WriteHeader(httpStatus)
+	body := map[string]any{"code": code, "message": message, "details": []any{}}
 	_ = json.NewEncoder(w).Encode(body) // the client went away
 }
 

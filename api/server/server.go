@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -18,6 +20,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 
@@ -43,6 +46,9 @@ type Options struct {
 	Metrics prometheus.Gatherer
 	// MaxRequestBytes bounds a request. 0: 1 MiB.
 	MaxRequestBytes int
+	// MaxStreams bounds the streams that are open at once, so that they
+	// leave room for other calls; more are refused. 0: 128.
+	MaxStreams int
 	// Timeout bounds an answer that is not a stream. 0: 30 s.
 	Timeout time.Duration
 	// Grace bounds how long calls under way are waited for at the end.
@@ -58,6 +64,7 @@ func (o Options) withDefaults() Options {
 	def(&o.GRPCFlag, "--grpc-addr")
 	def(&o.RESTFlag, "--rest-addr")
 	def(&o.MaxRequestBytes, 1<<20)
+	def(&o.MaxStreams, 128)
 	def(&o.Timeout, 30*time.Second)
 	def(&o.Grace, 5*time.Second)
 	if o.Logger == nil {
@@ -80,13 +87,18 @@ func def[T comparable](v *T, d T) {
 type Server struct {
 	service    v1.VisibilityServiceServer
 	opts       Options
-	grpc, rest net.Listener // rest may be nil
+	grpc, rest net.Listener  // rest may be nil
+	streams    chan struct{} // one entry an open stream
 }
 
 // New opens the listeners of a server. Run serves and closes them; without
 // Run, Close does.
 func New(ctx context.Context, service v1.VisibilityServiceServer, opts Options) (*Server, error) {
 	s := &Server{service: service, opts: opts.withDefaults()}
+	if s.opts.MaxStreams < 0 {
+		return nil, fmt.Errorf("server: MaxStreams is %d, below 0", s.opts.MaxStreams)
+	}
+	s.streams = make(chan struct{}, s.opts.MaxStreams)
 	var err error
 	if s.grpc, err = s.listen(ctx, "gRPC", s.opts.GRPCAddr, s.opts.GRPCFlag); err != nil {
 		return nil, err
@@ -183,7 +195,12 @@ func (s *Server) stopGRPC(srv *grpc.Server) {
 func (s *Server) grpcServer(running context.Context) (*grpc.Server, *health.Server) {
 	srv := grpc.NewServer(
 		grpc.MaxRecvMsgSize(s.opts.MaxRequestBytes),
-		grpc.MaxConcurrentStreams(256),
+		grpc.MaxHeaderListSize(maxHeaderBytes),
+		// All of REST is one connection: beside its streams there is room
+		// for other calls.
+		grpc.MaxConcurrentStreams(uint32(s.opts.MaxStreams)+maxUnaryCalls),
+		// A reader whose machine is gone gives its stream back.
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 		grpc.ChainUnaryInterceptor(s.unary),
 		grpc.ChainStreamInterceptor(s.streamOf(running)),
 	)
@@ -198,22 +215,48 @@ func (s *Server) grpcServer(running context.Context) (*grpc.Server, *health.Serv
 	return srv, checks
 }
 
+// Bounds of a connection.
+const (
+	maxHeaderBytes = 64 << 10
+	maxUnaryCalls  = 256
+)
+
 // unary bounds the time of a call and survives its panic.
 func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (res any, err error) {
 	defer s.recovered(info.FullMethod, &err)
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
-	return handler(ctx, req)
+	res, err = handler(ctx, req)
+	s.logFault(info.FullMethod, err)
+	return res, err
+}
+
+// logFault logs what a caller can do nothing about.
+func (s *Server) logFault(method string, err error) {
+	switch status.Code(err) {
+	case codes.Internal, codes.Unknown, codes.DataLoss:
+		s.opts.Logger.Error("server: fault", "method", method, "error", err)
+	}
 }
 
 // streamOf ends streams with the server and survives their panics.
 func (s *Server) streamOf(running context.Context) grpc.StreamServerInterceptor {
 	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
 		defer s.recovered(info.FullMethod, &err)
+		if strings.HasPrefix(info.FullMethod, "/"+v1.VisibilityService_ServiceDesc.ServiceName+"/") {
+			select {
+			case s.streams <- struct{}{}:
+				defer func() { <-s.streams }()
+			default:
+				return status.Errorf(codes.ResourceExhausted, "%d streams are open, as many as may be; end one, or try again later", s.opts.MaxStreams)
+			}
+		}
 		ctx, cancel := context.WithCancel(stream.Context())
 		defer cancel()
 		defer context.AfterFunc(running, cancel)()
-		return handler(srv, &boundStream{ServerStream: stream, ctx: ctx})
+		err = handler(srv, &boundStream{ServerStream: stream, ctx: ctx})
+		s.logFault(info.FullMethod, err)
+		return err
 	}
 }
 
@@ -235,7 +278,12 @@ func (s *Server) recovered(method string, err *error) {
 
 // dial connects REST to the gRPC server of this process.
 func (s *Server) dial() (*grpc.ClientConn, error) {
-	return grpc.NewClient("passthrough:///"+s.grpc.Addr().String(),
+	addr := s.grpc.Addr().String()
+	if tcp, ok := s.grpc.Addr().(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		// Not every system connects to 0.0.0.0.
+		addr = net.JoinHostPort("localhost", strconv.Itoa(tcp.Port))
+	}
+	return grpc.NewClient("passthrough:///"+addr,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)))
 }

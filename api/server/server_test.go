@@ -1,12 +1,13 @@
 package server_test
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,10 +20,10 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	"github.com/opnfv/clover/api"
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
 	"github.com/opnfv/clover/api/collector"
 	"github.com/opnfv/clover/api/server"
+	"github.com/opnfv/clover/internal/testutil"
 	"github.com/opnfv/clover/tracing"
 	"github.com/opnfv/clover/visibility"
 	"github.com/opnfv/clover/visibility/embedded"
@@ -61,13 +62,25 @@ func start(t *testing.T) *fixture {
 // serve runs a service until the test ends.
 func serve(t *testing.T, service v1.VisibilityServiceServer) (rest string, conn *grpc.ClientConn) {
 	t.Helper()
-	srv, err := server.New(t.Context(), service, server.Options{
-		GRPCAddr: "127.0.0.1:0", RESTAddr: "127.0.0.1:0", MaxRequestBytes: 1000, Grace: 2 * time.Second,
-	})
+	rest, conn, _ = serveWith(t, service, server.Options{MaxRequestBytes: 1000, Grace: 2 * time.Second})
+	return rest, conn
+}
+
+// serveWith runs a service until stop is called or the test ends.
+func serveWith(t *testing.T, service v1.VisibilityServiceServer, o server.Options) (rest string, conn *grpc.ClientConn, stop func()) {
+	t.Helper()
+	o.GRPCAddr, o.RESTAddr = "127.0.0.1:0", "127.0.0.1:0"
+	srv, err := server.New(t.Context(), service, o)
 	check(t, err)
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- srv.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 	grpcAddr, restAddr := srv.Addrs()
 	conn, err = grpc.NewClient(grpcAddr, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	check(t, err)
@@ -75,9 +88,8 @@ func serve(t *testing.T, service v1.VisibilityServiceServer) (rest string, conn 
 		check(t, conn.Close())
 		http.DefaultClient.CloseIdleConnections()
 		stop()
-		check(t, <-done)
 	})
-	return "http://" + restAddr, conn
+	return "http://" + restAddr, conn, stop
 }
 
 func check(t *testing.T, err error) {
@@ -139,135 +151,6 @@ func TestStatsByRESTAndByGRPC(t *testing.T) {
 	}
 	if !res.GetCompleteness().GetComplete() {
 		t.Errorf("not complete: %v", res.GetCompleteness())
-	}
-}
-
-func TestErrorsNameTheFieldAndTheRemedy(t *testing.T) {
-	f := start(t)
-	for path, want := range map[string]struct {
-		http  int
-		code  float64
-		text  string
-		field string
-	}{
-		"stats?filter=statuss%3D1":              {400, 3, "did you mean status?", "filter"},
-		"stats?group_by=servce":                 {400, 3, "did you mean service?", "group_by"},
-		"stats?limit=-1":                        {400, 3, "between 1 and 10000", "limit"},
-		"stats?order_by=p100":                   {400, 3, "p10", ""},
-		"stats?step=3s":                         {400, 3, "multiple of 10s", "step"},
-		"stats?range.from=2030-01-01T00:00:00Z": {400, 3, "not before", "range"},
-		"stats?range.last=-5s":                  {400, 3, "longer than 0s", "range.last"},
-		"stats?filter=duration%3E1s":            {400, 3, "search traces", "filter"},
-		"stats?filter=service%3Dwebb":           {404, 5, "did you mean web?", ""},
-		"traces/zz":                             {400, 3, "hexadecimal", "trace_id"},
-		"traces/ffff":                           {404, 5, "not found", ""},
-		"traces?page_token=zz":                  {400, 3, "cursor", ""},
-		"summary?stat=nothing":                  {400, 3, "want one of", "stat"},
-		"stats?filtr=x":                         {400, 3, "is not a parameter", ""},
-		"stats?range.form=x":                    {400, 3, "is not a parameter", ""},
-		"nothing":                               {404, 5, "Not Found", ""},
-	} {
-		code, body := get(t, f.rest+"/api/v1/visibility/"+path)
-		message, _ := body["message"].(string)
-		if code != want.http || body["code"] != want.code || !strings.Contains(message, want.text) {
-			t.Errorf("%s: %d %v, want %d with %q", path, code, body, want.http, want.text)
-		}
-		if raw, _ := json.Marshal(body["details"]); want.field != "" && !strings.Contains(string(raw), `"field":"`+want.field+`"`) {
-			t.Errorf("%s: details %s do not name the field %s", path, raw, want.field)
-		}
-	}
-}
-
-func TestWhatAForeignPageCouldSendIsRefused(t *testing.T) {
-	f := start(t)
-	for name, c := range map[string]struct {
-		method, host, contentType, body string
-		want                            int
-	}{
-		"a form":            {"POST", "", "text/plain", "{}", http.StatusUnsupportedMediaType},
-		"no content type":   {"POST", "", "", "", http.StatusUnsupportedMediaType},
-		"DNS rebinding":     {"GET", "evil.example", "", "", http.StatusForbidden},
-		"reading by POST":   {"GET", "", "", "", http.StatusMethodNotAllowed},
-		"a large body":      {"POST", "", "application/json", strings.Repeat(" ", 2000) + "{}", http.StatusRequestEntityTooLarge},
-		"as cloverctl does": {"POST", "localhost", "application/json", "{}", http.StatusOK},
-	} {
-		req, err := http.NewRequestWithContext(t.Context(), c.method, f.rest+"/api/v1/visibility/clear", strings.NewReader(c.body))
-		check(t, err)
-		if c.host != "" {
-			req.Host = c.host
-		}
-		if c.contentType != "" {
-			req.Header.Set("Content-Type", c.contentType)
-		}
-		res, err := http.DefaultClient.Do(req)
-		check(t, err)
-		text, err := io.ReadAll(res.Body)
-		check(t, err)
-		res.Body.Close()
-		want := c.want
-		if name == "reading by POST" {
-			want = http.StatusNotImplemented // grpc-gateway's answer to a wrong method
-		}
-		if res.StatusCode != want {
-			t.Errorf("%s: %d %s, want %d", name, res.StatusCode, text, want)
-		}
-	}
-}
-
-func TestLiveSpansAsEvents(t *testing.T) {
-	f := start(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.rest+"/api/v1/visibility/spans?filter=service%3Ddb&limit=4", nil)
-	check(t, err)
-	req.Header.Set("Accept", "text/event-stream")
-	answered := make(chan *http.Response, 1)
-	go func() {
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Error(err)
-			close(answered)
-			return
-		}
-		answered <- res
-	}()
-	for f.hub.Stats().Subscribers == 0 {
-		if ctx.Err() != nil {
-			t.Fatal("nobody subscribed")
-		}
-		time.Sleep(time.Millisecond)
-	}
-	f.hub.Publish(spans())
-	res, ok := <-answered
-	if !ok {
-		return
-	}
-	defer res.Body.Close()
-	if got := res.Header.Get("Content-Type"); got != "text/event-stream" {
-		t.Errorf("content type %q", got)
-	}
-	events := 0
-	for lines := bufio.NewScanner(res.Body); lines.Scan(); {
-		data, ok := strings.CutPrefix(lines.Text(), "data: ")
-		if !ok {
-			continue
-		}
-		var event struct {
-			Result struct {
-				Span *struct{ Service, URL string }
-			}
-		}
-		check(t, json.Unmarshal([]byte(data), &event))
-		if event.Result.Span == nil {
-			continue // the sign of life at the start
-		}
-		if event.Result.Span.Service != "db" {
-			t.Errorf("event %s", data)
-		}
-		events++
-	}
-	if events != 4 {
-		t.Errorf("%d events, want 4", events)
 	}
 }
 
@@ -357,21 +240,6 @@ func TestWhatToolsExpect(t *testing.T) {
 	}
 }
 
-func TestOpenAPIHasEveryRoute(t *testing.T) {
-	var doc struct{ Paths map[string]map[string]any }
-	check(t, json.Unmarshal(api.OpenAPI, &doc))
-	routes := 0
-	for path, methods := range doc.Paths {
-		if !strings.HasPrefix(path, "/api/v1/visibility/") {
-			t.Errorf("route %s is not under /api/v1/visibility", path)
-		}
-		routes += len(methods)
-	}
-	if want := len(v1.VisibilityService_ServiceDesc.Methods) + len(v1.VisibilityService_ServiceDesc.Streams); routes != want {
-		t.Errorf("%d routes, %d methods", routes, want)
-	}
-}
-
 func TestListening(t *testing.T) {
 	f := start(t)
 	taken := strings.TrimPrefix(f.rest, "http://")
@@ -385,7 +253,7 @@ func TestListening(t *testing.T) {
 	}
 }
 
-// panicking panics where a fault in the library would.
+// panicking panics and fails where a fault in the library would.
 type panicking struct {
 	v1.UnimplementedVisibilityServiceServer
 }
@@ -394,10 +262,25 @@ func (panicking) GetStats(context.Context, *v1.GetStatsRequest) (*v1.GetStatsRes
 	panic("fault")
 }
 
-func TestAPanicIsAnAnswer(t *testing.T) {
-	_, conn := serve(t, panicking{})
-	_, err := v1.NewVisibilityServiceClient(conn).GetStats(t.Context(), &v1.GetStatsRequest{})
+func (panicking) GetGraph(context.Context, *v1.GetGraphRequest) (*v1.GetGraphResponse, error) {
+	return nil, status.Error(codes.Internal, "checksum of block 7 is wrong")
+}
+
+func TestAFaultIsAnAnswerAndIsLogged(t *testing.T) {
+	var log testutil.Output
+	_, conn, _ := serveWith(t, panicking{}, server.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	client := v1.NewVisibilityServiceClient(conn)
+	_, err := client.GetStats(t.Context(), &v1.GetStatsRequest{})
+	if status.Code(err) != codes.Internal || strings.Contains(err.Error(), "goroutine") {
+		t.Errorf("panic: %v, want INTERNAL without the stack", err)
+	}
+	_, err = client.GetGraph(t.Context(), &v1.GetGraphRequest{})
 	if status.Code(err) != codes.Internal {
-		t.Errorf("%v, want INTERNAL", err)
+		t.Errorf("fault: %v, want INTERNAL", err)
+	}
+	for _, want := range []string{"server: panic", "server_test.go", "checksum of block 7", "GetGraph"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log does not have %q:\n%s", want, log.String())
+		}
 	}
 }

@@ -1,0 +1,131 @@
+package server_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/opnfv/clover/api"
+	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
+)
+
+func TestErrorsNameTheFieldAndTheRemedy(t *testing.T) {
+	f := start(t)
+	for path, want := range map[string]struct {
+		http  int
+		code  float64
+		text  string
+		field string
+	}{
+		"stats?filter=statuss%3D1":                       {400, 3, "did you mean status?", "filter"},
+		"stats?group_by=servce":                          {400, 3, "did you mean service?", "group_by"},
+		"stats?limit=-1":                                 {400, 3, "between 1 and 10000", "limit"},
+		"stats?order_by=p100":                            {400, 3, "did you mean p", "order_by"},
+		"stats?step=3s":                                  {400, 3, "multiple of 10s", "step"},
+		"stats?range.from=2030-01-01T00:00:00Z":          {400, 3, "not before", "range"},
+		"stats?range.last=-5s":                           {400, 3, "longer than 0s", "range.last"},
+		"stats?filter=duration%3E1s":                     {400, 3, "search traces", "filter"},
+		"stats?filter=service%3Dwebb":                    {404, 5, "did you mean web?", ""},
+		"traces/zz":                                      {400, 3, "hexadecimal", "trace_id"},
+		"traces/ffff":                                    {404, 5, "not found", ""},
+		"traces?page_token=zz":                           {400, 3, "cursor", "page_token"},
+		"traces?min_duration=-5s":                        {400, 3, "below 0", "min_duration"},
+		"values/servce":                                  {400, 3, "did you mean service?", "dimension"},
+		"movers?by=p100":                                 {400, 3, "did you mean p", "by"},
+		"movers?base.last=-5s":                           {400, 3, "longer than 0s", "base.last"},
+		"metrics/points?range.from=2030-01-01T00:00:00Z": {400, 3, "not before", "range"},
+		"summary?stat=nothing":                           {400, 3, "want one of", "stat"},
+		"stats?filtr=x":                                  {400, 3, "is not a parameter", ""},
+		"stats?range.form=x":                             {400, 3, "is not a parameter", ""},
+		"nothing":                                        {404, 5, "Not Found", ""},
+	} {
+		code, body := get(t, f.rest+"/api/v1/visibility/"+path)
+		message, _ := body["message"].(string)
+		if code != want.http || body["code"] != want.code || !strings.Contains(message, want.text) {
+			t.Errorf("%s: %d %v, want %d with %q", path, code, body, want.http, want.text)
+		}
+		if raw, _ := json.Marshal(body["details"]); want.field != "" && !strings.Contains(string(raw), `"field":"`+want.field+`"`) {
+			t.Errorf("%s: details %s do not name the field %s", path, raw, want.field)
+		}
+	}
+}
+
+func TestWhatAForeignPageCouldSendIsRefused(t *testing.T) {
+	f := start(t)
+	for name, c := range map[string]struct {
+		method, host, contentType, body string
+		want                            int
+	}{
+		"a form":            {"POST", "", "text/plain", "{}", http.StatusUnsupportedMediaType},
+		"no content type":   {"POST", "", "", "", http.StatusUnsupportedMediaType},
+		"DNS rebinding":     {"GET", "evil.example", "", "", http.StatusForbidden},
+		"a wrong method":    {"GET", "", "", "", http.StatusMethodNotAllowed},
+		"a large body":      {"POST", "", "application/json", strings.Repeat(" ", 2000) + "{}", http.StatusRequestEntityTooLarge},
+		"a foreign origin":  {"POST", "localhost", "application/json", "{}", http.StatusForbidden},
+		"as cloverctl does": {"POST", "localhost", "application/json", "{}", http.StatusOK},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), c.method, f.rest+"/api/v1/visibility/clear", strings.NewReader(c.body))
+		check(t, err)
+		if c.host != "" {
+			req.Host = c.host
+		}
+		if name == "a foreign origin" {
+			req.Header.Set("Origin", "https://evil.example")
+		}
+		if name == "a large body" {
+			req.ContentLength = -1 // chunked, so that only reading it tells
+		}
+		if c.contentType != "" {
+			req.Header.Set("Content-Type", c.contentType)
+		}
+		res, err := http.DefaultClient.Do(req)
+		check(t, err)
+		text, err := io.ReadAll(res.Body)
+		check(t, err)
+		res.Body.Close()
+		if res.StatusCode != c.want {
+			t.Errorf("%s: %d %s, want %d", name, res.StatusCode, text, c.want)
+		}
+	}
+}
+
+// TestOpenAPIHasEveryRoute compares the description with the routes that the
+// code is generated from, and those with the methods of the service.
+func TestOpenAPIHasEveryRoute(t *testing.T) {
+	file, err := os.ReadFile("../http.yaml")
+	check(t, err)
+	var config struct {
+		HTTP struct{ Rules []map[string]string }
+	}
+	check(t, yaml.Unmarshal(file, &config))
+	var want []string
+	for _, rule := range config.HTTP.Rules {
+		for _, method := range []string{"get", "post", "patch", "delete", "put"} {
+			if path, ok := rule[method]; ok {
+				want = append(want, method+" "+path)
+			}
+		}
+	}
+	if methods := len(v1.VisibilityService_ServiceDesc.Methods) + len(v1.VisibilityService_ServiceDesc.Streams); len(want) != methods {
+		t.Errorf("%d routes, %d methods", len(want), methods)
+	}
+	var doc struct{ Paths map[string]map[string]any }
+	check(t, json.Unmarshal(api.OpenAPI, &doc))
+	var got []string
+	for path, methods := range doc.Paths {
+		for method := range methods {
+			got = append(got, method+" "+path)
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("described:\n%s\nserved:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
