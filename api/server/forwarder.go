@@ -138,13 +138,10 @@ func (f *Forwarder) ObserveSpans(r *v1.ObserveSpansRequest, out grpc.ServerStrea
 func forward[T any](in grpc.ServerStreamingClient[T], out grpc.ServerStreamingServer[T]) error {
 	for {
 		m, err := in.Recv()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil && out.Context().Err() != nil {
-			return nil
-		}
-		if err != nil {
+		switch {
+		case errors.Is(err, io.EOF), out.Context().Err() != nil:
+			return nil //nolint:nilerr // nobody is left to tell
+		case err != nil:
 			return err
 		}
 		if err := out.Send(m); err != nil {
