@@ -2,7 +2,6 @@
 package client
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -14,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -28,10 +26,18 @@ const maxAnswer = 256 << 20
 
 // Client calls one controller. Its methods may be called concurrently.
 type Client struct {
-	Address string // base URL
+	// Address is the base URL.
+	Address string
+	// Timeout is the longest time for an answer that is not a stream.
 	Timeout time.Duration
+	// Silence is how long a stream may say nothing before it counts as lost.
+	// 0: DefaultSilence.
+	Silence time.Duration
 	HTTP    *http.Client
 }
+
+// DefaultSilence is four times the interval of the server's signs of life.
+const DefaultSilence = time.Minute
 
 // StatusError is an answer that is not a success.
 type StatusError struct {
@@ -50,7 +56,10 @@ type UnreachableError struct {
 
 // Error says what to do.
 func (e *UnreachableError) Error() string {
-	return fmt.Sprintf("clover-controller does not answer at %s: %v\nIs it running (go run ./examples/standalone)? Choose another address with --controller.", e.Address, e.Err)
+	if errors.Is(e.Err, context.DeadlineExceeded) {
+		return fmt.Sprintf("clover-controller at %s has not answered in time\nGive it longer with --timeout, or choose another address with --controller.", e.Address)
+	}
+	return fmt.Sprintf("clover-controller does not answer at %s: %v\nIs it running (go run ./examples/standalone)? Choose another address with --controller or CLOVER_CONTROLLER.", e.Address, e.Err)
 }
 
 // Unwrap returns the cause.
@@ -122,70 +131,4 @@ func statusError(res *http.Response, raw []byte) error {
 		return &StatusError{codes.Unknown, fmt.Sprintf("%s answered %s: %.200q", res.Request.URL, res.Status, raw)}
 	}
 	return &StatusError{st.Code, st.Message}
-}
-
-// Stream reads server-sent events until the stream or ctx ends. newEvent
-// returns the message to decode an event into, yield takes it together with
-// the event's own JSON. It returns nil when ctx ends.
-func (c *Client) Stream(ctx context.Context, route string, query url.Values, newEvent func() proto.Message, yield func(proto.Message, []byte) error) error {
-	if len(query) > 0 {
-		route += "?" + query.Encode()
-	}
-	res, err := c.do(ctx, http.MethodGet, route, nil, "text/event-stream")
-	if err != nil {
-		return ignoreEnd(ctx, err)
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		raw, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
-		if err != nil {
-			return ignoreEnd(ctx, err)
-		}
-		return statusError(res, raw)
-	}
-	lines := bufio.NewScanner(res.Body)
-	lines.Buffer(nil, 8<<20)
-	for lines.Scan() {
-		data, ok := bytes.CutPrefix(lines.Bytes(), []byte("data: "))
-		if !ok {
-			continue
-		}
-		if err := event(data, newEvent(), yield); err != nil {
-			return err
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return ignoreEnd(ctx, &UnreachableError{c.Address, err})
-	}
-	return nil
-}
-
-// event decodes {"result": …} or {"error": …}.
-func event(data []byte, m proto.Message, yield func(proto.Message, []byte) error) error {
-	var frame struct {
-		Result json.RawMessage `json:"result"`
-		Error  json.RawMessage `json:"error"`
-	}
-	if err := json.Unmarshal(data, &frame); err != nil {
-		return fmt.Errorf("event %.80q: %w", data, err)
-	}
-	if frame.Error != nil {
-		var st spb.Status
-		if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(frame.Error, &st); err != nil {
-			return fmt.Errorf("event %.80q: %w", data, err)
-		}
-		return &StatusError{codes.Code(st.GetCode()), st.GetMessage()} //nolint:gosec // codes are small
-	}
-	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(frame.Result, m); err != nil {
-		return fmt.Errorf("event %.80q: %w", data, err)
-	}
-	return yield(m, frame.Result)
-}
-
-// ignoreEnd leaves out the error that the end of ctx has caused.
-func ignoreEnd(ctx context.Context, err error) error {
-	if ctx.Err() == nil {
-		return err
-	}
-	return nil
 }

@@ -49,6 +49,7 @@ type app struct {
 	controller string
 	output     string
 	quiet      bool
+	running    bool // the command line has been understood
 	timeout    time.Duration
 }
 
@@ -67,8 +68,21 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	if ctx.Err() != nil {
 		return exitInterrupted
 	}
-	fmt.Fprintf(s.Err, "cloverctl: %v\n", err)
+	if !a.running {
+		err = usageError{err}
+	}
+	printError(s.Err, err)
 	return exitCode(err)
+}
+
+// printError prints an error. Its text may hold what the mesh has sent, so that
+// nothing but its lines is left to the terminal.
+func printError(w io.Writer, err error) {
+	lines := strings.Split(err.Error(), "\n")
+	for i, line := range lines {
+		lines[i] = show.Clean(line)
+	}
+	fmt.Fprintf(w, "cloverctl: %s\n", strings.Join(lines, "\n"))
 }
 
 func exitCode(err error) int {
@@ -114,6 +128,13 @@ the program, else it is ` + defaultController + `.
 Exit codes: 0 success, 1 failure, 2 wrong command line, file, filter or range,
 3 the controller does not answer, 4 not found, 130 interrupted.`,
 		SilenceUsage: true, SilenceErrors: true,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if a.timeout <= 0 {
+				return usagef("--timeout %v is not longer than 0s", a.timeout)
+			}
+			a.running = true
+			return nil
+		},
 	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.controller, "controller", "", "`URL` of the clover-controller")
@@ -243,7 +264,7 @@ func (a *app) printer() (show.Printer, error) {
 	if !slices.Contains(show.Formats, a.output) {
 		return show.Printer{}, usagef("--output %q is not known; want %s", a.output, strings.Join(show.Formats, ", "))
 	}
-	return show.Printer{Out: a.Out, Format: a.output, Color: a.colors()}, nil
+	return show.Printer{Out: a.Out, Format: a.output, Color: a.colors(), Width: a.width()}, nil
 }
 
 // colors reports whether the output is a terminal whose user has not said no
@@ -251,6 +272,19 @@ func (a *app) printer() (show.Printer, error) {
 func (a *app) colors() bool {
 	f, ok := a.Out.(*os.File)
 	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
+}
+
+// width returns the width of the terminal; 0: the output is not one.
+func (a *app) width() int {
+	f, ok := a.Out.(*os.File)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
 }
 
 // complete offers fixed values for a flag.

@@ -3,12 +3,14 @@ package command
 import (
 	"context"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
+	"github.com/opnfv/clover/examples/cloverctl/internal/show"
 	"github.com/opnfv/clover/visibility"
 )
 
@@ -43,6 +45,43 @@ func (a *app) completeValues(dim visibility.Dimension) cobra.CompletionFunc {
 	}
 }
 
+// recentTraces asks the server for the newest traces, each with what it was.
+func (a *app) recentTraces() []string {
+	address, _, err := a.address()
+	if err != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), completionTimeout)
+	defer cancel()
+	res := &v1.SearchTracesResponse{}
+	q := url.Values{"page_size": {"20"}, "range.last": {"3600s"}}
+	if _, err := a.clientAt(address).Get(ctx, "traces", q, res); err != nil {
+		return nil // there is nobody to tell while completing
+	}
+	var ids []string
+	for _, t := range res.GetTraces() {
+		ids = append(ids, cobra.CompletionWithDesc(t.GetTraceId(), show.Clean(t.GetRootService()+" "+t.GetUrl())))
+	}
+	return ids
+}
+
+// completeList completes the last of several values with commas between them.
+func completeList(c *cobra.Command, flag string, values []string) {
+	mustRegister(c, flag, func(_ *cobra.Command, _ []string, text string) ([]string, cobra.ShellCompDirective) {
+		given, last := "", text
+		if i := strings.LastIndexByte(text, ','); i >= 0 {
+			given, last = text[:i+1], text[i+1:]
+		}
+		var candidates []string
+		for _, v := range values {
+			if strings.HasPrefix(v, last) {
+				candidates = append(candidates, given+v)
+			}
+		}
+		return candidates, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	})
+}
+
 // completeFilter completes the last word of a filter: a field, or a value
 // behind "FIELD =".
 func (a *app) completeFilter(_ *cobra.Command, _ []string, text string) ([]string, cobra.ShellCompDirective) {
@@ -57,7 +96,7 @@ func (a *app) completeFilter(_ *cobra.Command, _ []string, text string) ([]strin
 	if n := len(words); n >= 2 && (words[n-1] == "=" || words[n-1] == "!=") {
 		for _, v := range a.seen(strings.ReplaceAll(words[n-2], "-", "_"), strings.Trim(last, `"'`)) {
 			if strings.ContainsAny(v, " ()[],=!<>~\"'&|") {
-				v = `"` + v + `"`
+				v = strconv.Quote(v)
 			}
 			candidates = append(candidates, head+v)
 		}

@@ -2,6 +2,8 @@ package command
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -38,7 +40,8 @@ func (a *app) send(c *cobra.Command, method, route string, in proto.Message, out
 
 func (a *app) initVisibility() *cobra.Command {
 	return &cobra.Command{
-		Use: "visibility", Short: "Prepare the store", Args: cobra.NoArgs,
+		Use: "visibility", Short: "Prepare the store; may be done again", Args: cobra.NoArgs,
+		Example: "  cloverctl init visibility",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.send(c, "POST", "init", &v1.InitRequest{}, &v1.InitResponse{})
 		},
@@ -69,6 +72,7 @@ func (a *app) startVisibility() *cobra.Command {
 func (a *app) stopVisibility() *cobra.Command {
 	return &cobra.Command{
 		Use: "visibility", Short: "Stop collecting; what was collected stays", Args: cobra.NoArgs,
+		Example: "  cloverctl stop visibility",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.send(c, "POST", "stop", &v1.StopRequest{}, &v1.StopResponse{})
 		},
@@ -134,12 +138,11 @@ func (a *app) clearVisibility() *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use: "visibility", Short: "Remove collected traces, spans and metrics", Args: cobra.NoArgs,
+		Example: "  cloverctl clear visibility\n  cloverctl clear visibility --yes",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if f, ok := a.In.(*os.File); ok && !yes && term.IsTerminal(int(f.Fd())) {
-				fmt.Fprint(a.Err, "Remove all collected visibility data? [y/N] ")
-				answer, err := bufio.NewReader(a.In).ReadString('\n')
-				if err != nil || !strings.EqualFold(strings.TrimSpace(answer), "y") {
-					return usagef("nothing was removed")
+				if err := confirm(c.Context(), a.In, a.Err, "Remove all collected visibility data?"); err != nil {
+					return err
 				}
 			}
 			return a.send(c, "POST", "clear", &v1.ClearRequest{}, &v1.ClearResponse{})
@@ -149,9 +152,37 @@ func (a *app) clearVisibility() *cobra.Command {
 	return c
 }
 
+// errDeclined says that the user has said no.
+var errDeclined = errors.New("nothing was done; answer y, or give --yes")
+
+// confirm asks a question. It does not wait for an answer after ctx has ended:
+// the reader of a terminal cannot be interrupted, so it is left behind.
+func confirm(ctx context.Context, in io.Reader, out io.Writer, question string) error {
+	fmt.Fprintf(out, "%s [y/N] ", question)
+	answer := make(chan string, 1)
+	go func() {
+		text, err := bufio.NewReader(in).ReadString('\n')
+		if err != nil {
+			text = ""
+		}
+		answer <- strings.ToLower(strings.TrimSpace(text))
+	}()
+	select {
+	case text := <-answer:
+		if text == "y" || text == "yes" {
+			return nil
+		}
+		return errDeclined
+	case <-ctx.Done():
+		fmt.Fprintln(out)
+		return ctx.Err()
+	}
+}
+
 func (a *app) version() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Show the versions of cloverctl and of the controller", Args: cobra.NoArgs,
+		Example: "  cloverctl version",
 		RunE: func(c *cobra.Command, _ []string) error {
 			own := "unknown"
 			if info, ok := debug.ReadBuildInfo(); ok {

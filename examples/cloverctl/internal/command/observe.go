@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
@@ -38,6 +39,9 @@ func (a *app) observe() *cobra.Command {
 			if output != "text" && output != "json" {
 				return usagef("--output %q is not known; want text or json", output)
 			}
+			if limit < 0 {
+				return usagef("--limit %d is less than 0", limit)
+			}
 			if limit == 0 && !follow {
 				limit = defaultObserved
 			}
@@ -45,8 +49,11 @@ func (a *app) observe() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			o := observer{app: a, printer: show.Printer{Out: a.Out, Color: a.colors()}, json: output == "json", left: limit}
-			return o.run(c.Context(), cl, filter, follow)
+			o := observer{
+				app: a, printer: show.Printer{Out: a.Out, Color: a.colors()}, json: output == "json",
+				follow: follow, limit: limit, pause: reconnect,
+			}
+			return o.run(c.Context(), cl, filter)
 		},
 	}
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on until interrupted, also over a restart of the controller")
@@ -62,47 +69,65 @@ type observer struct {
 	*app
 	printer show.Printer
 	json    bool
-	left    int // spans still wanted; 0 at the start: no end
+	follow  bool
+	limit   int // spans wanted; 0: no end
+	seen    int
+	pause   time.Duration // before connecting again
 }
 
 var errEnough = errors.New("enough")
 
 // run follows the stream, again after it was lost if follow is set.
-func (o *observer) run(ctx context.Context, cl *client.Client, filter string, follow bool) error {
-	bounded := o.left > 0
+func (o *observer) run(ctx context.Context, cl *client.Client, filter string) error {
 	q := url.Values{}
 	if filter != "" {
 		q.Set("filter", filter)
 	}
 	for {
-		err := cl.Stream(ctx, "spans", q, func() proto.Message { return &v1.ObserveSpansResponse{} },
-			func(m proto.Message, raw []byte) error {
-				event := m.(*v1.ObserveSpansResponse)
-				if err := o.event(event, raw); err != nil {
-					return err
-				}
-				if event.GetSpan() == nil {
-					return nil
-				}
-				if o.left--; bounded && o.left == 0 {
-					return errEnough
-				}
-				return nil
-			})
-		var unreachable *client.UnreachableError
+		err := cl.Stream(ctx, "spans", q, func() proto.Message { return &v1.ObserveSpansResponse{} }, o.take)
 		switch {
 		case errors.Is(err, errEnough), ctx.Err() != nil:
 			return nil //nolint:nilerr // the end that was asked for
-		case !follow, err != nil && !errors.As(err, &unreachable):
+		case err != nil && !(o.follow && passing(err)):
 			return err
+		case err == nil && !o.follow:
+			return fmt.Errorf("the controller ended the stream after %d of %d spans", o.seen, o.limit)
 		}
-		fmt.Fprintf(o.Err, "the stream ended; connecting again in %v\n", reconnect)
+		reason := "the controller ended the stream"
+		if err != nil {
+			reason, _, _ = strings.Cut(err.Error(), "\n")
+		}
+		fmt.Fprintf(o.Err, "%s; connecting again in %v\n", show.Clean(reason), o.pause)
 		select {
-		case <-time.After(reconnect):
+		case <-time.After(o.pause):
 		case <-ctx.Done():
 			return nil
 		}
 	}
+}
+
+// passing reports whether an error may be over soon: nobody answers, or the
+// controller is about to end, or its collector is away.
+func passing(err error) bool {
+	var unreachable *client.UnreachableError
+	var st *client.StatusError
+	return errors.As(err, &unreachable) ||
+		errors.As(err, &st) && (st.Code == codes.Unavailable || st.Code == codes.Canceled)
+}
+
+// take prints an event and counts it if it is a span.
+func (o *observer) take(m proto.Message, raw []byte) error {
+	e := m.(*v1.ObserveSpansResponse)
+	if err := o.event(e, raw); err != nil {
+		return err
+	}
+	if e.GetSpan() == nil {
+		return nil
+	}
+	if o.seen++; o.seen == o.limit {
+		return errEnough
+	}
+	return nil
 }
 
 // event prints one event.
@@ -116,12 +141,11 @@ func (o *observer) event(e *v1.ObserveSpansResponse, raw []byte) error {
 	}
 	s := e.GetSpan()
 	if s == nil {
-		_, err := fmt.Fprintln(o.Out, o.printer.Dim(fmt.Sprintf("! %d spans were left out: this reader is slow", e.GetDropped())))
-		return err
+		return o.printer.Note(fmt.Sprintf("%d spans were left out: this reader is slow", e.GetDropped()))
 	}
 	status := "-"
 	if s.GetStatus() != 0 {
-		status = show.Number(s.GetStatus())
+		status = fmt.Sprint(s.GetStatus())
 	}
 	line := fmt.Sprintf("%s  %-6s %-24s %3s %8s  %s", s.GetStart().AsTime().Local().Format("15:04:05.000"), s.GetKind(),
 		show.Clean(s.GetService()), status, show.Duration(s.GetDuration()), show.Clean(strings.TrimSpace(s.GetMethod()+" "+s.GetUrl())))

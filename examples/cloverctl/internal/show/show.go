@@ -7,14 +7,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 	"unicode"
 
 	"github.com/goccy/go-yaml"
-	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
 )
@@ -27,17 +25,37 @@ type Printer struct {
 	Out    io.Writer
 	Format string // of Formats
 	Color  bool
+	Width  int // columns of the terminal; 0: DefaultWidth
 }
 
+// DefaultWidth is the width of what is not a terminal.
+const DefaultWidth = 120
+
+// ForPeople reports whether the format is one to look at.
+func (p Printer) ForPeople() bool { return p.Format == "table" || p.Format == "wide" }
+
 // Table is an answer as rows. Wide columns are shown with -o wide and in CSV.
+// A cell is a string, an integer, a *durationpb.Duration, a
+// *timestamppb.Timestamp, a Share or a Rate.
 type Table struct {
 	Columns []string
 	Wide    int // number of columns of a plain table; 0: all
-	Rows    [][]string
-	// Bad tells rows to be shown in red.
+	Rows    [][]any
+	// Bad tells rows to be shown in red; nil: none.
 	Bad func(row int) bool
-	// Notes are printed below a table.
+	// Completeness is printed below a table as notes.
 	Completeness *v1.Completeness
+	// Notes are printed with it.
+	Notes []string
+}
+
+// Row makes a row of one kind of cells.
+func Row[T any](cells ...T) []any {
+	row := make([]any, len(cells))
+	for i, c := range cells {
+		row[i] = c
+	}
+	return row
 }
 
 // Answer prints an answer: raw is the API's own JSON.
@@ -53,6 +71,7 @@ func (p Printer) Answer(raw []byte, t Table) error {
 	return p.table(t)
 }
 
+// json prints the API's own JSON; only the white space is new.
 func (p Printer) json(raw []byte) error {
 	var out bytes.Buffer
 	if err := json.Indent(&out, raw, "", "  "); err != nil {
@@ -72,21 +91,40 @@ func (p Printer) yaml(raw []byte) error {
 	return err
 }
 
+// durations are the columns that hold durations; in CSV their unit is in
+// their name.
+var durations = []string{"min", "mean", "p50", "p90", "p95", "p95_before", "p99", "max", "duration", "lag"}
+
 func (p Printer) csv(t Table) error {
 	w := csv.NewWriter(p.Out)
-	if err := w.Write(t.Columns); err != nil {
+	head := slices.Clone(t.Columns)
+	for i, name := range head {
+		if slices.Contains(durations, name) {
+			head[i] += "_seconds"
+		}
+	}
+	if err := w.Write(head); err != nil {
 		return err
 	}
-	if err := w.WriteAll(t.Rows); err != nil {
-		return err
+	for _, row := range t.Rows {
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = machine(cell)
+		}
+		if err := w.Write(cells); err != nil {
+			return err
+		}
 	}
+	w.Flush()
 	return w.Error()
 }
 
 func (p Printer) table(t Table) error {
 	if len(t.Rows) == 0 {
-		fmt.Fprintln(p.Out, "Nothing found.")
-		return p.notes(t.Completeness)
+		if _, err := fmt.Fprintln(p.Out, "Nothing found."); err != nil {
+			return err
+		}
+		return p.below(t)
 	}
 	columns := len(t.Columns)
 	if p.Format != "wide" && t.Wide > 0 {
@@ -94,15 +132,14 @@ func (p Printer) table(t Table) error {
 	}
 	var text bytes.Buffer
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	upper := make([]string, columns)
+	cells := make([]string, columns)
 	for i, c := range t.Columns[:columns] {
-		upper[i] = strings.ToUpper(strings.ReplaceAll(c, "_", " "))
+		cells[i] = strings.ToUpper(strings.ReplaceAll(c, "_", " "))
 	}
-	fmt.Fprintln(w, strings.Join(upper, "\t"))
+	fmt.Fprintln(w, strings.Join(cells, "\t"))
 	for _, row := range t.Rows {
-		cells := make([]string, columns)
 		for i := range cells {
-			cells[i] = Clean(row[i])
+			cells[i] = human(row[i])
 		}
 		fmt.Fprintln(w, strings.Join(cells, "\t"))
 	}
@@ -118,35 +155,52 @@ func (p Printer) table(t Table) error {
 			return err
 		}
 	}
-	return p.notes(t.Completeness)
+	return p.below(t)
 }
 
-// notes prints what an answer is based on.
-func (p Printer) notes(c *v1.Completeness) error {
+// below prints what stands below a table.
+func (p Printer) below(t Table) error {
+	for _, n := range t.Notes {
+		if err := p.Note(n); err != nil {
+			return err
+		}
+	}
+	return p.Notes(t.Completeness)
+}
+
+// Notes prints what an answer lacks; nothing if it is complete.
+func (p Printer) Notes(c *v1.Completeness) error {
 	for _, n := range c.GetNotes() {
 		if n.GetCode() == "range_snapped" && p.Format != "wide" {
 			continue // takes nothing from the answer
 		}
-		where := strings.Trim(n.GetSource()+" "+n.GetService(), " ")
+		where := strings.TrimSpace(n.GetSource() + " " + n.GetService())
 		if where != "" {
 			where += ": "
 		}
-		if _, err := fmt.Fprintln(p.Out, p.Dim("! "+where+Clean(n.GetDetail()))); err != nil {
+		if err := p.Note(where + n.GetDetail()); err != nil {
 			return err
 		}
 	}
-	if n := c.GetOpen(); n > 0 {
-		if _, err := fmt.Fprintln(p.Out, p.Dim(fmt.Sprintf("! %d spans wait for the report of their other side", n))); err != nil {
-			return err
-		}
+	switch n := c.GetOpen(); {
+	case n == 1:
+		return p.Note("1 request waits for its other side")
+	case n > 1:
+		return p.Note(fmt.Sprintf("%d requests wait for their other side", n))
 	}
 	return nil
 }
 
-// Red shows a fault, Dim an aside, if colours are wanted.
+// Note prints one line about what is missing.
+func (p Printer) Note(text string) error {
+	_, err := fmt.Fprintln(p.Out, p.Dim("! "+Clean(text)))
+	return err
+}
+
+// Red shows a fault, if colours are wanted.
 func (p Printer) Red(s string) string { return p.paint("31", s) }
 
-// Dim shows an aside.
+// Dim shows an aside, if colours are wanted.
 func (p Printer) Dim(s string) string { return p.paint("2", s) }
 
 func (p Printer) paint(code, s string) string {
@@ -172,33 +226,3 @@ func Clean(s string) string {
 	}
 	return b.String()
 }
-
-// Duration prints with three significant digits.
-func Duration(d *durationpb.Duration) string {
-	v := d.AsDuration()
-	switch {
-	case v >= time.Minute:
-		return v.Round(time.Second).String()
-	case v >= time.Second:
-		return fmt.Sprintf("%.3gs", v.Seconds())
-	case v >= time.Millisecond:
-		return fmt.Sprintf("%.3gms", float64(v)/1e6)
-	case v >= time.Microsecond:
-		return fmt.Sprintf("%.3gµs", float64(v)/1e3)
-	}
-	return v.String()
-}
-
-// Time prints in the local zone; "-" if unset.
-func Time(t *timestamppb.Timestamp) string {
-	if t == nil {
-		return "-"
-	}
-	return t.AsTime().Local().Format("2006-01-02 15:04:05.000")
-}
-
-// Number prints an integer.
-func Number[T ~int32 | ~int64 | ~int](n T) string { return fmt.Sprint(n) }
-
-// Percent prints a share.
-func Percent(f float64) string { return fmt.Sprintf("%.1f%%", 100*f) }

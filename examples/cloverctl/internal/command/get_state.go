@@ -1,0 +1,104 @@
+package command
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
+	"github.com/opnfv/clover/examples/cloverctl/internal/show"
+)
+
+func (a *app) metrics() *cobra.Command {
+	return simple(a, "metrics", "Show the collected metrics with their newest values", "metrics",
+		func() *v1.ListMetricsResponse { return &v1.ListMetricsResponse{} },
+		func(res *v1.ListMetricsResponse) show.Table {
+			t := show.Table{Columns: []string{"metric", "service", "value", "time"}, Completeness: res.GetCompleteness()}
+			for _, m := range res.GetMetrics() {
+				t.Rows = append(t.Rows, []any{m.GetName(), m.GetService(), m.GetNewest().GetValue(), m.GetNewest().GetTime()})
+			}
+			for _, name := range res.GetMissing() {
+				t.Rows = append(t.Rows, show.Row(name, "", "missing", ""))
+			}
+			return t
+		})
+}
+
+func (a *app) ledger() *cobra.Command {
+	return simple(a, "ledger", "Show what became of each span that was seen", "ledger",
+		func() *v1.GetLedgerResponse { return &v1.GetLedgerResponse{} },
+		func(res *v1.GetLedgerResponse) show.Table {
+			t := show.Table{
+				Columns:      []string{"source", "service", "seen", "kept", "duplicate", "truncated", "rejected", "dropped", "lag", "balance", "watermark"},
+				Wide:         9,
+				Completeness: res.GetCompleteness(),
+				Bad:          func(i int) bool { return res.GetEntries()[i].GetBalance() != 0 },
+			}
+			for _, e := range res.GetEntries() {
+				t.Rows = append(t.Rows, []any{
+					e.GetSource(), e.GetService(), e.GetSeen(), e.GetKept(), e.GetDuplicate(),
+					e.GetTruncated(), reasons(e.GetRejected()), reasons(e.GetDropped()), e.GetLag(),
+					e.GetBalance(), e.GetWatermark(),
+				})
+			}
+			return t
+		})
+}
+
+// reasons prints counts with their reasons.
+func reasons(m map[string]int64) string {
+	var parts []string
+	for _, reason := range slices.Sorted(maps.Keys(m)) {
+		if m[reason] != 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", m[reason], reason))
+		}
+	}
+	if len(parts) == 0 {
+		return "0"
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (a *app) status() *cobra.Command {
+	return simple(a, "status", "Show the state of collector, sources and store", "status",
+		func() *v1.GetStatusResponse { return &v1.GetStatusResponse{} }, statusTable)
+}
+
+// statusTable has a row for each part: the collector, the store, what is
+// pushed and each source.
+func statusTable(res *v1.GetStatusResponse) show.Table {
+	t := show.Table{Columns: []string{"part", "state", "lag", "detail", "last_error"}, Wide: 4, Completeness: res.GetCompleteness()}
+	var bad []bool
+	add := func(fault bool, cells ...any) {
+		t.Rows = append(t.Rows, cells)
+		bad = append(bad, fault)
+	}
+	state := "collecting"
+	if !res.GetCollecting() {
+		state = "stopped"
+	}
+	add(!res.GetCollecting(), "collector "+res.GetCollectorId(), state, "-", "version "+res.GetVersion()+", since "+show.Time(res.GetStarted()), "")
+	st := res.GetStore()
+	add(false, "store "+st.GetName(), "ok", "-", fmt.Sprintf("%d spans, %d traces, %d metric points, %.1f MiB",
+		st.GetSpans(), st.GetTraces(), st.GetMetrics(), float64(st.GetBytesOnDisk())/(1<<20)), "")
+	if in := res.GetIngest(); in != nil {
+		detail := fmt.Sprintf("%d spans in %d deliveries, %d waiting, %d refused, %d spans dropped",
+			in.GetSpans(), in.GetDeliveries(), in.GetInFlight(), in.GetFailures(), in.GetDropped())
+		add(in.GetDropped() > 0, "pushed", "ok", "-", detail, in.GetLastError())
+	}
+	for _, s := range res.GetSources() {
+		detail := s.GetTarget()
+		if s.GetError() != "" {
+			detail += ": " + s.GetError()
+		}
+		add(s.GetError() != "", s.GetKind()+" "+s.GetName(), s.GetState(), s.GetLag(), detail, s.GetLastError())
+		if n := len(s.GetMissing()); n > 0 {
+			t.Notes = append(t.Notes, fmt.Sprintf("%s: %d metrics have no value now: %s", s.GetName(), n, strings.Join(s.GetMissing(), ", ")))
+		}
+	}
+	t.Bad = func(i int) bool { return bad[i] }
+	return t
+}
