@@ -28,6 +28,11 @@ import (
 	"github.com/opnfv/clover/api/collector"
 )
 
+// MinPingInterval is how often a client may send HTTP/2 pings while it waits for
+// answers, to notice a server that is gone. Clients that ping more often are
+// disconnected.
+const MinPingInterval = 20 * time.Second
+
 // Options of a Server. The zero value works.
 type Options struct {
 	// GRPCAddr is where gRPC listens. "": 127.0.0.1:50054.
@@ -201,6 +206,7 @@ func (s *Server) grpcServer(running context.Context) (*grpc.Server, *health.Serv
 		grpc.MaxConcurrentStreams(uint32(s.opts.MaxStreams)+maxUnaryCalls),
 		// A reader whose machine is gone gives its stream back.
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: MinPingInterval}),
 		grpc.ChainUnaryInterceptor(s.unary),
 		grpc.ChainStreamInterceptor(s.streamOf(running)),
 	)

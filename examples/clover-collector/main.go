@@ -29,7 +29,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f.DurationVar(&o.SampleInterval, "sample-interval", 0, "how often they are read (default: as configured before, or 2s)")
 	f.DurationVar(&o.Store.Retention, "retention", 7*24*time.Hour, "age at which data goes")
 	f.Int64Var(&o.Store.MaxBytes, "max-bytes", 10<<30, "size of the store at which the oldest data goes")
-	f.StringVar(&o.GRPCAddr, "grpc-addr", "127.0.0.1:50054", "`address` of gRPC")
+	f.StringVar(&o.GRPCAddr, "grpc-addr", "127.0.0.1:50055", "`address` of gRPC, where a clover-controller of this machine looks for it")
 	f.StringVar(&o.RESTAddr, "rest-addr", "-", "`address` of REST and of /metrics, - for none")
 	f.StringVar(&o.OTLPGRPC, "otlp-grpc-addr", "127.0.0.1:4317", "`address` that takes OTLP by gRPC, - for none")
 	f.StringVar(&o.OTLPHTTP, "otlp-http-addr", "127.0.0.1:4318", "`address` that takes OTLP by HTTP, - for none")

@@ -6,12 +6,15 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/pflag"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
 
 	"github.com/opnfv/clover/api/server"
 	"github.com/opnfv/clover/examples/internal/cli"
@@ -20,8 +23,26 @@ import (
 
 func main() { cli.Main("clover-controller", run) }
 
-// maxAnswerBytes bounds what the collector may answer.
-const maxAnswerBytes = 64 << 20
+const (
+	// maxAnswerBytes bounds what the collector may answer.
+	maxAnswerBytes = 64 << 20
+	// maxReconnectDelay is how soon a collector that comes back is noticed;
+	// until then questions are answered by "unavailable" at once.
+	maxReconnectDelay = 2 * time.Second
+)
+
+// dial makes the connection to the collector, which need not be there yet. It
+// notices when the collector's machine vanishes without a word.
+func dial(target string) (*grpc.ClientConn, error) {
+	reconnect := backoff.DefaultConfig
+	reconnect.BaseDelay, reconnect.MaxDelay = 100*time.Millisecond, maxReconnectDelay
+	return grpc.NewClient(target,
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswerBytes)),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: 5 * time.Second}),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: server.MinPingInterval, Timeout: 10 * time.Second}),
+	)
+}
 
 // run is the program.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -40,8 +61,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if o.Logger, err = cli.Logger(level, stderr); err != nil {
 		return err
 	}
-	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswerBytes)))
+	conn, err := dial(target)
 	if err != nil {
 		return cli.Usagef("--collector %q: %w", target, err)
 	}

@@ -2,54 +2,151 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/opnfv/clover/examples/internal/node"
 	"github.com/opnfv/clover/internal/testutil"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var restLine = regexp.MustCompile(`REST (http://\S+),`)
+var (
+	restLine        = regexp.MustCompile(`REST (http://\S+),`)
+	collectingFalse = regexp.MustCompile(`"collecting":\s*false`) // protojson varies its spaces
+)
 
-// TestWithoutACollectorItSaysSo starts a controller whose collector is not
-// there.
-func TestWithoutACollectorItSaysSo(t *testing.T) {
+// startController runs the program until the test ends and returns its REST
+// address.
+func startController(t *testing.T, collector string) (rest string) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var stdout, stderr testutil.Output
 	done := make(chan error, 1)
 	go func() {
-		done <- run(ctx, []string{"--rest-addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0", "--collector", testutil.FreeAddr(t)}, &stdout, &stderr)
+		done <- run(ctx, []string{"--rest-addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0", "--collector", collector}, &stdout, &stderr)
 	}()
-	var rest string
+	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 	testutil.Eventually(t, 10*time.Second, func() (bool, string) {
 		if m := restLine.FindStringSubmatch(stdout.String()); m != nil {
 			rest = m[1]
 		}
 		return rest != "", stdout.String() + stderr.String()
 	})
+	return rest
+}
+
+// startCollector runs what clover-collector runs, until stop or the end of
+// the test.
+func startCollector(t *testing.T, dir, addr string) (at node.Addrs, stop func()) {
+	t.Helper()
+	ready := make(chan node.Addrs, 1)
+	n, err := node.New(node.Options{
+		DataDir: dir, GRPCAddr: addr, RESTAddr: "-", OTLPGRPC: "-", OTLPHTTP: "127.0.0.1:0",
+		OnReady: func(a node.Addrs) { ready <- a },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- n.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(stop)
+	select {
+	case at = <-ready:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the collector is not ready")
+	}
+	return at, stop
+}
+
+// ask asks REST and returns the status and the answer.
+func ask(t *testing.T, method, url, body string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(text)
+}
+
+// TestWithoutACollectorItSaysSo starts a controller whose collector is not
+// there.
+func TestWithoutACollectorItSaysSo(t *testing.T) {
+	rest := startController(t, testutil.FreeAddr(t))
 	for path, want := range map[string]int{
 		"/healthz": http.StatusOK, "/readyz": http.StatusServiceUnavailable,
 		"/api/v1/visibility/stats": http.StatusServiceUnavailable, "/": http.StatusServiceUnavailable,
 	} {
-		res, err := http.Get(rest + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		res.Body.Close()
-		if res.StatusCode != want {
-			t.Errorf("%s: %d, want %d", path, res.StatusCode, want)
+		if code, text := ask(t, http.MethodGet, rest+path, ""); code != want {
+			t.Errorf("%s: %d %s, want %d", path, code, text, want)
 		}
 	}
-	http.DefaultClient.CloseIdleConnections()
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
+}
+
+// TestACollectorComesAndGoes asks a controller about a span that its
+// collector took, then ends the collector and starts it again: the controller
+// heals without a restart.
+func TestACollectorComesAndGoes(t *testing.T) {
+	dir, addr := t.TempDir(), testutil.FreeAddr(t)
+	rest := startController(t, addr)
+	at, stop := startCollector(t, dir, addr)
+	now := time.Now().Add(-time.Minute).UnixNano()
+	code, text := ask(t, http.MethodPost, "http://"+at.OTLPHTTP+"/v1/traces", fmt.Sprintf(`{"resourceSpans":[{
+		"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"web"}}]},
+		"scopeSpans":[{"spans":[{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174",
+			"name":"GET /","kind":2,"startTimeUnixNano":"%d","endTimeUnixNano":"%d"}]}]}]}`, now, now+5e6))
+	if code != http.StatusOK {
+		t.Fatalf("OTLP: %d %s", code, text)
+	}
+	stats := rest + "/api/v1/visibility/stats?group_by=service"
+	has := func() (bool, string) {
+		code, text := ask(t, http.MethodGet, stats, "")
+		return code == http.StatusOK && strings.Contains(text, `"web"`) && strings.Contains(text, `"0.005s"`), text
+	}
+	testutil.Eventually(t, 10*time.Second, has)
+	code, text = ask(t, http.MethodPost, rest+"/api/v1/visibility/stop", "{}")
+	if code != http.StatusOK || !strings.Contains(text, "Stopped collector on pid: ") {
+		t.Errorf("stop: %d %s", code, text)
+	}
+	stop()
+	if code, text := ask(t, http.MethodGet, stats, ""); code != http.StatusServiceUnavailable {
+		t.Errorf("without the collector: %d %s", code, text)
+	}
+	startCollector(t, dir, addr)
+	testutil.Eventually(t, 20*time.Second, has)
+	if code, text := ask(t, http.MethodGet, rest+"/api/v1/visibility/status", ""); code != http.StatusOK || !collectingFalse.MatchString(text) {
+		t.Errorf("the stop is forgotten: %d %s", code, text)
 	}
 }
 
