@@ -182,6 +182,19 @@ func TestControlAndItsMessages(t *testing.T) {
 		{"", []string{"get", "nonsense"}, exitUsage, "want one of visibility"},
 		{"", []string{"get", "visibility", "-s", "nonsense"}, exitUsage, "want one of"},
 		{"", []string{"--nonsense"}, exitUsage, "unknown flag"},
+		{"", []string{"nonsense"}, exitUsage, "unknown command"},
+		{"", []string{"stop", "visibility", "now"}, exitUsage, "unknown command"},
+		{"", []string{"get", "visibility", "stats", "x"}, exitUsage, "unknown command"},
+		{"", []string{"get", "visibility", "stats", "--limit", "x"}, exitUsage, "--limit"},
+		{"", []string{"get", "visibility", "stats", "--since", "5m", "--from", "1h"}, exitUsage, "give one"},
+		{"", []string{"get", "visibility", "stats", "--from", "5m", "--to", "1h"}, exitUsage, "range"},
+		{"", []string{"get", "visibility", "movers", "--filter", "statuss > 1"}, exitUsage, "did you mean status?"},
+		{"", []string{"get", "visibility", "movers", "--by", "p98"}, exitUsage, "--by"},
+		{"", []string{"get", "visibility", "traces", "--page", "nonsense"}, exitUsage, "none that a previous page gave"},
+		{"", []string{"get", "visibility", "status", "--timeout", "0s"}, exitUsage, "--timeout"},
+		{"", []string{"get", "visibility", "status", "--controller", "ftp://x"}, exitUsage, "is not a URL"},
+		{"", []string{"observe", "--limit", "-1"}, exitUsage, "--limit"},
+		{"services: {name: web}\n", []string{"set", "visibility", "-f", "-"}, exitUsage, "line 1"},
 	} {
 		code, out, errs := ctl(t, c.stdin, append([]string{"--controller", address}, c.args...)...)
 		if code != c.code || !strings.Contains(out+errs, c.want) {
@@ -246,6 +259,10 @@ func TestCompletion(t *testing.T) {
 		"get visibility stats --filter\x00url = ":      "url = http://web/a",
 		"get visibility traces --service\x00d":         "db",
 		"get visibility\x00tra":                        "traces",
+		"get visibility stats -g\x00service,ur":        "service,url_template",
+		"get visibility movers --by\x00p9":             "p95",
+		"get visibility trace\x00":                     "00000000000000000000000000000003\tweb http://web/a",
+		"get visibility -s\x00status":                  "status_code_urls",
 		"observe --filter\x00dur":                      "duration",
 		"get visibility stats -o\x00js":                "json",
 	} {

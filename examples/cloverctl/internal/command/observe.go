@@ -88,7 +88,7 @@ func (o *observer) run(ctx context.Context, cl *client.Client, filter string) er
 		switch {
 		case errors.Is(err, errEnough), ctx.Err() != nil:
 			return nil //nolint:nilerr // the end that was asked for
-		case err != nil && !(o.follow && passing(err)):
+		case err != nil && (!o.follow || !passing(err)):
 			return err
 		case err == nil && !o.follow:
 			return fmt.Errorf("the controller ended the stream after %d of %d spans", o.seen, o.limit)

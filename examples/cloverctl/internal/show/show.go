@@ -25,7 +25,7 @@ type Printer struct {
 	Out    io.Writer
 	Format string // of Formats
 	Color  bool
-	Width  int // columns of the terminal; 0: DefaultWidth
+	Width  int // columns of the terminal; 0: not a terminal
 }
 
 // DefaultWidth is the width of what is not a terminal.
@@ -95,6 +95,7 @@ func (p Printer) yaml(raw []byte) error {
 // their name.
 var durations = []string{"min", "mean", "p50", "p90", "p95", "p95_before", "p99", "max", "duration", "lag"}
 
+// csv prints exact values, but for control characters on a terminal.
 func (p Printer) csv(t Table) error {
 	w := csv.NewWriter(p.Out)
 	head := slices.Clone(t.Columns)
@@ -110,6 +111,9 @@ func (p Printer) csv(t Table) error {
 		cells := make([]string, len(row))
 		for i, cell := range row {
 			cells[i] = machine(cell)
+			if p.Width > 0 {
+				cells[i] = Clean(cells[i])
+			}
 		}
 		if err := w.Write(cells); err != nil {
 			return err
