@@ -10,17 +10,13 @@ import (
 	"mime"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
-	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/opnfv/clover/api"
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
@@ -64,6 +60,7 @@ func (s *Server) handler(ctx context.Context, client v1.VisibilityServiceClient)
 	gateway := runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, jsonMarshaler()),
 		runtime.WithRoutingErrorHandler(routingError),
+		runtime.WithErrorHandler(requestError),
 		runtime.WithMarshalerOption(eventStream, &sseMarshaler{jsonMarshaler()}),
 	)
 	if err := v1.RegisterVisibilityServiceHandlerClient(ctx, gateway, client); err != nil {
@@ -83,34 +80,6 @@ func (s *Server) handler(ctx context.Context, client v1.VisibilityServiceClient)
 	}
 	// A foreign page that a browser says it is from changes nothing.
 	return s.guard(http.NewCrossOriginProtection().Handler(mux)), nil
-}
-
-// strictQuery reads query parameters and refuses those that Clover's messages
-// do not have: a misspelt filter must not answer for everything.
-type strictQuery struct{ runtime.DefaultQueryParser }
-
-// useStrictQuery is called once: grpc-gateway has one parser for the process,
-// so strictQuery leaves the messages of others alone.
-var useStrictQuery = sync.OnceFunc(func() { runtime.SetQueryParameterParser(strictQuery{})(nil) })
-
-// Parse implements runtime.QueryParameterParser.
-func (q strictQuery) Parse(target proto.Message, values url.Values, filter *utilities.DoubleArray) error {
-	if !strings.HasPrefix(string(target.ProtoReflect().Descriptor().FullName()), "clover.") {
-		return q.DefaultQueryParser.Parse(target, values, filter)
-	}
-	for name := range values {
-		fields := target.ProtoReflect().Descriptor().Fields()
-		for _, part := range strings.Split(name, ".") {
-			field := fields.ByTextName(part)
-			if field == nil {
-				return invalid(fmt.Sprintf("%s: is not a parameter; /openapi.json describes those of this route", name))
-			}
-			if field.Message() != nil {
-				fields = field.Message().Fields()
-			}
-		}
-	}
-	return q.DefaultQueryParser.Parse(target, values, filter)
 }
 
 // jsonMarshaler writes the names of the definitions, and zeros too, so that
@@ -184,16 +153,6 @@ func hostOf(hostport string) string {
 		return host
 	}
 	return strings.Trim(hostport, "[]")
-}
-
-// routingError is the gateway's, but for its 501 to a method that a route
-// does not have.
-func routingError(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, httpStatus int) {
-	if httpStatus != http.StatusMethodNotAllowed {
-		runtime.DefaultRoutingErrorHandler(ctx, mux, m, w, r, httpStatus)
-		return
-	}
-	refuse(w, httpStatus, codes.Unimplemented, fmt.Sprintf("%s does not have the method %s; /openapi.json has those of each route", r.URL.Path, r.Method))
 }
 
 // refuse answers as the gateway does.
