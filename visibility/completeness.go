@@ -117,6 +117,30 @@ func (a *Analytics) sourceNotes(r Range, c *Completeness) {
 	}
 }
 
+// MetricsCompleteness says what metrics are based on now: their sources are
+// others than those of spans, and keep no ledger. The watermark is the oldest
+// of the times at which the sources were last read.
+func (a *Analytics) MetricsCompleteness() Completeness {
+	var c Completeness
+	if a.opts.Status == nil {
+		c.Complete = true
+		return c
+	}
+	for _, s := range a.opts.Status().Sources {
+		if s.Kind != SourceMetrics {
+			continue
+		}
+		if t := s.LastSuccess; !t.IsZero() && (c.Watermark.IsZero() || t.Before(c.Watermark)) {
+			c.Watermark = t
+		}
+		if s.Error != "" {
+			c.note(Note{Code: "source_down", Source: s.Name, Detail: s.Error})
+		}
+	}
+	c.Complete = len(c.Notes) == 0
+	return c
+}
+
 // Completeness says what answers are based on now: what the sources have
 // lost so far and how far they have been read.
 func (a *Analytics) Completeness(ctx context.Context) (Completeness, error) {

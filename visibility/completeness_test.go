@@ -92,9 +92,37 @@ func TestAnswersSayWhichSourceIsDown(t *testing.T) {
 		c.Notes[0].Detail != "connection refused" || c.Complete || !c.Watermark.Equal(halfHour.To.Add(-5*time.Second)) {
 		t.Errorf("%+v, %v", c, err)
 	}
+	if m := a.MetricsCompleteness(); m.Complete || !slices.Equal(codes(m), []string{"source_down"}) || m.Notes[0].Source != "prometheus" {
+		t.Errorf("metrics: %+v", m)
+	}
 	// What was asked about lies before the outage.
 	res, err := a.Query(t.Context(), visibility.Query{Range: visibility.Range{From: noon.Add(-time.Hour), To: noon.Add(-time.Minute)}})
 	if err != nil || !res.Completeness.Complete {
 		t.Errorf("before the outage: %+v, %v", res.Completeness, err)
+	}
+}
+
+func TestMetricsSayWhenTheyWereRead(t *testing.T) {
+	status := visibility.CollectorStatus{Sources: []visibility.SourceStatus{
+		{Name: "jaeger", Kind: visibility.SourceTraces, Error: "connection refused"},
+		{Name: "a", Kind: visibility.SourceMetrics, LastSuccess: noon.Add(time.Second)},
+		{Name: "b", Kind: visibility.SourceMetrics, LastSuccess: noon},
+		{Name: "new", Kind: visibility.SourceMetrics},
+	}}
+	for _, c := range []struct {
+		name      string
+		opts      visibility.AnalyticsOptions
+		watermark time.Time
+	}{
+		{"sources", visibility.AnalyticsOptions{Status: func() visibility.CollectorStatus { return status }}, noon},
+		{"no status", visibility.AnalyticsOptions{}, time.Time{}},
+	} {
+		a, err := visibility.NewAnalytics(newRowStore(1, 1), c.opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := a.MetricsCompleteness(); !m.Complete || !m.Watermark.Equal(c.watermark) || len(m.Notes) != 0 {
+			t.Errorf("%s: %+v", c.name, m)
+		}
 	}
 }
