@@ -16,6 +16,7 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/opnfv/clover/api"
@@ -173,7 +174,7 @@ func readiness(client v1.VisibilityServiceClient) http.Handler {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		if err != nil {
 			w.WriteHeader(http.StatusServiceUnavailable)
-			fmt.Fprintf(w, "not ready: %v\n", err)
+			fmt.Fprintf(w, "not ready: %s\n", status.Convert(err).Message())
 			return
 		}
 		fmt.Fprintf(w, "ready\nstore %s: %d spans\n", st.GetStore().GetName(), st.GetStore().GetSpans())

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
@@ -75,7 +76,7 @@ func New(service v1.VisibilityServiceServer, logger *slog.Logger) http.Handler {
 		}
 		if err != nil {
 			logger.Error("status page", "err", err)
-			http.Error(w, "The figures cannot be read now: "+err.Error(), http.StatusServiceUnavailable)
+			http.Error(w, "The figures cannot be read now: "+status.Convert(err).Message(), http.StatusServiceUnavailable)
 			return
 		}
 		h := w.Header()
