@@ -133,8 +133,9 @@ func (a *app) movers() *cobra.Command {
 
 // moversQuery is the question but for the range to compare with.
 func moversQuery(f *questionFlags, groupBy []string, by string, limit int) (url.Values, error) {
-	if _, err := visibility.ParseFilter(f.filter); err != nil {
-		return nil, usageError{err}
+	filter, err := f.expression()
+	if err != nil {
+		return nil, err
 	}
 	if err := checkDimensions(groupBy); err != nil {
 		return nil, err
@@ -143,8 +144,8 @@ func moversQuery(f *questionFlags, groupBy []string, by string, limit int) (url.
 		return nil, usagef("--by: %w", err)
 	}
 	q := url.Values{"group_by": groupBy, "by": {by}, "limit": {fmt.Sprint(limit)}}
-	if f.filter != "" {
-		q.Set("filter", f.filter)
+	if filter != "" {
+		q.Set("filter", filter)
 	}
 	return q, f.rangeFlags.query(q, "target", time.Now())
 }

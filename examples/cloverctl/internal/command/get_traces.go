@@ -60,7 +60,7 @@ func (a *app) traces() *cobra.Command {
 	c.Flags().StringVar(&token, "page", "", "`token` of the next page, from the answer before")
 	mustRegister(c, "service", a.completeValues(visibility.Service))
 	f.rangeFlags.add(c)
-	f.addFilter(a, c)
+	f.filterFlags.add(a, c, "`expression` for one of its spans, e.g. 'status >= 500 and service = http-lb'")
 	a.addOutput(c)
 	return c
 }

@@ -15,7 +15,6 @@ import (
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
 	"github.com/opnfv/clover/examples/cloverctl/internal/client"
 	"github.com/opnfv/clover/examples/cloverctl/internal/show"
-	"github.com/opnfv/clover/visibility"
 )
 
 // reconnect is the pause before a lost stream is asked for again.
@@ -25,7 +24,8 @@ const reconnect = 2 * time.Second
 const defaultObserved = 10
 
 func (a *app) observe() *cobra.Command {
-	var filter, output string
+	var f filterFlags
+	var output string
 	var follow bool
 	var limit int
 	c := &cobra.Command{
@@ -33,8 +33,9 @@ func (a *app) observe() *cobra.Command {
 		Example: `  cloverctl observe -f
   cloverctl observe -f --filter 'duration > 50ms and service = http-lb' -o json`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if _, err := visibility.ParseFilter(filter); err != nil {
-				return usageError{err}
+			filter, err := f.expression()
+			if err != nil {
+				return err
 			}
 			if output != "text" && output != "json" {
 				return usagef("--output %q is not known; want text or json", output)
@@ -57,11 +58,11 @@ func (a *app) observe() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on until interrupted, also over a restart of the controller")
-	c.Flags().StringVar(&filter, "filter", "", "`expression`; fields of single spans may be used, e.g. 'duration > 50ms'")
+	f.add(a, c, "`expression`; fields of single spans may be used, e.g. 'duration > 50ms'")
+	f.addService(a, c)
 	c.Flags().IntVar(&limit, "limit", 0, fmt.Sprintf("end after so many spans (default: %d without -f)", defaultObserved))
 	c.Flags().StringVarP(&output, "output", "o", "text", "text or json (one object a line)")
 	complete(c, "output", []string{"text", "json"})
-	mustRegister(c, "filter", a.completeFilter)
 	return c
 }
 
