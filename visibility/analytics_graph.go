@@ -52,7 +52,7 @@ func (a *Analytics) Graph(ctx context.Context, r Range, f *Filter) (*Graph, erro
 		return nil, fmt.Errorf("graph: %w", err)
 	}
 	if total.Count == 0 {
-		if err := a.knownServices(ctx, f); err != nil {
+		if err := a.KnownServices(ctx, f.Services()...); err != nil {
 			return nil, err
 		}
 	}

@@ -264,12 +264,27 @@ func (l *Local) SearchTraces(ctx context.Context, req *v1.SearchTracesRequest) (
 	if err != nil {
 		return nil, asStatus(err)
 	}
+	if len(page.Traces) == 0 && page.Next == "" && req.GetPageToken() == "" {
+		if err := l.knownServices(ctx, filter, req.GetService()); err != nil {
+			return nil, asStatus(err)
+		}
+	}
 	out := &v1.SearchTracesResponse{NextPageToken: page.Next}
 	for i := range page.Traces {
 		out.Traces = append(out.Traces, toSummary(&page.Traces[i]))
 	}
 	out.Completeness, err = l.completeness(ctx)
 	return out, asStatus(err)
+}
+
+// knownServices refuses a search for a service that was never seen.
+func (l *Local) knownServices(ctx context.Context, filter *visibility.Filter, service string) error {
+	if service != "" {
+		if err := l.deps.Analytics.KnownServices(ctx, service); err != nil {
+			return err
+		}
+	}
+	return l.deps.Analytics.KnownServices(ctx, filter.Services()...)
 }
 
 // GetTrace implements v1.VisibilityServiceServer.

@@ -32,6 +32,8 @@ func TestErrorsNameTheFieldAndTheRemedy(t *testing.T) {
 		"stats?range.last=-5s":                           {400, 3, "longer than 0s", "range.last"},
 		"stats?filter=duration%3E1s":                     {400, 3, "search traces", "filter"},
 		"stats?filter=service%3Dwebb":                    {404, 5, "did you mean web?", ""},
+		"traces?service=webb":                            {404, 5, "did you mean web?", ""},
+		"traces?filter=service%3Dwebb":                   {404, 5, "did you mean web?", ""},
 		"traces/zz":                                      {400, 3, "hexadecimal", "trace_id"},
 		"traces/ffff":                                    {404, 5, "not found", ""},
 		"traces?page_token=zz":                           {400, 3, "cursor", "page_token"},
