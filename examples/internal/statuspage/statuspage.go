@@ -30,6 +30,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"rate":    func(f float64) string { return fmt.Sprintf("%.2f/s", f) },
 	"age":     age,
 	"bytes":   mebibytes,
+	"sum":     sum,
 }).Parse(pageSource))
 
 // policy forbids everything but the page's own style.
@@ -117,3 +118,11 @@ func age(d *durationpb.Duration) string {
 }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
+
+// sum adds up counts by reason.
+func sum(byReason map[string]int64) (n int64) {
+	for _, v := range byReason {
+		n += v
+	}
+	return n
+}
