@@ -239,11 +239,15 @@ func fromChange(c *v1.ConfigChange) (visibility.ConfigUpdate, error) {
 }
 
 func toSourceStatus(s *visibility.SourceStatus) *v1.SourceStatus {
+	var lag *durationpb.Duration // unset until something was read
+	if !s.Watermark.IsZero() || !s.LastSuccess.IsZero() {
+		lag = durationpb.New(s.Lag)
+	}
 	return &v1.SourceStatus{
 		Name: s.Name, Kind: string(s.Kind), Target: s.Target, State: string(s.State),
 		Error: s.Error, LastError: s.LastError, LastErrorTime: stamp(s.LastErrorAt),
 		LastSuccess: stamp(s.LastSuccess), NextTry: stamp(s.NextTry), Failures: int32(s.Failures),
-		Lag: durationpb.New(s.Lag), Delivered: s.Delivered, Kept: s.Kept,
+		Lag: lag, Delivered: s.Delivered, Kept: s.Kept,
 		Watermark: stamp(s.Watermark), Missing: s.Missing,
 	}
 }
