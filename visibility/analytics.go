@@ -182,8 +182,8 @@ func (a *Analytics) Query(ctx context.Context, q Query) (*Result, error) {
 	}
 	res := &Result{Range: cov.Range, Step: q.Step, GroupBy: q.GroupBy, Count: q.Count}
 	res.Groups = g.groups()
-	span := cov.Range.To.Sub(cov.Range.From)
-	sortGroups(res.Groups, q.OrderBy, q.Ascending, span)
+	res.Observed = a.observed(cov)
+	sortGroups(res.Groups, q.OrderBy, q.Ascending, res.Observed)
 	for i := range res.Groups {
 		res.Total.Merge(&res.Groups[i].Aggregate)
 	}

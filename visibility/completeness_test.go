@@ -44,6 +44,12 @@ func TestAnswersSayWhatIsMissing(t *testing.T) {
 		"expired": {
 			coverage: visibility.Coverage{Oldest: noon.Add(time.Minute)}, code: "expired", detail: "2026-03-02T12:01:00Z",
 		},
+		"begins within": {
+			coverage: visibility.Coverage{First: noon.Add(20 * time.Minute)}, code: "begins", detail: "2026-03-02T12:20:00Z", complete: true,
+		},
+		"begins after it": {
+			coverage: visibility.Coverage{First: halfHour.To}, code: "begins", detail: "2026-03-02T12:30:00Z, after this range", complete: true,
+		},
 		"open":       {coverage: visibility.Coverage{Open: 7}},
 		"taken back": {coverage: visibility.Coverage{Late: 8}, inexact: true, code: "approximate", count: 8, detail: "minimum and maximum"},
 		"whole bucket": {
@@ -123,6 +129,39 @@ func TestMetricsSayWhenTheyWereRead(t *testing.T) {
 		}
 		if m := a.MetricsCompleteness(); !m.Complete || !m.Watermark.Equal(c.watermark) || len(m.Notes) != 0 {
 			t.Errorf("%s: %+v", c.name, m)
+		}
+	}
+}
+
+// TestRatesAreOverWhatThereIs holds that neither the time before the first
+// span nor that after now makes a rate lower.
+func TestRatesAreOverWhatThereIs(t *testing.T) {
+	hour := visibility.Range{From: noon, To: noon.Add(time.Hour)}
+	for name, c := range map[string]struct {
+		first, now time.Time
+		want       time.Duration
+	}{
+		"all of it":            {noon.Add(-time.Hour), hour.To.Add(time.Hour), time.Hour},
+		"not known":            {time.Time{}, hour.To, time.Hour},
+		"begins within":        {noon.Add(50 * time.Minute), hour.To, 10 * time.Minute},
+		"ends after now":       {noon.Add(-time.Hour), noon.Add(30 * time.Minute), 30 * time.Minute},
+		"both":                 {noon.Add(20 * time.Minute), noon.Add(30 * time.Minute), 10 * time.Minute},
+		"a lone span just now": {hour.To.Add(-time.Millisecond), hour.To, visibility.MinStep},
+		"begins after it":      {hour.To.Add(time.Hour), hour.To, visibility.MinStep},
+	} {
+		store := newRowStore(1, 1)
+		store.coverage = visibility.Coverage{Range: hour, First: c.first}
+		a, err := visibility.NewAnalytics(store, visibility.AnalyticsOptions{Clock: clockAt(c.now)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := a.Query(t.Context(), visibility.Query{Range: hour})
+		if err != nil || res.Observed != c.want {
+			t.Errorf("%s: query over %v, %v, want %v", name, res.Observed, err, c.want)
+		}
+		graph, err := a.Graph(t.Context(), hour, nil)
+		if err != nil || graph.Observed != c.want {
+			t.Errorf("%s: graph over %v, %v, want %v", name, graph.Observed, err, c.want)
 		}
 	}
 }

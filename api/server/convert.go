@@ -121,7 +121,7 @@ func toCompleteness(c visibility.Completeness) *v1.Completeness {
 }
 
 func toResult(r *visibility.Result) *v1.GetStatsResponse {
-	span := r.Range.To.Sub(r.Range.From)
+	span := r.Observed
 	out := &v1.GetStatsResponse{
 		Range: toRange(r.Range), Count: toCount(r.Count),
 		Total: toStats(&r.Total, span), Rest: toStats(&r.Rest, span), RestGroups: int32(r.RestGroups),

@@ -221,7 +221,8 @@ func (x *Completeness) GetNotes() []*Note {
 type Note struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// late, rejected, truncated, dropped, overflow, approximate, source_down,
-	// range_snapped or expired.
+	// range_snapped, begins, step_widened or expired. Answers with range_snapped
+	// or begins only are complete.
 	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	// Source that it concerns; empty: all.
 	Source string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
@@ -308,7 +309,8 @@ type Stats struct {
 	// Number of those that failed: span status ERROR, HTTP status of 500 and
 	// more, or a gRPC error of the server's side.
 	Errors int64 `protobuf:"varint,2,opt,name=errors,proto3" json:"errors,omitempty"`
-	// Count a second, over the answered range or step.
+	// Count a second, over the step or the answered range; of the range only
+	// over what lies between the first span of the store and now.
 	Rate float64 `protobuf:"fixed64,3,opt,name=rate,proto3" json:"rate,omitempty"`
 	// Errors divided by count, 0 to 1.
 	ErrorRate float64 `protobuf:"fixed64,4,opt,name=error_rate,json=errorRate,proto3" json:"error_rate,omitempty"`
