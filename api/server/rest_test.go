@@ -37,6 +37,8 @@ func TestErrorsNameTheFieldAndTheRemedy(t *testing.T) {
 		"traces/zz":                                      {400, 3, "hexadecimal", "trace_id"},
 		"traces/ffff":                                    {404, 5, "not found", ""},
 		"traces?page_token=zz":                           {400, 3, "cursor", "page_token"},
+		"ledger?page_size=-1":                            {400, 3, "between 1 and 10000", "page_size"},
+		"metrics?page_token=zz":                          {400, 3, "not a token", "page_token"},
 		"traces?min_duration=-5s":                        {400, 3, "below 0", "min_duration"},
 		"values/servce":                                  {400, 3, "did you mean service?", "dimension"},
 		"movers?by=p100":                                 {400, 3, "did you mean p", "by"},
