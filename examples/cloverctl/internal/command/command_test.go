@@ -227,6 +227,30 @@ func TestObserve(t *testing.T) {
 	}
 }
 
+func TestObserveSaysWhatMayBeMisspelt(t *testing.T) {
+	address, _ := controller(t)
+	for filter, want := range map[string]string{
+		"service = webb":                  `no span of service "webb" in the last hour`,
+		"service in (WEB, db.default, x)": `no span of service "x"`,
+		"service = web":                   "",
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		var errs testutil.Output
+		done := make(chan int, 1)
+		go func() {
+			done <- Run(ctx, []string{"-q", "--controller", address, "observe", "-f", "--filter", filter},
+				Streams{In: strings.NewReader(""), Out: &testutil.Output{}, Err: &errs})
+		}()
+		if want != "" {
+			testutil.Eventually(t, 10*time.Second, func() (bool, string) { return strings.Contains(errs.String(), want), errs.String() })
+		}
+		cancel()
+		if <-done; strings.Count(errs.String(), "no span") > 1 || want == "" && errs.String() != "" {
+			t.Errorf("%s: %q", filter, errs.String())
+		}
+	}
+}
+
 func TestWhereTheControllerIs(t *testing.T) {
 	address, _ := controller(t)
 	home := t.TempDir()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
 	"github.com/opnfv/clover/examples/cloverctl/internal/client"
 	"github.com/opnfv/clover/examples/cloverctl/internal/show"
+	"github.com/opnfv/clover/visibility"
 )
 
 // reconnect is the pause before a lost stream is asked for again.
@@ -50,6 +52,7 @@ func (a *app) observe() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			a.warnUnseen(c.Context(), cl, filter)
 			o := observer{
 				app: a, printer: show.Printer{Out: a.Out, Color: a.colors()}, json: output == "json",
 				follow: follow, limit: limit, pause: reconnect,
@@ -64,6 +67,25 @@ func (a *app) observe() *cobra.Command {
 	c.Flags().StringVarP(&output, "output", "o", "text", "text or json (one object a line)")
 	complete(c, "output", []string{"text", "json"})
 	return c
+}
+
+// warnUnseen says which services of a filter may be misspelt: their spans can
+// still come, so it is no error to wait for them.
+func (a *app) warnUnseen(ctx context.Context, cl *client.Client, filter string) {
+	f, err := visibility.ParseFilter(filter)
+	if err != nil || len(f.Services()) == 0 {
+		return
+	}
+	seen := &v1.ListValuesResponse{}
+	q := url.Values{"limit": {"10000"}, "range.last": {"3600s"}, "count": {"COUNT_MODE_SPANS"}}
+	if _, err := cl.Get(ctx, "values/service", q, seen); err != nil {
+		return // the stream will say it
+	}
+	for _, name := range f.Services() {
+		if !slices.ContainsFunc(seen.GetValues(), func(v *v1.ValueCount) bool { return visibility.SameService(v.GetValue(), name) }) {
+			fmt.Fprintf(a.Err, "no span of service %q in the last hour; waiting for one (see `get visibility services`)\n", name)
+		}
+	}
 }
 
 type observer struct {
