@@ -9,21 +9,48 @@ import (
 	"github.com/opnfv/clover/visibility"
 )
 
+// injected is a reason for which an answer may be incomplete, with what the
+// answer says then.
+type injected struct {
+	coverage visibility.Coverage
+	ledger   []visibility.LedgerEntry
+	inexact  bool
+	code     string // of the one note; "": none
+	count    int64
+	detail   string
+	complete bool
+}
+
+// check asks a store that has it.
+func (c injected) check(t *testing.T) {
+	store := newRowStore(1, 1)
+	store.coverage, store.ledger, store.sum.Inexact = c.coverage, c.ledger, c.inexact
+	res, err := analyticsOver(t, store).Query(t.Context(), visibility.Query{Range: halfHour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := res.Completeness
+	if got.Complete != c.complete || got.Open != c.coverage.Open {
+		t.Errorf("complete %v, open %d: %+v", got.Complete, got.Open, got)
+	}
+	if c.code == "" {
+		if len(got.Notes) != 0 {
+			t.Errorf("notes %+v", got.Notes)
+		}
+		return
+	}
+	if len(got.Notes) != 1 || got.Notes[0].Code != c.code || got.Notes[0].Count != c.count || !strings.Contains(got.Notes[0].Detail, c.detail) {
+		t.Errorf("notes %+v, want one %s of %d with %q", got.Notes, c.code, c.count, c.detail)
+	}
+}
+
 // TestAnswersSayWhatIsMissing injects each reason for which an answer may be
 // incomplete and looks for its note.
 func TestAnswersSayWhatIsMissing(t *testing.T) {
 	read := func(w time.Time) []visibility.LedgerEntry {
 		return []visibility.LedgerEntry{{Source: "jaeger", Service: "a", Watermark: w}}
 	}
-	for name, c := range map[string]struct {
-		coverage visibility.Coverage
-		ledger   []visibility.LedgerEntry
-		inexact  bool
-		code     string // of the one note; "": none
-		count    int64
-		detail   string
-		complete bool
-	}{
+	for name, c := range map[string]injected{
 		"nothing": {complete: true},
 		"read up to the end": {
 			ledger: read(halfHour.To.Add(-10 * time.Second)), complete: true,
@@ -57,27 +84,7 @@ func TestAnswersSayWhatIsMissing(t *testing.T) {
 			code:     "range_snapped", detail: "2026-03-02T11:59:00Z to 2026-03-02T12:30:00Z", complete: true,
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			store := newRowStore(1, 1)
-			store.coverage, store.ledger, store.sum.Inexact = c.coverage, c.ledger, c.inexact
-			res, err := analyticsOver(t, store).Query(t.Context(), visibility.Query{Range: halfHour})
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := res.Completeness
-			if got.Complete != c.complete || got.Open != c.coverage.Open {
-				t.Errorf("complete %v, open %d: %+v", got.Complete, got.Open, got)
-			}
-			if c.code == "" {
-				if len(got.Notes) != 0 {
-					t.Errorf("notes %+v", got.Notes)
-				}
-				return
-			}
-			if len(got.Notes) != 1 || got.Notes[0].Code != c.code || got.Notes[0].Count != c.count || !strings.Contains(got.Notes[0].Detail, c.detail) {
-				t.Errorf("notes %+v, want one %s of %d with %q", got.Notes, c.code, c.count, c.detail)
-			}
-		})
+		t.Run(name, c.check)
 	}
 }
 
