@@ -182,8 +182,8 @@ func (a *Analytics) Query(ctx context.Context, q Query) (*Result, error) {
 	}
 	res := &Result{Range: cov.Range, Step: q.Step, GroupBy: q.GroupBy, Count: q.Count}
 	res.Groups = g.groups()
-	span := cov.Range.To.Sub(cov.Range.From)
-	sortGroups(res.Groups, q.OrderBy, q.Ascending, span)
+	res.Observed = a.observed(cov)
+	sortGroups(res.Groups, q.OrderBy, q.Ascending, res.Observed)
 	for i := range res.Groups {
 		res.Total.Merge(&res.Groups[i].Aggregate)
 	}
@@ -207,7 +207,7 @@ func (a *Analytics) Query(ctx context.Context, q Query) (*Result, error) {
 			"the step is %v instead of %v: of a range this old only buckets of %v are kept", q.Step, asked, cov.Finest)})
 	}
 	if res.Total.Count == 0 {
-		if err := a.knownServices(ctx, q.Filter); err != nil {
+		if err := a.KnownServices(ctx, q.Filter.Services()...); err != nil {
 			return nil, err
 		}
 	}
@@ -322,10 +322,11 @@ func (a *Analytics) Distinct(ctx context.Context, q DistinctQuery) (*Values, err
 	return v, nil
 }
 
-// knownServices returns an error that matches ErrNotFound if the filter asks
-// for a service that no source has ever reported.
-func (a *Analytics) knownServices(ctx context.Context, f *Filter) error {
-	if f == nil || len(f.services) == 0 {
+// KnownServices returns an error that matches ErrNotFound, and suggests
+// others, if no source has ever reported any of the services. It is for
+// answers that found nothing; see [Filter.Services].
+func (a *Analytics) KnownServices(ctx context.Context, services ...string) error {
+	if len(services) == 0 {
 		return nil
 	}
 	entries, err := a.store.Ledger(ctx)
@@ -339,7 +340,7 @@ func (a *Analytics) knownServices(ctx context.Context, f *Filter) error {
 		}
 	}
 	var unknown []error
-	for _, name := range f.services {
+	for _, name := range services {
 		if !slices.ContainsFunc(known, func(k string) bool { return SameService(k, name) }) && len(known) > 0 {
 			unknown = append(unknown, &kindError{
 				kind: ErrNotFound,
@@ -347,7 +348,7 @@ func (a *Analytics) knownServices(ctx context.Context, f *Filter) error {
 			})
 		}
 	}
-	if len(unknown) < len(f.services) {
+	if len(unknown) < len(services) {
 		return nil
 	}
 	return errors.Join(unknown...)

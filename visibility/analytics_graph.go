@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Graph is the service graph: who asked whom.
 type Graph struct {
-	Range        Range // as answered
+	Range        Range         // as answered
+	Observed     time.Duration // as in Result
 	Nodes        []GraphNode
 	Edges        []GraphEdge
 	Completeness Completeness
@@ -47,12 +49,12 @@ func (a *Analytics) Graph(ctx context.Context, r Range, f *Filter) (*Graph, erro
 		return nil, fmt.Errorf("graph: %w", err)
 	}
 	graph, total := g.graph()
-	graph.Range = cov.Range
+	graph.Range, graph.Observed = cov.Range, a.observed(cov)
 	if graph.Completeness, err = a.completeness(ctx, r, cov, total, &grouping{}); err != nil {
 		return nil, fmt.Errorf("graph: %w", err)
 	}
 	if total.Count == 0 {
-		if err := a.knownServices(ctx, f); err != nil {
+		if err := a.KnownServices(ctx, f.Services()...); err != nil {
 			return nil, err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 )
 
 // MoversQuery asks what changed most between two ranges.
@@ -24,6 +25,9 @@ type MoversQuery struct {
 // Movers is the answer to a MoversQuery.
 type Movers struct {
 	Base, Target Range // as answered
+	// Observed of both, as in Result.
+	BaseObserved, TargetObserved time.Duration
+
 	Movers       []Mover
 	Completeness Completeness // of both ranges
 }
@@ -80,7 +84,10 @@ func (a *Analytics) Movers(ctx context.Context, q MoversQuery) (*Movers, error) 
 	if err != nil {
 		return nil, fmt.Errorf("base %w", err)
 	}
-	m := &Movers{Base: base.Range, Target: target.Range, Completeness: target.Completeness}
+	m := &Movers{
+		Base: base.Range, Target: target.Range, Completeness: target.Completeness,
+		BaseObserved: base.Observed, TargetObserved: target.Observed,
+	}
 	m.Completeness.join(&base.Completeness, "base: ")
 	m.Movers = compare(base, target, q.By)
 	m.Movers = m.Movers[:min(len(m.Movers), q.Limit)]
@@ -108,8 +115,8 @@ func compare(base, target *Result, by Measure) []Mover {
 		if !by.additive() && (m.Base.Count == 0 || m.Target.Count == 0) {
 			continue
 		}
-		was := by.Of(&m.Base, base.Range.To.Sub(base.Range.From))
-		m.Change = by.Of(&m.Target, target.Range.To.Sub(target.Range.From)) - was
+		was := by.Of(&m.Base, base.Observed)
+		m.Change = by.Of(&m.Target, target.Observed) - was
 		if was != 0 {
 			m.Relative, m.HasRelative = m.Change/was, true
 		}

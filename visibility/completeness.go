@@ -21,6 +21,13 @@ func (a *Analytics) completeness(ctx context.Context, r Range, cov Coverage, tot
 	if r.From.Before(cov.Oldest) {
 		c.note(Note{Code: "expired", Detail: "data before " + cov.Oldest.Format(time.RFC3339) + " has been dropped by the retention"})
 	}
+	if cov.First.After(cov.Range.From) && !r.From.Before(cov.Oldest) {
+		what := "; rates are over the time since then"
+		if !cov.First.Before(cov.Range.To) {
+			what = ", after this range"
+		}
+		c.note(Note{Code: "begins", Detail: "the data begins at " + cov.First.Format(time.RFC3339) + what})
+	}
 	if cov.Overflow > 0 || g.folded > 0 {
 		c.note(Note{Code: "overflow", Count: max(cov.Overflow, g.folded),
 			Detail: "there were more distinct values than are kept apart; the rest is counted as " + Other})
@@ -35,9 +42,23 @@ func (a *Analytics) completeness(ctx context.Context, r Range, cov Coverage, tot
 	a.sourceNotes(r, &c)
 	c.Complete = c.Open == 0
 	for _, n := range c.Notes {
-		c.Complete = c.Complete && n.Code == "range_snapped"
+		c.Complete = c.Complete && (n.Code == "range_snapped" || n.Code == "begins")
 	}
 	return c, nil
+}
+
+// observed is the part of an answer's range that its rates are over: what
+// lies before the first span and after now has no requests to count. It is not
+// shorter than a bucket, so that a lone span makes no high rate.
+func (a *Analytics) observed(cov Coverage) time.Duration {
+	from, to := cov.Range.From, cov.Range.To
+	if now := a.opts.Clock(); to.After(now) {
+		to = now
+	}
+	if cov.First.After(from) {
+		from = cov.First
+	}
+	return min(max(to.Sub(from), MinStep), cov.Range.To.Sub(cov.Range.From))
 }
 
 func (c *Completeness) note(n Note) { c.Notes = append(c.Notes, n) }
@@ -115,6 +136,30 @@ func (a *Analytics) sourceNotes(r Range, c *Completeness) {
 		}
 		c.note(Note{Code: "source_down", Source: s.Name, Detail: s.Error})
 	}
+}
+
+// MetricsCompleteness says what metrics are based on now: their sources are
+// others than those of spans, and keep no ledger. The watermark is the oldest
+// of the times at which the sources were last read.
+func (a *Analytics) MetricsCompleteness() Completeness {
+	var c Completeness
+	if a.opts.Status == nil {
+		c.Complete = true
+		return c
+	}
+	for _, s := range a.opts.Status().Sources {
+		if s.Kind != SourceMetrics {
+			continue
+		}
+		if t := s.LastSuccess; !t.IsZero() && (c.Watermark.IsZero() || t.Before(c.Watermark)) {
+			c.Watermark = t
+		}
+		if s.Error != "" {
+			c.note(Note{Code: "source_down", Source: s.Name, Detail: s.Error})
+		}
+	}
+	c.Complete = len(c.Notes) == 0
+	return c
 }
 
 // Completeness says what answers are based on now: what the sources have

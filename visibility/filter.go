@@ -40,6 +40,14 @@ func (f *Filter) SpanOnly() []string {
 	return f.spanFields
 }
 
+// Services lists the services that the filter compares with by equality.
+func (f *Filter) Services() []string {
+	if f == nil {
+		return nil
+	}
+	return f.services
+}
+
 // String returns the filter in its canonical form, which parses to an equal
 // filter.
 func (f *Filter) String() string {

@@ -102,6 +102,7 @@ type Point struct {
 // Result is the answer to a Query.
 type Result struct {
 	Range        Range         // as answered: snapped outwards to bucket bounds
+	Observed     time.Duration // of the range: from the first span in the store to now; rates are over it
 	Step         time.Duration // as answered: wider where old buckets have been merged
 	GroupBy      []Dimension
 	Count        CountMode
@@ -128,7 +129,7 @@ type Completeness struct {
 
 // Note is one reason why an answer is not complete.
 type Note struct {
-	Code    string // "late", "rejected", "truncated", "dropped", "overflow", "approximate", "source_down", "range_snapped", "step_widened", "expired"
+	Code    string // "late", "rejected", "truncated", "dropped", "overflow", "approximate", "source_down", "range_snapped", "begins", "step_widened", "expired"
 	Source  string
 	Service string
 	Count   int64

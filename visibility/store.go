@@ -92,6 +92,9 @@ type Coverage struct {
 	Open     int64 // spans whose other side is still waited for
 	Overflow int64 // spans in rows that were folded into Other
 	Oldest   time.Time
+	// First is the second in which the oldest span of the store starts;
+	// zero: there is none, or it is not known.
+	First time.Time
 	// Late is the number of requests whose second side came after the
 	// first had been settled.
 	Late int64

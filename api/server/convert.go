@@ -121,7 +121,7 @@ func toCompleteness(c visibility.Completeness) *v1.Completeness {
 }
 
 func toResult(r *visibility.Result) *v1.GetStatsResponse {
-	span := r.Range.To.Sub(r.Range.From)
+	span := r.Observed
 	out := &v1.GetStatsResponse{
 		Range: toRange(r.Range), Count: toCount(r.Count),
 		Total: toStats(&r.Total, span), Rest: toStats(&r.Rest, span), RestGroups: int32(r.RestGroups),
@@ -239,11 +239,15 @@ func fromChange(c *v1.ConfigChange) (visibility.ConfigUpdate, error) {
 }
 
 func toSourceStatus(s *visibility.SourceStatus) *v1.SourceStatus {
+	var lag *durationpb.Duration // unset until something was read
+	if !s.Watermark.IsZero() || !s.LastSuccess.IsZero() {
+		lag = durationpb.New(s.Lag)
+	}
 	return &v1.SourceStatus{
 		Name: s.Name, Kind: string(s.Kind), Target: s.Target, State: string(s.State),
 		Error: s.Error, LastError: s.LastError, LastErrorTime: stamp(s.LastErrorAt),
 		LastSuccess: stamp(s.LastSuccess), NextTry: stamp(s.NextTry), Failures: int32(s.Failures),
-		Lag: durationpb.New(s.Lag), Delivered: s.Delivered, Kept: s.Kept,
+		Lag: lag, Delivered: s.Delivered, Kept: s.Kept,
 		Watermark: stamp(s.Watermark), Missing: s.Missing,
 	}
 }

@@ -158,7 +158,7 @@ func (l *Local) GetGraph(ctx context.Context, req *v1.GetGraphRequest) (*v1.GetG
 	if err != nil {
 		return nil, asStatus(err)
 	}
-	span := g.Range.To.Sub(g.Range.From)
+	span := g.Observed
 	out := &v1.GetGraphResponse{Range: toRange(g.Range), Completeness: toCompleteness(g.Completeness)}
 	for i := range g.Nodes {
 		out.Nodes = append(out.Nodes, &v1.GraphNode{Service: g.Nodes[i].Service, Stats: toStats(&g.Nodes[i].Aggregate, span)})
@@ -202,8 +202,8 @@ func (l *Local) GetMovers(ctx context.Context, req *v1.GetMoversRequest) (*v1.Ge
 		v := &m.Movers[i]
 		mover := &v1.Mover{
 			Values: v.Values, Change: v.Change,
-			Base:   toStats(&v.Base, m.Base.To.Sub(m.Base.From)),
-			Target: toStats(&v.Target, m.Target.To.Sub(m.Target.From)),
+			Base:   toStats(&v.Base, m.BaseObserved),
+			Target: toStats(&v.Target, m.TargetObserved),
 		}
 		if v.HasRelative {
 			mover.RelativeChange = &v.Relative
@@ -264,12 +264,27 @@ func (l *Local) SearchTraces(ctx context.Context, req *v1.SearchTracesRequest) (
 	if err != nil {
 		return nil, asStatus(err)
 	}
+	if len(page.Traces) == 0 && page.Next == "" && req.GetPageToken() == "" {
+		if err := l.knownServices(ctx, filter, req.GetService()); err != nil {
+			return nil, asStatus(err)
+		}
+	}
 	out := &v1.SearchTracesResponse{NextPageToken: page.Next}
 	for i := range page.Traces {
 		out.Traces = append(out.Traces, toSummary(&page.Traces[i]))
 	}
 	out.Completeness, err = l.completeness(ctx)
 	return out, asStatus(err)
+}
+
+// knownServices refuses a search for a service that was never seen.
+func (l *Local) knownServices(ctx context.Context, filter *visibility.Filter, service string) error {
+	if service != "" {
+		if err := l.deps.Analytics.KnownServices(ctx, service); err != nil {
+			return err
+		}
+	}
+	return l.deps.Analytics.KnownServices(ctx, filter.Services()...)
 }
 
 // GetTrace implements v1.VisibilityServiceServer.

@@ -35,14 +35,18 @@ func (l *Local) ListMetrics(ctx context.Context, req *v1.ListMetricsRequest) (*v
 	if err != nil {
 		return nil, asStatus(err)
 	}
+	series = slices.DeleteFunc(series, func(s visibility.MetricSeries) bool { return !strings.HasPrefix(s.Name, req.GetPrefix()) })
 	out := &v1.ListMetricsResponse{Missing: l.missing()}
-	for _, s := range series {
-		if strings.HasPrefix(s.Name, req.GetPrefix()) {
-			out.Metrics = append(out.Metrics, &v1.Metric{Name: s.Name, Service: s.Service, Newest: toPoint(s.Points[len(s.Points)-1])})
-		}
+	series, out.NextPageToken, err = page(series, req.GetPageSize(), req.GetPageToken(),
+		func(s *visibility.MetricSeries) [2]string { return [2]string{s.Name, s.Service} })
+	if err != nil {
+		return nil, err
 	}
-	out.Completeness, err = l.completeness(ctx)
-	return out, asStatus(err)
+	for _, s := range series {
+		out.Metrics = append(out.Metrics, &v1.Metric{Name: s.Name, Service: s.Service, Newest: toPoint(s.Points[len(s.Points)-1])})
+	}
+	out.Completeness = toCompleteness(l.deps.Analytics.MetricsCompleteness())
+	return out, nil
 }
 
 func toPoint(p visibility.MetricPoint) *v1.MetricPoint {
@@ -77,17 +81,22 @@ func (l *Local) GetMetrics(ctx context.Context, req *v1.GetMetricsRequest) (*v1.
 		}
 		out.Series = append(out.Series, one)
 	}
-	out.Completeness, err = l.completeness(ctx)
-	return out, asStatus(err)
+	out.Completeness = toCompleteness(l.deps.Analytics.MetricsCompleteness())
+	return out, nil
 }
 
 // GetLedger implements v1.VisibilityServiceServer.
-func (l *Local) GetLedger(ctx context.Context, _ *v1.GetLedgerRequest) (*v1.GetLedgerResponse, error) {
+func (l *Local) GetLedger(ctx context.Context, req *v1.GetLedgerRequest) (*v1.GetLedgerResponse, error) {
 	entries, err := l.deps.Store.Ledger(ctx)
 	if err != nil {
 		return nil, asStatus(err)
 	}
 	out := &v1.GetLedgerResponse{}
+	entries, out.NextPageToken, err = page(entries, req.GetPageSize(), req.GetPageToken(),
+		func(e *visibility.LedgerEntry) [2]string { return [2]string{e.Source, e.Service} })
+	if err != nil {
+		return nil, err
+	}
 	for i := range entries {
 		out.Entries = append(out.Entries, toLedgerEntry(&entries[i], l.deps.Clock()))
 	}

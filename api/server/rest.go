@@ -10,17 +10,14 @@ import (
 	"mime"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
-	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/opnfv/clover/api"
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
@@ -64,6 +61,7 @@ func (s *Server) handler(ctx context.Context, client v1.VisibilityServiceClient)
 	gateway := runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, jsonMarshaler()),
 		runtime.WithRoutingErrorHandler(routingError),
+		runtime.WithErrorHandler(requestError),
 		runtime.WithMarshalerOption(eventStream, &sseMarshaler{jsonMarshaler()}),
 	)
 	if err := v1.RegisterVisibilityServiceHandlerClient(ctx, gateway, client); err != nil {
@@ -83,34 +81,6 @@ func (s *Server) handler(ctx context.Context, client v1.VisibilityServiceClient)
 	}
 	// A foreign page that a browser says it is from changes nothing.
 	return s.guard(http.NewCrossOriginProtection().Handler(mux)), nil
-}
-
-// strictQuery reads query parameters and refuses those that Clover's messages
-// do not have: a misspelt filter must not answer for everything.
-type strictQuery struct{ runtime.DefaultQueryParser }
-
-// useStrictQuery is called once: grpc-gateway has one parser for the process,
-// so strictQuery leaves the messages of others alone.
-var useStrictQuery = sync.OnceFunc(func() { runtime.SetQueryParameterParser(strictQuery{})(nil) })
-
-// Parse implements runtime.QueryParameterParser.
-func (q strictQuery) Parse(target proto.Message, values url.Values, filter *utilities.DoubleArray) error {
-	if !strings.HasPrefix(string(target.ProtoReflect().Descriptor().FullName()), "clover.") {
-		return q.DefaultQueryParser.Parse(target, values, filter)
-	}
-	for name := range values {
-		fields := target.ProtoReflect().Descriptor().Fields()
-		for _, part := range strings.Split(name, ".") {
-			field := fields.ByTextName(part)
-			if field == nil {
-				return invalid(fmt.Sprintf("%s: is not a parameter; /openapi.json describes those of this route", name))
-			}
-			if field.Message() != nil {
-				fields = field.Message().Fields()
-			}
-		}
-	}
-	return q.DefaultQueryParser.Parse(target, values, filter)
 }
 
 // jsonMarshaler writes the names of the definitions, and zeros too, so that
@@ -186,16 +156,6 @@ func hostOf(hostport string) string {
 	return strings.Trim(hostport, "[]")
 }
 
-// routingError is the gateway's, but for its 501 to a method that a route
-// does not have.
-func routingError(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, httpStatus int) {
-	if httpStatus != http.StatusMethodNotAllowed {
-		runtime.DefaultRoutingErrorHandler(ctx, mux, m, w, r, httpStatus)
-		return
-	}
-	refuse(w, httpStatus, codes.Unimplemented, fmt.Sprintf("%s does not have the method %s; /openapi.json has those of each route", r.URL.Path, r.Method))
-}
-
 // refuse answers as the gateway does.
 func refuse(w http.ResponseWriter, httpStatus int, code codes.Code, message string) {
 	w.Header().Set("Content-Type", "application/json")
@@ -214,7 +174,7 @@ func readiness(client v1.VisibilityServiceClient) http.Handler {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		if err != nil {
 			w.WriteHeader(http.StatusServiceUnavailable)
-			fmt.Fprintf(w, "not ready: %v\n", err)
+			fmt.Fprintf(w, "not ready: %s\n", status.Convert(err).Message())
 			return
 		}
 		fmt.Fprintf(w, "ready\nstore %s: %d spans\n", st.GetStore().GetName(), st.GetStore().GetSpans())

@@ -32,17 +32,29 @@ func TestErrorsNameTheFieldAndTheRemedy(t *testing.T) {
 		"stats?range.last=-5s":                           {400, 3, "longer than 0s", "range.last"},
 		"stats?filter=duration%3E1s":                     {400, 3, "search traces", "filter"},
 		"stats?filter=service%3Dwebb":                    {404, 5, "did you mean web?", ""},
+		"traces?service=webb":                            {404, 5, "did you mean web?", ""},
+		"traces?filter=service%3Dwebb":                   {404, 5, "did you mean web?", ""},
 		"traces/zz":                                      {400, 3, "hexadecimal", "trace_id"},
 		"traces/ffff":                                    {404, 5, "not found", ""},
 		"traces?page_token=zz":                           {400, 3, "cursor", "page_token"},
+		"ledger?page_size=-1":                            {400, 3, "between 1 and 10000", "page_size"},
+		"metrics?page_token=zz":                          {400, 3, "not a token", "page_token"},
 		"traces?min_duration=-5s":                        {400, 3, "below 0", "min_duration"},
 		"values/servce":                                  {400, 3, "did you mean service?", "dimension"},
 		"movers?by=p100":                                 {400, 3, "did you mean p", "by"},
 		"movers?base.last=-5s":                           {400, 3, "longer than 0s", "base.last"},
 		"metrics/points?range.from=2030-01-01T00:00:00Z": {400, 3, "not before", "range"},
 		"summary?stat=nothing":                           {400, 3, "want one of", "stat"},
-		"stats?filtr=x":                                  {400, 3, "is not a parameter", ""},
-		"stats?range.form=x":                             {400, 3, "is not a parameter", ""},
+		"stats?filtr=x":                                  {400, 3, "filtr: is not a parameter", "filtr"},
+		"stats?range.form=x":                             {400, 3, "is not a parameter", "range.form"},
+		"stats?filter.x=y":                               {400, 3, "is not a parameter", "filter.x"},
+		"stats?limit=abc":                                {400, 3, "limit: \"abc\" is not a whole number", "limit"},
+		"stats?limit=1&limit=2":                          {400, 3, "limit: is given 2 times", "limit"},
+		"stats?ascending=maybe":                          {400, 3, "true or false", "ascending"},
+		"stats?count=all":                                {400, 3, "want one of COUNT_MODE", "count"},
+		"stats?range.last=15x":                           {400, 3, "a duration such as 900s", "range.last"},
+		"stats?range.from=yesterday":                     {400, 3, "a time such as", "range.from"},
+		"stats?range=15m":                                {400, 3, "range: \"15m\" is not a value", "range"},
 		"nothing":                                        {404, 5, "Not Found", ""},
 	} {
 		code, body := get(t, f.rest+"/api/v1/visibility/"+path)
@@ -50,8 +62,33 @@ func TestErrorsNameTheFieldAndTheRemedy(t *testing.T) {
 		if code != want.http || body["code"] != want.code || !strings.Contains(message, want.text) {
 			t.Errorf("%s: %d %v, want %d with %q", path, code, body, want.http, want.text)
 		}
+		if strings.Contains(message, "rpc error") {
+			t.Errorf("%s: message %q is an error within an error", path, message)
+		}
 		if raw, _ := json.Marshal(body["details"]); want.field != "" && !strings.Contains(string(raw), `"field":"`+want.field+`"`) {
 			t.Errorf("%s: details %s do not name the field %s", path, raw, want.field)
+		}
+	}
+}
+
+func TestWrongBodiesAreNamed(t *testing.T) {
+	f := start(t)
+	for body, want := range map[string]string{
+		`{"sevices": {}}`:               `unknown field \"sevices\"`,
+		`{"sample_interval": "often"}`:  "often",
+		`{`:                             "unexpected EOF",
+		`{"sample_interval": "-1000s"}`: "sample_interval",
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPatch, f.rest+"/api/v1/visibility/config", strings.NewReader(body))
+		check(t, err)
+		req.Header.Set("Content-Type", "application/json")
+		res, err := http.DefaultClient.Do(req)
+		check(t, err)
+		text, err := io.ReadAll(res.Body)
+		check(t, err)
+		res.Body.Close()
+		if res.StatusCode != http.StatusBadRequest || !strings.Contains(string(text), want) || !strings.Contains(string(text), "field_violations") {
+			t.Errorf("%s: %d %s, want 400 with %s and details", body, res.StatusCode, text, want)
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/pflag"
 
@@ -22,13 +21,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var level string
 	f := pflag.NewFlagSet("clover-collector", pflag.ContinueOnError)
 	f.StringVar(&o.DataDir, "data-dir", "", "`directory` of the store (needed)")
-	f.StringSliceVar(&o.JaegerURLs, "jaeger", nil, "read traces from Jaeger at this `URL` (may be given again)")
-	f.StringVar(&o.PrometheusURL, "prometheus", "", "read metrics from Prometheus at this `URL`")
-	f.StringVar(&o.Jaeger.BearerTokenFile, "jaeger-token-file", "", "`file` with the bearer token for Jaeger")
-	f.StringVar(&o.Prometheus.BearerTokenFile, "prometheus-token-file", "", "`file` with the bearer token for Prometheus")
-	f.DurationVar(&o.SampleInterval, "sample-interval", 0, "how often they are read (default: as configured before, or 2s)")
-	f.DurationVar(&o.Store.Retention, "retention", 7*24*time.Hour, "age at which data goes")
-	f.Int64Var(&o.Store.MaxBytes, "max-bytes", 10<<30, "size of the store at which the oldest data goes")
+	o.AddFlags(f)
 	f.StringVar(&o.GRPCAddr, "grpc-addr", "127.0.0.1:50055", "`address` of gRPC, where a clover-controller of this machine looks for it")
 	f.StringVar(&o.RESTAddr, "rest-addr", "-", "`address` of REST and of /metrics, - for none")
 	f.StringVar(&o.OTLPGRPC, "otlp-grpc-addr", "127.0.0.1:4317", "`address` that takes OTLP by gRPC, - for none")

@@ -103,14 +103,26 @@ func ask(t *testing.T, method, url, body string) (int, string) {
 // TestWithoutACollectorItSaysSo starts a controller whose collector is not
 // there.
 func TestWithoutACollectorItSaysSo(t *testing.T) {
-	rest := startController(t, testutil.FreeAddr(t))
+	addr := testutil.FreeAddr(t)
+	rest := startController(t, addr)
 	for path, want := range map[string]int{
 		"/healthz": http.StatusOK, "/readyz": http.StatusServiceUnavailable,
 		"/api/v1/visibility/stats": http.StatusServiceUnavailable, "/": http.StatusServiceUnavailable,
 	} {
-		if code, text := ask(t, http.MethodGet, rest+path, ""); code != want {
+		code, text := ask(t, http.MethodGet, rest+path, "")
+		if code != want {
 			t.Errorf("%s: %d %s, want %d", path, code, text, want)
 		}
+		if path == "/" || path == "/healthz" {
+			continue
+		}
+		if !strings.Contains(text, "clover-collector does not answer at "+addr) || !strings.Contains(text, "--collector") || strings.Contains(text, "desc =") {
+			t.Errorf("%s: %s does not say what is not there and what to do", path, text)
+		}
+	}
+	code, text := ask(t, http.MethodGet, rest+"/api/v1/visibility/spans", "")
+	if !strings.Contains(text, "clover-collector does not answer at "+addr) {
+		t.Errorf("stream: %d %s", code, text)
 	}
 }
 

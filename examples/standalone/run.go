@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
@@ -20,17 +19,10 @@ import (
 
 // settings are the flags.
 type settings struct {
-	noSample   bool
-	rate       float64
-	jaeger     []string
-	prometheus string
-	interval   time.Duration
-	dataDir    string
-	rest, grpc string
-	otlpGRPC   string
-	otlpHTTP   string
-	logLevel   string
-	remote     bool
+	node     node.Options
+	noSample bool
+	rate     float64
+	logLevel string
 }
 
 func parse(args []string, stderr io.Writer) (settings, error) {
@@ -38,15 +30,13 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	f := pflag.NewFlagSet("standalone", pflag.ContinueOnError)
 	f.BoolVar(&s.noSample, "no-sample", false, "do not run the sample mesh")
 	f.Float64Var(&s.rate, "rate", 20, "requests a second of the sample's load")
-	f.StringSliceVar(&s.jaeger, "jaeger", nil, "read traces from Jaeger at this `URL` (may be given again)")
-	f.StringVar(&s.prometheus, "prometheus", "", "read metrics from Prometheus at this `URL`")
-	f.DurationVar(&s.interval, "sample-interval", 2*time.Second, "how often Jaeger and Prometheus are read")
-	f.StringVar(&s.dataDir, "data-dir", "", "`directory` of the store (default: "+filepath.Join(stateDir(), "clover")+")")
-	f.StringVar(&s.rest, "rest-addr", "127.0.0.1:32044", "`address` of REST and of the status page")
-	f.StringVar(&s.grpc, "grpc-addr", "127.0.0.1:50054", "`address` of gRPC")
-	f.StringVar(&s.otlpGRPC, "otlp-grpc-addr", "127.0.0.1:4317", "`address` that takes OTLP by gRPC, - for none")
-	f.StringVar(&s.otlpHTTP, "otlp-http-addr", "127.0.0.1:4318", "`address` that takes OTLP by HTTP, - for none")
-	f.BoolVar(&s.remote, "allow-remote", false, "allow addresses other than loopback; there is no authentication yet")
+	f.StringVar(&s.node.DataDir, "data-dir", "", "`directory` of the store (default: "+filepath.Join(stateDir(), "clover")+")")
+	f.StringVar(&s.node.RESTAddr, "rest-addr", "127.0.0.1:32044", "`address` of REST and of the status page")
+	f.StringVar(&s.node.GRPCAddr, "grpc-addr", "127.0.0.1:50054", "`address` of gRPC")
+	f.StringVar(&s.node.OTLPGRPC, "otlp-grpc-addr", "127.0.0.1:4317", "`address` that takes OTLP by gRPC, - for none")
+	f.StringVar(&s.node.OTLPHTTP, "otlp-http-addr", "127.0.0.1:4318", "`address` that takes OTLP by HTTP, - for none")
+	f.BoolVar(&s.node.AllowRemote, "allow-remote", false, "allow addresses other than loopback; there is no authentication yet")
+	s.node.AddFlags(f)
 	f.StringVar(&s.logLevel, "log-level", "warn", "debug, info, warn or error")
 	err := cli.Parse(f, args, stderr, "Runs all of Clover in one process, with a sample mesh and its traffic.\n\nUsage:\n  standalone [flags]\n\nExamples:\n"+
 		"  standalone\n  standalone --no-sample --jaeger http://jaeger:16686 --prometheus http://prometheus:9090\n")
@@ -56,8 +46,8 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	if s.rate <= 0 || s.rate > 1000 {
 		return s, cli.Usagef("--rate %g is not between 0 and 1000", s.rate)
 	}
-	if s.dataDir == "" {
-		s.dataDir = filepath.Join(stateDir(), "clover")
+	if s.node.DataDir == "" {
+		s.node.DataDir = filepath.Join(stateDir(), "clover")
 	}
 	return s, nil
 }
@@ -86,12 +76,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	ready := make(chan node.Addrs, 1)
-	n, err := node.New(node.Options{
-		DataDir: s.dataDir, JaegerURLs: s.jaeger, PrometheusURL: s.prometheus, SampleInterval: s.interval,
-		OTLPGRPC: s.otlpGRPC, OTLPHTTP: s.otlpHTTP, GRPCAddr: s.grpc, RESTAddr: s.rest,
-		AllowRemote: s.remote, StatusPage: true, Logger: logger,
-		OnReady: func(a node.Addrs) { ready <- a },
-	})
+	s.node.StatusPage, s.node.Logger = true, logger
+	s.node.OnReady = func(a node.Addrs) { ready <- a }
+	n, err := node.New(s.node)
 	if err != nil {
 		return err
 	}
@@ -112,7 +99,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	})
 	err = group.Wait()
 	if err == nil {
-		fmt.Fprintln(stdout, "Stopped. The data is in "+s.dataDir+".")
+		fmt.Fprintln(stdout, "Stopped. The data is in "+s.node.DataDir+".")
 	}
 	return err
 }
@@ -159,13 +146,12 @@ func announce(w io.Writer, s settings, a node.Addrs) {
 	line("OTLP gRPC", a.OTLPGRPC)
 	line("OTLP HTTP", a.OTLPHTTP)
 	line("own metrics", "http://"+a.REST+"/metrics, /healthz, /readyz")
-	line("data", s.dataDir)
-	if s.noSample {
-		for _, url := range s.jaeger {
-			line("Jaeger", url)
-		}
-		line("Prometheus", s.prometheus)
-	} else {
+	line("data", s.node.DataDir)
+	for _, url := range s.node.JaegerURLs {
+		line("Jaeger", url)
+	}
+	line("Prometheus", s.node.PrometheusURL)
+	if !s.noSample {
 		line("sample", fmt.Sprintf("proxy-access-control → http-lb v1/v2 → clover-server1…5, %g requests/s", s.rate))
 	}
 	fmt.Fprintf(w, "\nTry:\n  go run ./examples/cloverctl --controller http://%s get visibility stats --group-by service\n", a.REST)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -100,14 +101,26 @@ func (snap *snapshot) countMetrics() (n int64, err error) {
 	return n, err
 }
 
+// first finds the second of the oldest span; zero if there is none.
+func (snap *snapshot) first() (at time.Time, err error) {
+	it, err := snap.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceIndex}, UpperBound: []byte{spaceIndex + 1}})
+	if err != nil {
+		return at, err
+	}
+	if it.First() {
+		at = parseIndexKey(it.Key()).at()
+	}
+	return at, it.Close()
+}
+
 // bounds finds the seconds of the oldest and the newest span.
-func (snap *snapshot) bounds(st *visibility.StoreStats) error {
+func (snap *snapshot) bounds(st *visibility.StoreStats) (err error) {
+	if st.Oldest, err = snap.first(); err != nil {
+		return err
+	}
 	it, err := snap.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceIndex}, UpperBound: []byte{spaceIndex + 1}})
 	if err != nil {
 		return err
-	}
-	if it.First() {
-		st.Oldest = parseIndexKey(it.Key()).at()
 	}
 	if it.Last() {
 		// Keys sort by service within the hour; service 0 has every trace.

@@ -62,9 +62,12 @@ func (s *Store) Rollups(ctx context.Context, r visibility.Range, width time.Dura
 		maxLevel--
 	}
 	cov := visibility.Coverage{Range: snapped, Finest: levels[lowest].width()}
-	err := s.read(ctx, snapped, func(snap *snapshot) error {
+	err := s.read(ctx, snapped, func(snap *snapshot) (err error) {
 		cov.Oldest = snap.floor
 		cov.Open = int64(len(snap.open))
+		if cov.First, err = snap.first(); err != nil {
+			return err
+		}
 		if err := snap.totals(snapped, &cov); err != nil {
 			return err
 		}

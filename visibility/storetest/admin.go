@@ -216,6 +216,9 @@ func testStats(k *kit) {
 	if st.Oldest.Sub(oldest).Abs() > time.Second || st.Newest.Sub(newest).Abs() > time.Second {
 		k.Errorf("oldest %v newest %v, want %v and %v within a second", st.Oldest, st.Newest, oldest, newest)
 	}
+	if _, cov := k.read(visibility.Range{From: newest, To: newest.Add(time.Hour)}, 0); !cov.First.Equal(oldest.Truncate(time.Second)) {
+		k.Errorf("Coverage.First is %v, want the second of %v", cov.First, oldest)
+	}
 }
 
 // testClear holds that state and watermarks outlive Clear, and nothing else.
@@ -237,7 +240,7 @@ func testClear(k *kit) {
 	}
 	for range 2 {
 		got, cov := k.read(everything, 0)
-		if st := k.stats(); len(got) != 0 || cov.Open != 0 || st.Spans != 0 || st.Traces != 0 || st.Metrics != 0 {
+		if st := k.stats(); len(got) != 0 || cov.Open != 0 || !cov.First.IsZero() || st.Spans != 0 || st.Traces != 0 || st.Metrics != 0 {
 			k.Errorf("after Clear: %d rollups, %d open, %+v", len(got), cov.Open, st)
 		}
 		if _, err := k.Store.Trace(ctx, traceID(0)); !errors.Is(err, visibility.ErrNotFound) {

@@ -47,7 +47,10 @@ func (m *Memory) rollups(ctx context.Context, r visibility.Range) ([]visibility.
 	}
 	ids := map[rowKey]uint64{}
 	sums := map[rowKey]map[time.Time]*visibility.Aggregate{}
-	for _, k := range m.order {
+	for i, k := range m.order {
+		if at := k.span.Start.Truncate(time.Second).UTC(); i == 0 || at.Before(cov.First) {
+			cov.First = at
+		}
 		row := rowKey{k.hop.Role, k.key()}
 		if _, ok := ids[row]; !ok {
 			folded := m.opts.Rows > 0 && len(ids) >= m.opts.Rows

@@ -192,6 +192,9 @@ func (n *Node) configure(ctx context.Context) error {
 		change.SampleInterval = visibility.Interval(n.opts.SampleInterval)
 	}
 	_, err := n.collector.Update(ctx, change)
+	if errors.Is(err, visibility.ErrInvalid) {
+		return fmt.Errorf("--jaeger, --prometheus, --sample-interval: %w", err)
+	}
 	return err
 }
 

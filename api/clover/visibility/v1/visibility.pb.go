@@ -221,7 +221,8 @@ func (x *Completeness) GetNotes() []*Note {
 type Note struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// late, rejected, truncated, dropped, overflow, approximate, source_down,
-	// range_snapped or expired.
+	// range_snapped, begins, step_widened or expired. Answers with range_snapped
+	// or begins only are complete.
 	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	// Source that it concerns; empty: all.
 	Source string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
@@ -308,7 +309,8 @@ type Stats struct {
 	// Number of those that failed: span status ERROR, HTTP status of 500 and
 	// more, or a gRPC error of the server's side.
 	Errors int64 `protobuf:"varint,2,opt,name=errors,proto3" json:"errors,omitempty"`
-	// Count a second, over the answered range or step.
+	// Count a second, over the step or the answered range; of the range only
+	// over what lies between the first span of the store and now.
 	Rate float64 `protobuf:"fixed64,3,opt,name=rate,proto3" json:"rate,omitempty"`
 	// Errors divided by count, 0 to 1.
 	ErrorRate float64 `protobuf:"fixed64,4,opt,name=error_rate,json=errorRate,proto3" json:"error_rate,omitempty"`
@@ -2764,7 +2766,11 @@ type ListMetricsRequest struct {
 	// Service; empty: all.
 	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
 	// Only metrics whose names begin with this, for completion.
-	Prefix        string `protobuf:"bytes,2,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	Prefix string `protobuf:"bytes,2,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// Largest number of metrics on a page. 0: 1000.
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the previous page ended.
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2809,6 +2815,20 @@ func (x *ListMetricsRequest) GetService() string {
 func (x *ListMetricsRequest) GetPrefix() string {
 	if x != nil {
 		return x.Prefix
+	}
+	return ""
+}
+
+func (x *ListMetricsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListMetricsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
 	}
 	return ""
 }
@@ -2885,7 +2905,9 @@ type ListMetricsResponse struct {
 	// Metrics that are selected but have no value now.
 	Missing []string `protobuf:"bytes,2,rep,name=missing,proto3" json:"missing,omitempty"`
 	// What the answer is based on.
-	Completeness  *Completeness `protobuf:"bytes,3,opt,name=completeness,proto3" json:"completeness,omitempty"`
+	Completeness *Completeness `protobuf:"bytes,3,opt,name=completeness,proto3" json:"completeness,omitempty"`
+	// Where the next page begins; empty at the end.
+	NextPageToken string `protobuf:"bytes,4,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2939,6 +2961,13 @@ func (x *ListMetricsResponse) GetCompleteness() *Completeness {
 		return x.Completeness
 	}
 	return nil
+}
+
+func (x *ListMetricsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 // GetMetricsRequest asks for metric points.
@@ -3199,7 +3228,11 @@ func (x *GetMetricsResponse) GetCompleteness() *Completeness {
 
 // GetLedgerRequest asks for the ledger.
 type GetLedgerRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Largest number of entries on a page. 0: 1000.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the previous page ended.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3232,6 +3265,20 @@ func (x *GetLedgerRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use GetLedgerRequest.ProtoReflect.Descriptor instead.
 func (*GetLedgerRequest) Descriptor() ([]byte, []int) {
 	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *GetLedgerRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *GetLedgerRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
 }
 
 // LedgerEntry is the account of one source and service. It balances: seen =
@@ -3395,7 +3442,9 @@ type GetLedgerResponse struct {
 	// The entries, sorted by source and service.
 	Entries []*LedgerEntry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
 	// What the answer is based on.
-	Completeness  *Completeness `protobuf:"bytes,2,opt,name=completeness,proto3" json:"completeness,omitempty"`
+	Completeness *Completeness `protobuf:"bytes,2,opt,name=completeness,proto3" json:"completeness,omitempty"`
+	// Where the next page begins; empty at the end.
+	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3442,6 +3491,13 @@ func (x *GetLedgerResponse) GetCompleteness() *Completeness {
 		return x.Completeness
 	}
 	return nil
+}
+
+func (x *GetLedgerResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 // GetStatusRequest asks for the status.
@@ -5450,18 +5506,22 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\x10GetTraceResponse\x12<\n" +
 	"\asummary\x18\x01 \x01(\v2\".clover.visibility.v1.TraceSummaryR\asummary\x120\n" +
 	"\x05spans\x18\x02 \x03(\v2\x1a.clover.visibility.v1.SpanR\x05spans\x12F\n" +
-	"\fcompleteness\x18\x03 \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\"F\n" +
+	"\fcompleteness\x18\x03 \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\"\x82\x01\n" +
 	"\x12ListMetricsRequest\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x16\n" +
-	"\x06prefix\x18\x02 \x01(\tR\x06prefix\"q\n" +
+	"\x06prefix\x18\x02 \x01(\tR\x06prefix\x12\x1b\n" +
+	"\tpage_size\x18\x03 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tR\tpageToken\"q\n" +
 	"\x06Metric\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x129\n" +
-	"\x06newest\x18\x03 \x01(\v2!.clover.visibility.v1.MetricPointR\x06newest\"\xaf\x01\n" +
+	"\x06newest\x18\x03 \x01(\v2!.clover.visibility.v1.MetricPointR\x06newest\"\xd7\x01\n" +
 	"\x13ListMetricsResponse\x126\n" +
 	"\ametrics\x18\x01 \x03(\v2\x1c.clover.visibility.v1.MetricR\ametrics\x12\x18\n" +
 	"\amissing\x18\x02 \x03(\tR\amissing\x12F\n" +
-	"\fcompleteness\x18\x03 \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\"\x8e\x01\n" +
+	"\fcompleteness\x18\x03 \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\x12&\n" +
+	"\x0fnext_page_token\x18\x04 \x01(\tR\rnextPageToken\"\x8e\x01\n" +
 	"\x11GetMetricsRequest\x125\n" +
 	"\x05range\x18\x01 \x01(\v2\x1f.clover.visibility.v1.TimeRangeR\x05range\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -5477,8 +5537,11 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\x12GetMetricsResponse\x12:\n" +
 	"\x06series\x18\x01 \x03(\v2\".clover.visibility.v1.MetricSeriesR\x06series\x12\x18\n" +
 	"\amissing\x18\x02 \x03(\tR\amissing\x12F\n" +
-	"\fcompleteness\x18\x03 \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\"\x12\n" +
-	"\x10GetLedgerRequest\"\xac\x05\n" +
+	"\fcompleteness\x18\x03 \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\"N\n" +
+	"\x10GetLedgerRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"\xac\x05\n" +
 	"\vLedgerEntry\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x12\n" +
@@ -5499,10 +5562,11 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\x1a:\n" +
 	"\fDroppedEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\x98\x01\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xc0\x01\n" +
 	"\x11GetLedgerResponse\x12;\n" +
 	"\aentries\x18\x01 \x03(\v2!.clover.visibility.v1.LedgerEntryR\aentries\x12F\n" +
-	"\fcompleteness\x18\x02 \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\"\x12\n" +
+	"\fcompleteness\x18\x02 \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\x12&\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"\x12\n" +
 	"\x10GetStatusRequest\"\xa2\x04\n" +
 	"\fSourceStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +

@@ -400,11 +400,19 @@ func local_request_VisibilityService_GetMetrics_0(ctx context.Context, marshaler
 	return msg, metadata, err
 }
 
+var filter_VisibilityService_GetLedger_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
+
 func request_VisibilityService_GetLedger_0(ctx context.Context, marshaler runtime.Marshaler, client VisibilityServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq GetLedgerRequest
 		metadata runtime.ServerMetadata
 	)
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_VisibilityService_GetLedger_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
 	if req.Body != nil {
 		_, _ = io.Copy(io.Discard, req.Body)
 	}
@@ -417,6 +425,12 @@ func local_request_VisibilityService_GetLedger_0(ctx context.Context, marshaler 
 		protoReq GetLedgerRequest
 		metadata runtime.ServerMetadata
 	)
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_VisibilityService_GetLedger_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
 	msg, err := server.GetLedger(ctx, &protoReq)
 	return msg, metadata, err
 }

@@ -78,6 +78,19 @@ func TestStatusNamesEachPart(t *testing.T) {
 	}
 }
 
+func TestLongListsHavePages(t *testing.T) {
+	address := answering(t, map[string]string{
+		"ledger":  `{"entries":[{"source":"otlp/grpc","service":"web","seen":"1","kept":"1"}],"next_page_token":"abc"}`,
+		"metrics": `{"metrics":[],"next_page_token":""}`,
+	})
+	if _, out, _ := ctl(t, "", "--controller", address, "get", "visibility", "ledger", "--limit", "1"); !strings.Contains(out, "! more rows: add --page abc") {
+		t.Errorf("the next page is not told:\n%s", out)
+	}
+	if _, out, _ := ctl(t, "", "--controller", address, "get", "visibility", "metrics"); strings.Contains(out, "--page") {
+		t.Errorf("a next page that is not there:\n%s", out)
+	}
+}
+
 func TestBothAnswersAreOneObject(t *testing.T) {
 	config, summary := `{"services":["web"]}`, `{"trace_count":"3","completeness":{"complete":true}}`
 	address := answering(t, map[string]string{"config": `{"config":` + config + `}`, "summary": summary})

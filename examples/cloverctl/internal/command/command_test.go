@@ -227,6 +227,30 @@ func TestObserve(t *testing.T) {
 	}
 }
 
+func TestObserveSaysWhatMayBeMisspelt(t *testing.T) {
+	address, _ := controller(t)
+	for filter, want := range map[string]string{
+		"service = webb":                  `no span of service "webb" in the last hour`,
+		"service in (WEB, db.default, x)": `no span of service "x"`,
+		"service = web":                   "",
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		var errs testutil.Output
+		done := make(chan int, 1)
+		go func() {
+			done <- Run(ctx, []string{"-q", "--controller", address, "observe", "-f", "--filter", filter},
+				Streams{In: strings.NewReader(""), Out: &testutil.Output{}, Err: &errs})
+		}()
+		if want != "" {
+			testutil.Eventually(t, 10*time.Second, func() (bool, string) { return strings.Contains(errs.String(), want), errs.String() })
+		}
+		cancel()
+		if <-done; strings.Count(errs.String(), "no span") > 1 || want == "" && errs.String() != "" {
+			t.Errorf("%s: %q", filter, errs.String())
+		}
+	}
+}
+
 func TestWhereTheControllerIs(t *testing.T) {
 	address, _ := controller(t)
 	home := t.TempDir()
@@ -249,6 +273,36 @@ func TestWhereTheControllerIs(t *testing.T) {
 	}
 }
 
+// TestShortFilters holds that --service and --url narrow what --filter does.
+func TestShortFilters(t *testing.T) {
+	address, _ := controller(t)
+	for line, want := range map[string]string{
+		"stats --service web":                                 "web,3",
+		"stats --service web --url http://web/a":              "web,3",
+		"stats --service db":                                  "db,3",
+		"stats --service db --filter status=200 -g url":       "http://web/a,2",
+		"stats --filter status=200||status=503 --service web": "web,3",
+		"movers --service db":                                 "db,",
+		"graph --service db":                                  "web,db,3",
+		"urls --url http://web/a":                             "http://web/a,6",
+		"traces --url http://web/a":                           "00000000000000000000000000000001,",
+	} {
+		args := append([]string{"-q", "--controller", address, "get", "visibility", "-o", "csv"}, strings.Fields(line)...)
+		code, out, errs := ctl(t, "", args...)
+		rows := strings.SplitN(out, "\n", 2)
+		if code != 0 || len(rows) < 2 || !strings.Contains(rows[1], want) {
+			t.Errorf("%s: exit %d, %q, %q; want %q", line, code, out, errs, want)
+		}
+		if strings.HasPrefix(line, "stats") && strings.Count(out, "\n") != 2 {
+			t.Errorf("%s: %q has other rows", line, out)
+		}
+	}
+	code, _, errs := ctl(t, "", "-q", "--controller", address, "get", "visibility", "stats", "--service", "webb")
+	if code != exitNotFound || !strings.Contains(errs, "did you mean web?") {
+		t.Errorf("exit %d, %q", code, errs)
+	}
+}
+
 func TestCompletion(t *testing.T) {
 	address, _ := controller(t)
 	for line, want := range map[string]string{
@@ -263,6 +317,11 @@ func TestCompletion(t *testing.T) {
 		"get visibility movers --by\x00p9":             "p95",
 		"get visibility trace\x00":                     "00000000000000000000000000000003\tweb http://web/a",
 		"get visibility -s\x00status":                  "status_code_urls",
+		"get visibility stats --service\x00w":          "web",
+		"get visibility urls --url\x00http://w":        "http://web/a",
+		"get visibility traces --url\x00":              "http://web/a",
+		"observe --service\x00":                        "db",
+		"observe --url\x00http":                        "http://web/a",
 		"observe --filter\x00dur":                      "duration",
 		"get visibility stats -o\x00js":                "json",
 	} {

@@ -3,6 +3,9 @@ package command
 import (
 	"fmt"
 	"net/url"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -70,8 +73,8 @@ func parseTime(flag, s string, now time.Time) (string, error) {
 // questionFlags are what most questions have; not all have each.
 type questionFlags struct {
 	rangeFlags
-	filter string
-	count  string
+	filterFlags
+	count string
 }
 
 func (f *questionFlags) add(a *app, c *cobra.Command) {
@@ -83,17 +86,60 @@ func (f *questionFlags) add(a *app, c *cobra.Command) {
 }
 
 func (f *questionFlags) addFilter(a *app, c *cobra.Command) {
-	c.Flags().StringVar(&f.filter, "filter", "", "`expression`, e.g. 'status >= 500 and service = http-lb'")
+	f.filterFlags.add(a, c, "`expression`, e.g. 'status >= 500 and service = http-lb'")
+	f.addService(a, c)
+}
+
+// filterFlags are --filter and what is short for parts of it. A shell
+// completes the short ones from the server; within the quotes that most
+// filters need, bash and zsh complete nothing.
+type filterFlags struct{ filter, service, url string }
+
+func (f *filterFlags) add(a *app, c *cobra.Command, usage string) {
+	c.Flags().StringVar(&f.filter, "filter", "", usage)
+	c.Flags().StringVar(&f.url, "url", "", "only this `URL`, as --filter 'url = URL'")
 	mustRegister(c, "filter", a.completeFilter)
+	mustRegister(c, "url", a.completeValues(visibility.URL))
+}
+
+func (f *filterFlags) addService(a *app, c *cobra.Command) {
+	c.Flags().StringVar(&f.service, "service", "", "only this `service`, as --filter 'service = SERVICE'")
+	mustRegister(c, "service", a.completeValues(visibility.Service))
+}
+
+// expression is all of them as one filter.
+func (f *filterFlags) expression() (string, error) {
+	if _, err := visibility.ParseFilter(f.filter); err != nil {
+		return "", usageError{err}
+	}
+	var parts []string
+	for field, value := range map[string]string{"service": f.service, "url": f.url} {
+		if value != "" {
+			parts = append(parts, field+" = "+strconv.Quote(value))
+		}
+	}
+	slices.Sort(parts)
+	switch given := strings.TrimSpace(f.filter); {
+	case len(parts) == 0:
+		return given, nil
+	case given != "":
+		parts = slices.Insert(parts, 0, "("+given+")")
+	}
+	whole := strings.Join(parts, " and ")
+	if _, err := visibility.ParseFilter(whole); err != nil {
+		return "", usageError{err}
+	}
+	return whole, nil
 }
 
 func (f *questionFlags) query() (url.Values, error) {
 	q := url.Values{}
-	if _, err := visibility.ParseFilter(f.filter); err != nil {
-		return nil, usageError{err}
+	filter, err := f.expression()
+	if err != nil {
+		return nil, err
 	}
-	if f.filter != "" {
-		q.Set("filter", f.filter)
+	if filter != "" {
+		q.Set("filter", filter)
 	}
 	if f.count != "" { // the command has --count
 		mode, err := visibility.ParseCountMode(f.count)

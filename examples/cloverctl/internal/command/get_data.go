@@ -17,6 +17,59 @@ import (
 // protoMessage is an answer.
 type protoMessage = proto.Message
 
+// pagedFlags are --limit and --page of a list that has pages.
+type pagedFlags struct {
+	limit int
+	token string
+}
+
+func (f *pagedFlags) add(c *cobra.Command, limit int, what string) {
+	c.Flags().IntVar(&f.limit, "limit", limit, "largest number of "+what)
+	c.Flags().StringVar(&f.token, "page", "", "`token` of the next page, from the answer before")
+}
+
+func (f *pagedFlags) query(q url.Values) {
+	q.Set("page_size", fmt.Sprint(f.limit))
+	if f.token != "" {
+		q.Set("page_token", f.token)
+	}
+}
+
+// more says how to get the next page, if there is one.
+func more(p show.Printer, what, next string) error {
+	if next == "" || !p.ForPeople() {
+		return nil
+	}
+	return p.Note("more " + what + ": add --page " + next)
+}
+
+// paged is simple for a list that has pages.
+func paged[T interface {
+	protoMessage
+	GetNextPageToken() string
+}](a *app, use, short, route string, out func() T, table func(T) show.Table) *cobra.Command {
+	var f pagedFlags
+	c := simple(a, use, short, route, out, table)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		p, err := a.printer()
+		if err != nil {
+			return err
+		}
+		q, res := url.Values{}, out()
+		f.query(q)
+		raw, err := a.ask(c.Context(), route, q, res)
+		if err != nil {
+			return err
+		}
+		if err := p.Answer(raw, table(res)); err != nil {
+			return err
+		}
+		return more(p, "rows", res.GetNextPageToken())
+	}
+	f.add(c, 1000, "rows")
+	return c
+}
+
 // simple is a command that asks one route and prints a table.
 func simple[T protoMessage](a *app, use, short, route string, out func() T, table func(T) show.Table) *cobra.Command {
 	c := &cobra.Command{
@@ -133,8 +186,9 @@ func (a *app) movers() *cobra.Command {
 
 // moversQuery is the question but for the range to compare with.
 func moversQuery(f *questionFlags, groupBy []string, by string, limit int) (url.Values, error) {
-	if _, err := visibility.ParseFilter(f.filter); err != nil {
-		return nil, usageError{err}
+	filter, err := f.expression()
+	if err != nil {
+		return nil, err
 	}
 	if err := checkDimensions(groupBy); err != nil {
 		return nil, err
@@ -143,8 +197,8 @@ func moversQuery(f *questionFlags, groupBy []string, by string, limit int) (url.
 		return nil, usagef("--by: %w", err)
 	}
 	q := url.Values{"group_by": groupBy, "by": {by}, "limit": {fmt.Sprint(limit)}}
-	if f.filter != "" {
-		q.Set("filter", f.filter)
+	if filter != "" {
+		q.Set("filter", filter)
 	}
 	return q, f.rangeFlags.query(q, "target", time.Now())
 }

@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) metrics() *cobra.Command {
-	return simple(a, "metrics", "Show the collected metrics with their newest values", "metrics",
+	return paged(a, "metrics", "Show the collected metrics with their newest values", "metrics",
 		func() *v1.ListMetricsResponse { return &v1.ListMetricsResponse{} },
 		func(res *v1.ListMetricsResponse) show.Table {
 			t := show.Table{Columns: []string{"metric", "service", "value", "time"}, Completeness: res.GetCompleteness()}
@@ -28,7 +28,7 @@ func (a *app) metrics() *cobra.Command {
 }
 
 func (a *app) ledger() *cobra.Command {
-	return simple(a, "ledger", "Show what became of each span that was seen", "ledger",
+	return paged(a, "ledger", "Show what became of each span that was seen", "ledger",
 		func() *v1.GetLedgerResponse { return &v1.GetLedgerResponse{} },
 		func(res *v1.GetLedgerResponse) show.Table {
 			t := show.Table{

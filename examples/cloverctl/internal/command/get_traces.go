@@ -15,9 +15,9 @@ import (
 
 func (a *app) traces() *cobra.Command {
 	var f questionFlags
-	var service, token string
+	var pages pagedFlags
+	var service string
 	var minDuration time.Duration
-	var limit int
 	c := &cobra.Command{
 		Use: "traces", Short: "Search traces, newest first", Args: cobra.NoArgs,
 		Example: `  cloverctl get visibility traces --service http-lb --filter 'status >= 500'
@@ -31,11 +31,9 @@ func (a *app) traces() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			q.Set("page_size", fmt.Sprint(limit))
-			for name, v := range map[string]string{"service": service, "page_token": token} {
-				if v != "" {
-					q.Set(name, v)
-				}
+			pages.query(q)
+			if service != "" {
+				q.Set("service", service)
 			}
 			if minDuration > 0 {
 				q.Set("min_duration", fmt.Sprintf("%gs", minDuration.Seconds()))
@@ -48,19 +46,15 @@ func (a *app) traces() *cobra.Command {
 			if err := p.Answer(raw, tracesTable(res)); err != nil {
 				return err
 			}
-			if next := res.GetNextPageToken(); next != "" && p.ForPeople() {
-				return p.Note("more traces: add --page " + next)
-			}
-			return nil
+			return more(p, "traces", res.GetNextPageToken())
 		},
 	}
 	c.Flags().StringVar(&service, "service", "", "`service` that takes part")
 	c.Flags().DurationVar(&minDuration, "min-duration", 0, "shortest `duration` of a trace")
-	c.Flags().IntVar(&limit, "limit", 20, "largest number of traces")
-	c.Flags().StringVar(&token, "page", "", "`token` of the next page, from the answer before")
+	pages.add(c, 20, "traces")
 	mustRegister(c, "service", a.completeValues(visibility.Service))
 	f.rangeFlags.add(c)
-	f.addFilter(a, c)
+	f.filterFlags.add(a, c, "`expression` for one of its spans, e.g. 'status >= 500 and service = http-lb'")
 	a.addOutput(c)
 	return c
 }

