@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"runtime/debug"
 	"time"
 
@@ -39,7 +38,9 @@ type Options struct {
 	// Addresses; "-" is off, "" the default of server and tracing.
 	OTLPGRPC, OTLPHTTP string
 	GRPCAddr, RESTAddr string
-	AllowRemote        bool
+	// API is how the API is protected and bounded; its addresses, page,
+	// metrics and Logger are set here.
+	API server.Options
 	// Store adjusts the embedded store, e.g. its retention.
 	Store embedded.Options
 	// StatusPage serves a page at REST's root.
@@ -50,7 +51,10 @@ type Options struct {
 }
 
 // Addrs are where a Node listens; "" where it does not.
-type Addrs struct{ GRPC, REST, OTLPGRPC, OTLPHTTP string }
+type Addrs struct {
+	GRPC, REST, OTLPGRPC, OTLPHTTP string
+	Scheme                         string // of REST, http or https
+}
 
 // Node is a process with the whole visibility path.
 type Node struct {
@@ -145,14 +149,12 @@ func (n *Node) run(ctx context.Context) error {
 	if err := n.configure(ctx); err != nil {
 		return err
 	}
-	var root http.Handler
+	api := n.opts.API
+	api.GRPCAddr, api.RESTAddr, api.Metrics, api.Logger = n.opts.GRPCAddr, n.opts.RESTAddr, n.registry, n.opts.Logger
 	if n.opts.StatusPage {
-		root = statuspage.New(n.service, n.opts.Logger)
+		api.Root = statuspage.New(n.service, n.opts.Logger)
 	}
-	srv, err := server.New(ctx, n.service, server.Options{
-		GRPCAddr: n.opts.GRPCAddr, RESTAddr: n.opts.RESTAddr, AllowRemote: n.opts.AllowRemote,
-		Root: root, Metrics: n.registry, Logger: n.opts.Logger,
-	})
+	srv, err := server.New(ctx, n.service, api)
 	if err != nil {
 		return err
 	}
@@ -201,6 +203,7 @@ func (n *Node) ready(srv *server.Server) {
 	}
 	var a Addrs
 	a.GRPC, a.REST = srv.Addrs()
+	a.Scheme = srv.Scheme()
 	grpcAddr, httpAddr := n.receiver.Addrs()
 	if grpcAddr != nil {
 		a.OTLPGRPC = grpcAddr.String()
