@@ -42,9 +42,12 @@ func (s *Server) audit(ctx context.Context, a audited, err error) {
 		user = "unknown"
 	}
 	attrs := []slog.Attr{
-		slog.String("user", user), slog.String("permission", a.Permission.String()), slog.String("call", a.what),
+		slog.String("user", user), slog.String("call", a.what),
 		slog.String("from", a.From), slog.String("outcome", code.String()), slog.String("request_id", a.RequestID),
 		slog.Duration("took", time.Since(a.began)),
+	}
+	if needs := a.Permission; needs.Verb != "" {
+		attrs = append(attrs, slog.String("permission", needs.String()))
 	}
 	if m, ok := a.request.(proto.Message); ok {
 		attrs = append(attrs, slog.String("request", auditedRequest(m)))
