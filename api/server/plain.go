@@ -19,47 +19,48 @@ import (
 type plainDoor struct {
 	listener net.Listener
 	mux      *http.ServeMux
-	health   bool
 	metrics  bool
 }
 
 // openPlain opens the listeners of HealthAddr and MetricsAddr.
 func (s *Server) openPlain(ctx context.Context) error {
-	if addr := s.opts.HealthAddr; addr != "" {
+	if addr := s.opts.HealthAddr; addr != "" && addr != s.opts.MetricsAddr {
 		l, err := bind(ctx, "health", addr, "--health-addr")
 		if err != nil {
 			return err
 		}
-		d := plainDoor{listener: l, mux: http.NewServeMux(), health: true}
-		d.mux.HandleFunc("GET /healthz", alive)
-		d.mux.Handle("GET /readyz", s.readiness(false))
-		if s.opts.MetricsAddr == addr {
-			d.mux.Handle("GET /metrics", s.metricsHandler())
-			d.metrics = true
-		}
-		s.plain = append(s.plain, d)
+		s.plain = append(s.plain, s.newPlainDoor(l, false))
 	}
-	if addr := s.opts.MetricsAddr; addr != "" && addr != s.opts.HealthAddr {
+	if addr := s.opts.MetricsAddr; addr != "" {
 		l, err := bind(ctx, "metrics", addr, "--metrics-addr")
 		if err != nil {
 			return err
 		}
-		d := plainDoor{listener: l, mux: http.NewServeMux(), metrics: true}
-		d.mux.Handle("GET /metrics", s.metricsHandler())
-		s.plain = append(s.plain, d)
+		s.plain = append(s.plain, s.newPlainDoor(l, true))
 	}
 	return nil
+}
+
+func (s *Server) newPlainDoor(l net.Listener, metrics bool) plainDoor {
+	d := plainDoor{listener: l, mux: http.NewServeMux(), metrics: metrics}
+	d.mux.HandleFunc("GET "+healthPath, alive)
+	d.mux.Handle("GET "+readyPath, s.readiness(false))
+	if metrics {
+		d.mux.Handle("GET /metrics", s.metricsHandler())
+	}
+	return d
 }
 
 // PlainAddrs returns where health and metrics are served besides REST; ""
 // where they are not.
 func (s *Server) PlainAddrs() (health, metrics string) {
 	for _, d := range s.plain {
-		if d.health {
-			health = d.listener.Addr().String()
+		addr := d.listener.Addr().String()
+		if health == "" {
+			health = addr
 		}
 		if d.metrics {
-			metrics = d.listener.Addr().String()
+			metrics = addr
 		}
 	}
 	return health, metrics

@@ -218,7 +218,7 @@ func TestPlainAddresses(t *testing.T) {
 			t.Errorf("%s: %s, %s", name, health, metrics)
 		}
 		for url, want := range map[string]int{
-			"http://" + health + "/healthz": 200, "http://" + health + "/readyz": 200, "http://" + metrics + "/metrics": 200,
+			"http://" + health + "/healthz": 200, "http://" + health + "/readyz": 200, "http://" + metrics + "/metrics": 200, "http://" + metrics + "/readyz": 200,
 			"http://" + health + "/api/v1/visibility/status": 404, "http://" + metrics + "/": 404,
 		} {
 			res, err := http.Get(url)

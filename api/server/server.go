@@ -25,6 +25,9 @@ import (
 // disconnected.
 const MinPingInterval = 20 * time.Second
 
+// DefaultRateLimit is how many requests a second one caller may make.
+const DefaultRateLimit = 100
+
 // Options of a Server. The zero value works.
 type Options struct {
 	// GRPCAddr is where gRPC listens. "": 127.0.0.1:50054.
@@ -47,12 +50,13 @@ type Options struct {
 	// RateLimit is how many requests a second one caller may make, twice as
 	// many at once; more are told when to come again. A caller is who it is
 	// authenticated as, else its address; loopback is not limited without
-	// Authenticator. 0: 100; below 0: not limited.
+	// Authenticator. 0: DefaultRateLimit; below 0: not limited.
 	RateLimit float64
 	// HealthAddr is where /healthz and /readyz listen besides, plain and open
 	// to all who reach it. "": nowhere.
 	HealthAddr string
-	// MetricsAddr is the same for /metrics. It may be the same address.
+	// MetricsAddr is the same for these and /metrics. It may be the same
+	// address.
 	MetricsAddr string
 	// Root answers what is not the API, e.g. with a page. nil: 404.
 	Root http.Handler
@@ -84,7 +88,7 @@ func (o Options) withDefaults() Options {
 	def(&o.MaxStreams, 128)
 	def(&o.Timeout, 30*time.Second)
 	def(&o.Grace, 5*time.Second)
-	def(&o.RateLimit, 100)
+	def(&o.RateLimit, DefaultRateLimit)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -28,6 +28,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f.StringVar(&o.PrometheusURL, "prometheus", "", "read metrics from Prometheus at this `URL`")
 	f.StringVar(&o.Jaeger.BearerTokenFile, "jaeger-token-file", "", "`file` with the bearer token for Jaeger")
 	f.StringVar(&o.Prometheus.BearerTokenFile, "prometheus-token-file", "", "`file` with the bearer token for Prometheus")
+	f.StringSliceVar(&o.AllowSources, "allow-source", nil, "`pattern` of hosts that requests may name as Jaeger or Prometheus, e.g. *.svc or '*' (default: Kubernetes services in a cluster, any host elsewhere)")
 	f.DurationVar(&o.SampleInterval, "sample-interval", 0, "how often they are read (default: as configured before, or 2s)")
 	f.DurationVar(&o.Store.Retention, "retention", 7*24*time.Hour, "age at which data goes")
 	f.Int64Var(&o.Store.MaxBytes, "max-bytes", 10<<30, "size of the store at which the oldest data goes")
@@ -35,7 +36,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f.StringVar(&o.RESTAddr, "rest-addr", "-", "`address` of REST and of /metrics, - for none")
 	f.StringVar(&o.OTLPGRPC, "otlp-grpc-addr", "127.0.0.1:4317", "`address` that takes OTLP by gRPC, - for none")
 	f.StringVar(&o.OTLPHTTP, "otlp-http-addr", "127.0.0.1:4318", "`address` that takes OTLP by HTTP, - for none")
-	protect.Add(f)
+	protect.Add(f, -1)
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error; the audit log stays")
 	err := cli.Parse(f, args, stderr, "Reads traces and metrics of a mesh, takes OTLP, stores both, and answers by gRPC.\n\nUsage:\n  clover-collector --data-dir DIR [flags]\n")
 	if err != nil {

@@ -64,7 +64,7 @@ func parse(args []string, stderr io.Writer) (s settings, err error) {
 	f.StringVar(&s.files.Key, "collector-key-file", "", "PEM `file` with the certificate's key")
 	f.StringVar(&s.api.GRPCAddr, "grpc-addr", "127.0.0.1:50054", "`address` of gRPC")
 	f.StringVar(&s.api.RESTAddr, "rest-addr", "127.0.0.1:32044", "`address` of REST and of the status page")
-	s.access.Add(f)
+	s.access.Add(f, server.DefaultRateLimit)
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error; the audit log stays")
 	err = cli.Parse(f, args, stderr, "Serves REST, gRPC and the status page, and passes questions on to a clover-collector.\n\nUsage:\n  clover-controller [flags]\n")
 	if err != nil {

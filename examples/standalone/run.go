@@ -48,7 +48,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	f.StringVar(&s.grpc, "grpc-addr", "127.0.0.1:50054", "`address` of gRPC")
 	f.StringVar(&s.otlpGRPC, "otlp-grpc-addr", "127.0.0.1:4317", "`address` that takes OTLP by gRPC, - for none")
 	f.StringVar(&s.otlpHTTP, "otlp-http-addr", "127.0.0.1:4318", "`address` that takes OTLP by HTTP, - for none")
-	s.access.Add(f)
+	s.access.Add(f, server.DefaultRateLimit)
 	f.StringVar(&s.logLevel, "log-level", "warn", "debug, info, warn or error")
 	err := cli.Parse(f, args, stderr, "Runs all of Clover in one process, with a sample mesh and its traffic.\n\nUsage:\n  standalone [flags]\n\nExamples:\n"+
 		"  standalone\n  standalone --no-sample --jaeger http://jaeger:16686 --prometheus http://prometheus:9090\n")

@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Errors that a server tells its callers apart by. Implementations wrap them.
@@ -119,19 +120,25 @@ func (f First) Authenticate(ctx context.Context, c Credentials) (Identity, error
 	return Identity{}, ErrNoCredentials
 }
 
-// Certificates knows a caller by a client certificate. The issuer is trusted
-// to give none to others than the operators of Clover and its own parts.
-type Certificates struct{}
+// Certificates knows a caller by a client certificate.
+type Certificates struct {
+	// Names are the common names that are taken. None: all, so the issuer is
+	// trusted to give certificates to operators only.
+	Names []string
+}
 
 // Authenticate implements Authenticator: the certificate's common name is the
 // user, its organisations the groups, and the role is Operator.
-func (Certificates) Authenticate(_ context.Context, c Credentials) (Identity, error) {
+func (a Certificates) Authenticate(_ context.Context, c Credentials) (Identity, error) {
 	if c.Certificate == nil {
 		return Identity{}, ErrNoCredentials
 	}
 	subject := c.Certificate.Subject
 	if subject.CommonName == "" {
 		return Identity{}, fmt.Errorf("%w: the client certificate has no common name", ErrUnauthenticated)
+	}
+	if len(a.Names) > 0 && !slices.Contains(a.Names, subject.CommonName) {
+		return Identity{}, fmt.Errorf("%w: the client certificate is for %q, not for %q", ErrUnauthenticated, subject.CommonName, a.Names)
 	}
 	return Identity{User: subject.CommonName, Groups: subject.Organization, Role: Operator}, nil
 }

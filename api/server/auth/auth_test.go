@@ -127,6 +127,10 @@ func TestCertificates(t *testing.T) {
 	if err != nil || who.User != "clover-controller" || who.Role != auth.Operator {
 		t.Errorf("%+v, %v", who, err)
 	}
+	agents := auth.Certificates{Names: []string{"agent"}}
+	if _, err := agents.Authenticate(t.Context(), auth.Credentials{Certificate: cert}); !errors.Is(err, auth.ErrUnauthenticated) {
+		t.Errorf("another name: %v", err)
+	}
 	if _, err := first.Authenticate(t.Context(), auth.Credentials{Certificate: &x509.Certificate{}}); !errors.Is(err, auth.ErrUnauthenticated) {
 		t.Errorf("without a name: %v", err)
 	}

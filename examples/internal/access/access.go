@@ -19,6 +19,7 @@ import (
 // Flags protect the API of a program.
 type Flags struct {
 	files       certfile.Files
+	clientNames []string
 	method      string
 	tokenFile   string
 	audiences   []string
@@ -37,17 +38,18 @@ const (
 	authKubernetes = "kubernetes"
 )
 
-// Add adds the flags to a set.
-func (f *Flags) Add(set *pflag.FlagSet) {
+// Add adds the flags to a set; rate is the default of --rate-limit.
+func (f *Flags) Add(set *pflag.FlagSet, rate float64) {
 	set.StringVar(&f.files.Cert, "tls-cert-file", "", "PEM `file` with the server's certificate and its chain; turns TLS on")
 	set.StringVar(&f.files.Key, "tls-key-file", "", "PEM `file` with the certificate's key")
 	set.StringVar(&f.files.CA, "tls-client-ca-file", "", "PEM `file` with the authorities of client certificates; without --auth each client needs one")
+	set.StringSliceVar(&f.clientNames, "tls-client-name", nil, "common `name` that a client certificate must have (may be given again; default: any)")
 	set.StringVar(&f.method, "auth", authNone, "how callers are known: none, token-file or kubernetes (TokenReview and RBAC)")
 	set.StringVar(&f.tokenFile, "token-file", "", "`file` of lines token,user,role for --auth token-file; a role is reader or operator")
 	set.StringSliceVar(&f.audiences, "auth-audience", nil, "for --auth kubernetes: `audience` that tokens must be for (default: the Kubernetes API's)")
 	set.StringVar(&f.namespace, "auth-namespace", "", "for --auth kubernetes: `namespace` whose RoleBindings count (default: the pod's own)")
 	set.StringVar(&f.kubeconfig, "auth-kubeconfig", "", "for --auth kubernetes: `file` that says how the cluster is reached (default: as its pods do)")
-	set.Float64Var(&f.rate, "rate-limit", 0, "requests a second that one caller may make, -1 for any number (default 100)")
+	set.Float64Var(&f.rate, "rate-limit", rate, "requests a second that one caller may make, -1 for any number")
 	set.StringVar(&f.healthAddr, "health-addr", "", "`address` of /healthz and /readyz besides, without TLS and open to all")
 	set.StringVar(&f.metricsAddr, "metrics-addr", "", "`address` of /metrics besides, without TLS and open to all")
 	set.BoolVar(&f.allowRemote, "allow-remote", false, "allow addresses other than loopback also without TLS or authentication: insecure")
@@ -56,6 +58,9 @@ func (f *Flags) Add(set *pflag.FlagSet) {
 // Apply puts what the flags say into the options of a server, whose Logger
 // has to be set.
 func (f *Flags) Apply(o *server.Options) error {
+	if f.rate == 0 {
+		return cli.Usagef("--rate-limit 0 would refuse everything; want a number above, or -1 for no limit")
+	}
 	o.RateLimit, o.HealthAddr, o.MetricsAddr, o.AllowRemote = f.rate, f.healthAddr, f.metricsAddr, f.allowRemote
 	if err := f.applyAuth(o); err != nil {
 		return err
@@ -77,10 +82,11 @@ func (f *Flags) applyTLS(o *server.Options) error {
 	if f.files.CA == "" {
 		return nil
 	}
+	certificates := auth.Certificates{Names: f.clientNames}
 	if o.Authenticator == nil {
-		o.Authenticator = auth.Certificates{}
+		o.Authenticator = certificates
 	} else {
-		o.Authenticator = auth.First{o.Authenticator, auth.Certificates{}}
+		o.Authenticator = auth.First{o.Authenticator, certificates}
 	}
 	return nil
 }

@@ -41,6 +41,9 @@ type Options struct {
 	// API is how the API is protected and bounded; its addresses, page,
 	// metrics and Logger are set here.
 	API server.Options
+	// AllowSources are patterns of the hosts that requests may name as
+	// sources; none: Kubernetes services in a cluster, anything elsewhere.
+	AllowSources []string
 	// Store adjusts the embedded store, e.g. its retention.
 	Store embedded.Options
 	// StatusPage serves a page at REST's root.
@@ -88,8 +91,12 @@ func New(opts Options) (*Node, error) {
 }
 
 func (n *Node) assemble() (err error) {
+	policy, err := n.opts.sourcePolicy()
+	if err != nil {
+		return err
+	}
 	n.collector, err = visibility.NewCollector(n.store, visibility.CollectorOptions{
-		Opener: visibility.OpenSources{Jaeger: n.opts.Jaeger, Prometheus: n.opts.Prometheus},
+		Opener: opener{visibility.OpenSources{Jaeger: n.opts.Jaeger, Prometheus: n.opts.Prometheus}, policy},
 		Hub:    n.hub, Logger: n.opts.Logger,
 	})
 	if err != nil {
@@ -110,7 +117,8 @@ func (n *Node) assemble() (err error) {
 		return err
 	}
 	n.service, err = server.NewLocal(server.LocalDeps{
-		Store: n.store, Analytics: analytics, Collector: n.collector, Ingest: ingest, Hub: n.hub, Version: Version(),
+		Store: n.store, Analytics: analytics, Collector: n.collector, Ingest: ingest, Hub: n.hub,
+		Sources: policy, Version: Version(),
 	})
 	if err != nil {
 		return err
