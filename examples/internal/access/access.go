@@ -80,6 +80,9 @@ func (f *Flags) applyTLS(o *server.Options) error {
 		return cli.Usagef("TLS: %w", err)
 	}
 	if f.files.CA == "" {
+		if len(f.clientNames) > 0 {
+			return cli.Usagef("--tls-client-name needs --tls-client-ca-file")
+		}
 		return nil
 	}
 	certificates := auth.Certificates{Names: f.clientNames}
@@ -92,11 +95,14 @@ func (f *Flags) applyTLS(o *server.Options) error {
 }
 
 func (f *Flags) applyAuth(o *server.Options) error {
+	if f.tokenFile != "" && f.method != authTokenFile {
+		return cli.Usagef("--token-file needs --auth %s", authTokenFile)
+	}
+	if (len(f.audiences) > 0 || f.namespace != "" || f.kubeconfig != "") && f.method != authKubernetes {
+		return cli.Usagef("--auth-audience needs --auth %s, and so do --auth-namespace and --auth-kubeconfig", authKubernetes)
+	}
 	switch f.method {
 	case authNone:
-		if f.tokenFile != "" {
-			return cli.Usagef("--token-file needs --auth %s", authTokenFile)
-		}
 		return nil
 	case authTokenFile:
 		if f.tokenFile == "" {
