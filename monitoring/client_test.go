@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -233,12 +234,13 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
-// TestCredentialsStayHome checks that a redirect to another host does not
-// carry the token along.
+// TestCredentialsStayHome checks that a redirect to another host is not
+// followed: neither credentials nor headers get there, and who answers cannot
+// make Clover ask others.
 func TestCredentialsStayHome(t *testing.T) {
-	var seen string
-	other := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		seen = r.Header.Get("Authorization")
+	var asked atomic.Bool
+	other := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Store(true)
 		fmt.Fprint(w, vector())
 	}))
 	defer other.Close()
@@ -257,11 +259,28 @@ func TestCredentialsStayHome(t *testing.T) {
 	c := handlerAPI(t, Options{BearerToken: "t"}, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, away+r.URL.Path, http.StatusTemporaryRedirect)
 	})
-	if _, _, err := c.Instant(t.Context(), "up", time.Time{}); err != nil {
-		t.Fatal(err)
+	if _, _, err := c.Instant(t.Context(), "up", time.Time{}); !errors.Is(err, ErrPermanent) || !strings.Contains(err.Error(), "redirect") {
+		t.Errorf("a redirect to another host: %v", err)
 	}
-	if seen != "" {
-		t.Errorf("another host got %q", seen)
+	if asked.Load() {
+		t.Error("another host was asked")
+	}
+}
+
+// TestRedirectsOfAPrefixAreFollowed checks one on the same host.
+func TestRedirectsOfAPrefixAreFollowed(t *testing.T) {
+	c := handlerAPI(t, Options{BearerToken: "t"}, func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, "/prometheus/") {
+			http.Redirect(w, r, "/prometheus"+r.URL.Path, http.StatusTemporaryRedirect)
+			return
+		}
+		if r.Header.Get("Authorization") != "Bearer t" {
+			t.Error("the token is missing")
+		}
+		fmt.Fprint(w, vector())
+	})
+	if _, _, err := c.Instant(t.Context(), "up", time.Time{}); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -36,14 +36,25 @@ func newAPIClient(opts *Options, base *url.URL) (*apiClient, error) {
 	if err != nil {
 		return nil, &Error{Op: "options", Target: "URL", Kind: KindInvalid, Err: err}
 	}
-	return &apiClient{urls: urls, http: &http.Client{Transport: rt}, opts: opts}, nil
+	return &apiClient{urls: urls, http: &http.Client{Transport: rt, CheckRedirect: stayHome}, opts: opts}, nil
+}
+
+// stayHome follows redirects on the same host only: another one was not
+// asked for, and is not to get credentials.
+func stayHome(req *http.Request, via []*http.Request) error {
+	if to := req.URL.Hostname(); to != via[0].URL.Hostname() {
+		return &Error{Op: "redirect", Target: to, Kind: KindPermanent, Err: errors.New("another host, which is not followed; a login page? Else give its URL")}
+	}
+	if len(via) >= 5 {
+		return &Error{Op: "redirect", Target: req.URL.Host, Kind: KindPermanent, Err: errors.New("too many redirects")}
+	}
+	return nil
 }
 
 // URL implements api.Client.
 func (c *apiClient) URL(ep string, args map[string]string) *url.URL { return c.urls.URL(ep, args) }
 
-// Do implements api.Client. Credentials are set here and not in the
-// transport: net/http then drops them when a redirect leaves the host.
+// Do implements api.Client.
 func (c *apiClient) Do(ctx context.Context, req *http.Request) (*http.Response, []byte, error) {
 	req = req.WithContext(ctx)
 	if err := c.opts.authorize(req); err != nil {

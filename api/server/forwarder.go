@@ -6,12 +6,15 @@ import (
 	"io"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
 )
 
 // Forwarder passes every call on to a service in another process. Errors and
-// deadlines pass through as they are.
+// deadlines pass through as they are, but for a refusal of this process
+// itself, which is no fault of the caller's: that is Internal.
 type Forwarder struct {
 	v1.UnimplementedVisibilityServiceServer
 	client v1.VisibilityServiceClient
@@ -22,7 +25,37 @@ var _ v1.VisibilityServiceServer = (*Forwarder)(nil)
 // NewForwarder returns a service that calls the one at conn, which stays the
 // caller's to close.
 func NewForwarder(conn grpc.ClientConnInterface) *Forwarder {
-	return &Forwarder{client: v1.NewVisibilityServiceClient(conn)}
+	return &Forwarder{client: v1.NewVisibilityServiceClient(ownFaults{conn})}
+}
+
+// ownFaults tells refusals of this process from those of its callers.
+type ownFaults struct{ grpc.ClientConnInterface }
+
+// Invoke implements grpc.ClientConnInterface.
+func (c ownFaults) Invoke(ctx context.Context, method string, req, res any, opts ...grpc.CallOption) error {
+	return ownFault(c.ClientConnInterface.Invoke(ctx, method, req, res, opts...))
+}
+
+// NewStream implements grpc.ClientConnInterface.
+func (c ownFaults) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	stream, err := c.ClientConnInterface.NewStream(ctx, desc, method, opts...)
+	if err != nil {
+		return nil, ownFault(err)
+	}
+	return ownFaultStream{stream}, nil
+}
+
+type ownFaultStream struct{ grpc.ClientStream }
+
+// RecvMsg implements grpc.ClientStream.
+func (s ownFaultStream) RecvMsg(m any) error { return ownFault(s.ClientStream.RecvMsg(m)) }
+
+func ownFault(err error) error {
+	switch status.Code(err) {
+	case codes.Unauthenticated, codes.PermissionDenied:
+		return status.Errorf(codes.Internal, "the collector refuses this controller: %s", status.Convert(err).Message())
+	}
+	return err
 }
 
 // GetStats implements v1.VisibilityServiceServer.

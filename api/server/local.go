@@ -22,7 +22,9 @@ type LocalDeps struct {
 	Collector *visibility.Collector
 	Ingest    *visibility.Ingest // nil: nothing is received
 	Hub       *visibility.Hub    // nil: ObserveSpans answers Unimplemented
-	Version   string
+	// Sources says which sources a request may name; nil: any.
+	Sources *SourcePolicy
+	Version string
 	// Clock tells the time; nil: time.Now.
 	Clock func() time.Time
 }

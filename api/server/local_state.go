@@ -211,11 +211,29 @@ func (l *Local) UpdateConfig(ctx context.Context, req *v1.UpdateConfigRequest) (
 	if err != nil {
 		return nil, asStatus(err)
 	}
+	if err := l.allowSources(change); err != nil {
+		return nil, err
+	}
 	config, err := l.deps.Collector.Update(ctx, change)
 	if err != nil {
 		return nil, asStatus(err)
 	}
 	return &v1.UpdateConfigResponse{Message: "Updated visibility config", Config: toConfig(config)}, nil
+}
+
+// allowSources refuses a change that names a source that requests may not.
+func (l *Local) allowSources(change visibility.ConfigUpdate) error {
+	for _, source := range change.Tracing {
+		if _, err := l.deps.Sources.Resolve(source); err != nil {
+			return invalidIn("tracing_urls", "tracing_urls: "+err.Error())
+		}
+	}
+	if m := change.Monitoring; m != nil && *m != "" {
+		if _, err := l.deps.Sources.Resolve(*m); err != nil {
+			return invalidIn("monitoring_url", "monitoring_url: "+err.Error())
+		}
+	}
+	return nil
 }
 
 // Init implements v1.VisibilityServiceServer.

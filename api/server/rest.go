@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +15,6 @@ import (
 	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -25,7 +25,7 @@ import (
 
 // runREST serves REST until ctx ends. Streams end with running.
 func (s *Server) runREST(ctx, running context.Context) error {
-	conn, err := s.dial()
+	conn, err := s.dialInside()
 	if err != nil {
 		return fmt.Errorf("REST: %w", err)
 	}
@@ -34,26 +34,42 @@ func (s *Server) runREST(ctx, running context.Context) error {
 	if err != nil {
 		return fmt.Errorf("REST: %w", err)
 	}
-	srv := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: maxHeaderBytes,
-		BaseContext:    func(net.Listener) context.Context { return context.WithoutCancel(running) },
+	srv := s.httpServer(handler)
+	srv.BaseContext = func(net.Listener) context.Context { return context.WithoutCancel(running) }
+	serve := func() error { return srv.Serve(s.rest) }
+	if s.opts.TLS != nil {
+		srv.TLSConfig = httpTLS(s.opts.TLS)
+		serve = func() error { return srv.ServeTLS(s.rest, "", "") }
 	}
-	stopped := make(chan error, 1)
-	go func() {
-		<-ctx.Done()
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opts.Grace)
-		defer cancel()
-		stopped <- errors.Join(srv.Shutdown(grace), srv.Close())
-	}()
-	if err := srv.Serve(s.rest); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("REST: %w", err)
-	}
-	if err := <-stopped; err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("REST: %w", err)
-	}
-	return nil
+	return s.runHTTP(ctx, srv, serve)
 }
+
+// httpTLS offers the protocols of HTTP, also where the configuration is made
+// anew for each connection.
+func httpTLS(config *tls.Config) *tls.Config {
+	offer := func(c *tls.Config) *tls.Config {
+		c = c.Clone()
+		c.NextProtos = []string{"h2", "http/1.1"}
+		return c
+	}
+	out := offer(config)
+	if renew := config.GetConfigForClient; renew != nil {
+		out.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			c, err := renew(hello)
+			if c == nil || err != nil {
+				return nil, err
+			}
+			return offer(c), nil
+		}
+	}
+	return out
+}
+
+// Paths of REST that are open to all.
+const (
+	healthPath = "/healthz"
+	readyPath  = "/readyz"
+)
 
 // handler is all of REST.
 func (s *Server) handler(ctx context.Context, client v1.VisibilityServiceClient) (http.Handler, error) {
@@ -63,24 +79,53 @@ func (s *Server) handler(ctx context.Context, client v1.VisibilityServiceClient)
 		runtime.WithRoutingErrorHandler(routingError),
 		runtime.WithErrorHandler(requestError),
 		runtime.WithMarshalerOption(eventStream, &sseMarshaler{jsonMarshaler()}),
+		// No header is metadata, and a method is what it says.
+		runtime.WithIncomingHeaderMatcher(func(string) (string, bool) { return "", false }),
+		runtime.WithOutgoingHeaderMatcher(refusalHeader),
+		runtime.WithDisablePathLengthFallback(),
+		runtime.WithDisableHTTPMethodOverride(),
 	)
 	if err := v1.RegisterVisibilityServiceHandlerClient(ctx, gateway, client); err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/api/", gateway)
-	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(api.OpenAPI) // the client went away
-	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.opts.Metrics, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
-	mux.Handle("GET /readyz", readiness(client))
+	mux.Handle("/api/", gateway) // gRPC asks for the permission
+	mux.Handle("GET /openapi.json", s.needs(readAccess, http.HandlerFunc(serveOpenAPI)))
+	mux.Handle("GET /metrics", s.needs(metricsAccess, s.metricsHandler()))
+	mux.Handle("GET "+healthPath, s.needs(openAccess, http.HandlerFunc(alive)))
+	mux.Handle("GET "+readyPath, s.needs(openAccess, s.readiness(s.opts.Authenticator == nil)))
 	if s.opts.Root != nil {
-		mux.Handle("/", s.opts.Root)
+		mux.Handle("/", s.needs(readAccess, s.opts.Root))
 	}
 	// A foreign page that a browser says it is from changes nothing.
 	return s.guard(http.NewCrossOriginProtection().Handler(mux)), nil
+}
+
+// refusalHeader passes on what gRPC says with a refusal, and nothing else.
+func refusalHeader(key string) (string, bool) {
+	switch key {
+	case "retry-after", "www-authenticate":
+		return key, true
+	}
+	return "", false
+}
+
+func serveOpenAPI(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(api.OpenAPI) // the client went away
+}
+
+// needs lets through callers that have a permission.
+func (s *Server) needs(a access, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, _ := r.Context().Value(callerContext{}).(caller)
+		if err := s.permit(r.Context(), c, a); err != nil {
+			s.audit(r.Context(), audited{caller: c, access: a, what: r.Method + " " + r.URL.Path, began: time.Now()}, err)
+			refuseStatus(w, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // jsonMarshaler writes the names of the definitions, and zeros too, so that
@@ -113,8 +158,8 @@ func (m *sseMarshaler) Marshal(v any) ([]byte, error) {
 // Delimiter implements runtime.Delimited: an empty line ends an event.
 func (*sseMarshaler) Delimiter() []byte { return []byte("\n\n") }
 
-// guard keeps out what a foreign page could make a browser send, and bounds
-// requests.
+// guard keeps out what a foreign page could make a browser send and callers
+// that nobody knows, and bounds requests.
 func (s *Server) guard(next http.Handler) http.Handler {
 	local := isLoopback(hostOf(s.rest.Addr().String()))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -124,7 +169,14 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")
 		if local && !isLoopback(hostOf(r.Host)) {
-			refuse(w, http.StatusForbidden, codes.PermissionDenied, fmt.Sprintf("host %q is not this machine; use http://%s", r.Host, s.rest.Addr()))
+			refuse(w, http.StatusForbidden, codes.PermissionDenied, fmt.Sprintf("host %q is not this machine; use %s", r.Host, s.rest.Addr()))
+			return
+		}
+		c, err := s.httpCaller(r, r.URL.Path == healthPath || r.URL.Path == readyPath)
+		h.Set("X-Request-Id", c.RequestID)
+		if err != nil {
+			s.audit(r.Context(), audited{caller: c, what: r.Method + " " + r.URL.Path, began: time.Now()}, err)
+			refuseStatus(w, err)
 			return
 		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -133,20 +185,28 @@ func (s *Server) guard(next http.Handler) http.Handler {
 				return
 			}
 		}
-		// Read here, so that too large a body is told from a wrong one.
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(s.opts.MaxRequestBytes)))
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
-			refuse(w, http.StatusRequestEntityTooLarge, codes.ResourceExhausted, fmt.Sprintf("the body is larger than %d bytes", large.Limit))
+		if !s.readBody(w, r) {
 			return
 		}
-		if err != nil {
-			refuse(w, http.StatusBadRequest, codes.InvalidArgument, "the body cannot be read: "+err.Error())
-			return
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerContext{}, c)))
 	})
+}
+
+// readBody reads a body before it is parsed, so that too large a one is told
+// from a wrong one. It answers if the request ends here.
+func (s *Server) readBody(w http.ResponseWriter, r *http.Request) bool {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(s.opts.MaxRequestBytes)))
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		refuse(w, http.StatusRequestEntityTooLarge, codes.ResourceExhausted, fmt.Sprintf("the body is larger than %d bytes", large.Limit))
+		return false
+	}
+	if err != nil {
+		refuse(w, http.StatusBadRequest, codes.InvalidArgument, "the body cannot be read: "+err.Error())
+		return false
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return true
 }
 
 func hostOf(hostport string) string {
@@ -156,30 +216,19 @@ func hostOf(hostport string) string {
 	return strings.Trim(hostport, "[]")
 }
 
+// refuseStatus answers with a gRPC status.
+func refuseStatus(w http.ResponseWriter, err error) {
+	for name, value := range refusalHeaders(err) {
+		w.Header().Set(name, value)
+	}
+	st := status.Convert(err)
+	refuse(w, runtime.HTTPStatusFromCode(st.Code()), st.Code(), st.Message())
+}
+
 // refuse answers as the gateway does.
 func refuse(w http.ResponseWriter, httpStatus int, code codes.Code, message string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(httpStatus)
 	body := map[string]any{"code": code, "message": message, "details": []any{}}
 	_ = json.NewEncoder(w).Encode(body) // the client went away
-}
-
-// readiness answers 200 when the service answers, with the state of its
-// sources: one that is down does not make the answers wrong, only late.
-func readiness(client v1.VisibilityServiceClient) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-		defer cancel()
-		st, err := client.GetStatus(ctx, &v1.GetStatusRequest{})
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		if err != nil {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			fmt.Fprintf(w, "not ready: %s\n", status.Convert(err).Message())
-			return
-		}
-		fmt.Fprintf(w, "ready\nstore %s: %d spans\n", st.GetStore().GetName(), st.GetStore().GetSpans())
-		for _, src := range st.GetSources() {
-			fmt.Fprintf(w, "%s %s: %s %s\n", src.GetKind(), src.GetName(), src.GetState(), src.GetError())
-		}
-	})
 }

@@ -2,13 +2,12 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"runtime/debug"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -16,22 +15,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/health"
-	healthpb "google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/keepalive"
-	"google.golang.org/grpc/reflection"
-	"google.golang.org/grpc/status"
 
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
-	"github.com/opnfv/clover/api/collector"
+	"github.com/opnfv/clover/api/server/auth"
 )
 
 // MinPingInterval is how often a client may send HTTP/2 pings while it waits for
 // answers, to notice a server that is gone. Clients that ping more often are
 // disconnected.
 const MinPingInterval = 20 * time.Second
+
+// DefaultRateLimit is how many requests a second one caller may make.
+const DefaultRateLimit = 100
 
 // Options of a Server. The zero value works.
 type Options struct {
@@ -42,9 +37,27 @@ type Options struct {
 	// GRPCFlag and RESTFlag name the flags that set the addresses, for
 	// errors. "": --grpc-addr and --rest-addr.
 	GRPCFlag, RESTFlag string
-	// AllowRemote allows addresses other than loopback. There is no
-	// authentication.
+	// TLS encrypts gRPC and REST; see package certfile. nil: plain.
+	TLS *tls.Config
+	// Authenticator finds out who calls. nil: everybody may do everything.
+	Authenticator auth.Authenticator
+	// Authorizer decides what callers that Authenticator knows may do. nil:
+	// auth.Roles.
+	Authorizer auth.Authorizer
+	// AllowRemote allows addresses other than loopback for gRPC and REST also
+	// without TLS and Authenticator.
 	AllowRemote bool
+	// RateLimit is how many requests a second one caller may make, twice as
+	// many at once; more are told when to come again. A caller is who it is
+	// authenticated as, else its address; loopback is not limited without
+	// Authenticator. 0: DefaultRateLimit; below 0: not limited.
+	RateLimit float64
+	// HealthAddr is where /healthz and /readyz listen besides, plain and open
+	// to all who reach it. "": nowhere.
+	HealthAddr string
+	// MetricsAddr is the same for these and /metrics. It may be the same
+	// address.
+	MetricsAddr string
 	// Root answers what is not the API, e.g. with a page. nil: 404.
 	Root http.Handler
 	// Metrics is exposed at /metrics. nil: an empty registry.
@@ -61,6 +74,9 @@ type Options struct {
 	Grace time.Duration
 	// Logger hears of faults inside the server. nil: silence.
 	Logger *slog.Logger
+	// Audit hears of each call that changes something and of each that is
+	// refused: who, what, from where, outcome, request id. nil: Logger.
+	Audit *slog.Logger
 }
 
 func (o Options) withDefaults() Options {
@@ -72,8 +88,15 @@ func (o Options) withDefaults() Options {
 	def(&o.MaxStreams, 128)
 	def(&o.Timeout, 30*time.Second)
 	def(&o.Grace, 5*time.Second)
+	def(&o.RateLimit, DefaultRateLimit)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Audit == nil {
+		o.Audit = o.Logger
+	}
+	if o.Authorizer == nil {
+		o.Authorizer = auth.Roles{}
 	}
 	if o.Metrics == nil {
 		o.Metrics = prometheus.NewRegistry()
@@ -93,46 +116,82 @@ type Server struct {
 	service    v1.VisibilityServiceServer
 	opts       Options
 	grpc, rest net.Listener  // rest may be nil
+	plain      []plainDoor   // of HealthAddr and MetricsAddr
+	inside     *pipeListener // from REST to gRPC
 	streams    chan struct{} // one entry an open stream
+	rates      *limiter      // of callers
+	failures   *limiter      // of addresses that show wrong credentials
 }
 
 // New opens the listeners of a server. Run serves and closes them; without
 // Run, Close does.
 func New(ctx context.Context, service v1.VisibilityServiceServer, opts Options) (*Server, error) {
-	s := &Server{service: service, opts: opts.withDefaults()}
+	s := &Server{service: service, opts: opts.withDefaults(), inside: newPipeListener()}
 	if s.opts.MaxStreams < 0 {
 		return nil, fmt.Errorf("server: MaxStreams is %d, below 0", s.opts.MaxStreams)
 	}
 	s.streams = make(chan struct{}, s.opts.MaxStreams)
-	var err error
-	if s.grpc, err = s.listen(ctx, "gRPC", s.opts.GRPCAddr, s.opts.GRPCFlag); err != nil {
-		return nil, err
-	}
-	if s.opts.RESTAddr == "-" {
-		return s, nil
-	}
-	if s.rest, err = s.listen(ctx, "REST", s.opts.RESTAddr, s.opts.RESTFlag); err != nil {
-		return nil, errors.Join(err, s.grpc.Close())
+	s.rates = newLimiter(s.opts.RateLimit, 2*s.opts.RateLimit)
+	s.failures = newLimiter(s.opts.RateLimit/10, s.opts.RateLimit)
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-// listen opens one listener, or says what to do.
+// open opens the listeners.
+func (s *Server) open(ctx context.Context) (err error) {
+	if s.grpc, err = s.listen(ctx, "gRPC", s.opts.GRPCAddr, s.opts.GRPCFlag); err != nil {
+		return err
+	}
+	if s.opts.RESTAddr != "-" {
+		if s.rest, err = s.listen(ctx, "REST", s.opts.RESTAddr, s.opts.RESTFlag); err != nil {
+			return err
+		}
+	}
+	return s.openPlain(ctx)
+}
+
+// listen opens the listener of a door that may need to be guarded, or says
+// what to do.
 func (s *Server) listen(ctx context.Context, what, addr, flag string) (net.Listener, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %s %q is not host:port: %w", what, flag, addr, err)
 	}
-	if !s.opts.AllowRemote && !isLoopback(host) {
-		return nil, fmt.Errorf("%s: %s %s is not a loopback address, and there is no authentication yet; use 127.0.0.1, or --allow-remote if everybody who reaches it may read and change everything", what, flag, addr)
+	if err := s.mayBeRemote(); err != nil && !isLoopback(host) {
+		return nil, fmt.Errorf("%s: %s %s is not a loopback address: %w", what, flag, addr, err)
 	}
+	return bind(ctx, what, addr, flag)
+}
+
+// mayBeRemote says what is missing for addresses other than loopback.
+func (s *Server) mayBeRemote() error {
+	if s.opts.AllowRemote {
+		return nil
+	}
+	var missing []string
+	if s.opts.TLS == nil {
+		missing = append(missing, "TLS (--tls-cert-file, --tls-key-file)")
+	}
+	if s.opts.Authenticator == nil {
+		missing = append(missing, "authentication (--auth token-file or kubernetes, or --tls-client-ca-file)")
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return fmt.Errorf("it needs %s; use 127.0.0.1 without, or --allow-remote if whoever is on the network may read and change everything", strings.Join(missing, " and "))
+}
+
+// bind opens a listener, or says what to do.
+func bind(ctx context.Context, what, addr, flag string) (net.Listener, error) {
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("%s: %s is in use by another program; choose another address with %s: %w", what, addr, flag, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
+		return nil, fmt.Errorf("%s: %s: %w", what, flag, err)
 	}
 	return l, nil
 }
@@ -153,11 +212,23 @@ func (s *Server) Addrs() (grpcAddr, restAddr string) {
 	return s.grpc.Addr().String(), restAddr
 }
 
+// Scheme returns the scheme of REST's URLs, http or https.
+func (s *Server) Scheme() string {
+	if s.opts.TLS != nil {
+		return "https"
+	}
+	return "http"
+}
+
 // Close closes the listeners of a server that has not run.
-func (s *Server) Close() error {
-	err := s.grpc.Close()
-	if s.rest != nil {
-		err = errors.Join(err, s.rest.Close())
+func (s *Server) Close() (err error) {
+	for _, l := range []net.Listener{s.grpc, s.rest} {
+		if l != nil {
+			err = errors.Join(err, l.Close())
+		}
+	}
+	for _, d := range s.plain {
+		err = errors.Join(err, d.listener.Close())
 	}
 	return err
 }
@@ -170,13 +241,15 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stop()
 	srv, checks := s.grpcServer(running)
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		// ErrServerStopped: ctx ended before it could begin.
-		if err := srv.Serve(s.grpc); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
-			return fmt.Errorf("gRPC: %w", err)
-		}
-		return nil
-	})
+	for _, l := range []net.Listener{s.grpc, s.inside} {
+		group.Go(func() error {
+			// ErrServerStopped: ctx ended before it could begin.
+			if err := srv.Serve(l); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+				return fmt.Errorf("gRPC: %w", err)
+			}
+			return nil
+		})
+	}
 	group.Go(func() error {
 		<-ctx.Done()
 		checks.Shutdown()
@@ -187,6 +260,9 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.rest != nil {
 		group.Go(func() error { return s.runREST(ctx, running) })
 	}
+	for _, d := range s.plain {
+		group.Go(func() error { return s.runPlain(ctx, d) })
+	}
 	return group.Wait()
 }
 
@@ -195,101 +271,4 @@ func (s *Server) stopGRPC(srv *grpc.Server) {
 	timer := time.AfterFunc(s.opts.Grace, srv.Stop)
 	defer timer.Stop()
 	srv.GracefulStop()
-}
-
-func (s *Server) grpcServer(running context.Context) (*grpc.Server, *health.Server) {
-	srv := grpc.NewServer(
-		grpc.MaxRecvMsgSize(s.opts.MaxRequestBytes),
-		grpc.MaxHeaderListSize(maxHeaderBytes),
-		// All of REST is one connection: beside its streams there is room
-		// for other calls.
-		grpc.MaxConcurrentStreams(uint32(s.opts.MaxStreams)+maxUnaryCalls),
-		// A reader whose machine is gone gives its stream back.
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: MinPingInterval}),
-		grpc.ChainUnaryInterceptor(s.unary),
-		grpc.ChainStreamInterceptor(s.streamOf(running)),
-	)
-	v1.RegisterVisibilityServiceServer(srv, s.service)
-	collector.RegisterControllerServer(srv, control{service: s.service})
-	checks := health.NewServer()
-	for _, name := range []string{"", v1.VisibilityService_ServiceDesc.ServiceName, collector.Controller_ServiceDesc.ServiceName} {
-		checks.SetServingStatus(name, healthpb.HealthCheckResponse_SERVING)
-	}
-	healthpb.RegisterHealthServer(srv, checks)
-	reflection.Register(srv)
-	return srv, checks
-}
-
-// Bounds of a connection.
-const (
-	maxHeaderBytes = 64 << 10
-	maxUnaryCalls  = 256
-)
-
-// unary bounds the time of a call and survives its panic.
-func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (res any, err error) {
-	defer s.recovered(info.FullMethod, &err)
-	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
-	defer cancel()
-	res, err = handler(ctx, req)
-	s.logFault(info.FullMethod, err)
-	return res, err
-}
-
-// logFault logs what a caller can do nothing about.
-func (s *Server) logFault(method string, err error) {
-	switch status.Code(err) {
-	case codes.Internal, codes.Unknown, codes.DataLoss:
-		s.opts.Logger.Error("server: fault", "method", method, "error", err)
-	}
-}
-
-// streamOf ends streams with the server and survives their panics.
-func (s *Server) streamOf(running context.Context) grpc.StreamServerInterceptor {
-	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
-		defer s.recovered(info.FullMethod, &err)
-		if strings.HasPrefix(info.FullMethod, "/"+v1.VisibilityService_ServiceDesc.ServiceName+"/") {
-			select {
-			case s.streams <- struct{}{}:
-				defer func() { <-s.streams }()
-			default:
-				return status.Errorf(codes.ResourceExhausted, "%d streams are open, as many as may be; end one, or try again later", s.opts.MaxStreams)
-			}
-		}
-		ctx, cancel := context.WithCancel(stream.Context())
-		defer cancel()
-		defer context.AfterFunc(running, cancel)()
-		err = handler(srv, &boundStream{ServerStream: stream, ctx: ctx})
-		s.logFault(info.FullMethod, err)
-		return err
-	}
-}
-
-// boundStream is a stream whose context also ends with the server.
-type boundStream struct {
-	grpc.ServerStream
-	ctx context.Context //nolint:containedctx // grpc.ServerStream asks for it
-}
-
-func (b *boundStream) Context() context.Context { return b.ctx }
-
-// recovered turns a panic into an error.
-func (s *Server) recovered(method string, err *error) {
-	if p := recover(); p != nil {
-		s.opts.Logger.Error("server: panic", "method", method, "panic", p, "stack", string(debug.Stack()))
-		*err = status.Error(codes.Internal, "internal fault; the server's log has more")
-	}
-}
-
-// dial connects REST to the gRPC server of this process.
-func (s *Server) dial() (*grpc.ClientConn, error) {
-	addr := s.grpc.Addr().String()
-	if tcp, ok := s.grpc.Addr().(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
-		// Not every system connects to 0.0.0.0.
-		addr = net.JoinHostPort("localhost", strconv.Itoa(tcp.Port))
-	}
-	return grpc.NewClient("passthrough:///"+addr,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)))
 }

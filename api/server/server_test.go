@@ -43,6 +43,11 @@ type fixture struct {
 
 func start(t *testing.T) *fixture {
 	t.Helper()
+	return startWith(t, func(*server.LocalDeps) {})
+}
+
+func startWith(t *testing.T, adjust func(*server.LocalDeps)) *fixture {
+	t.Helper()
 	f := &fixture{hub: &visibility.Hub{}}
 	var err error
 	f.store, err = embedded.Open(t.TempDir(), embedded.Options{})
@@ -54,7 +59,9 @@ func start(t *testing.T) *fixture {
 	check(t, err)
 	analytics, err := visibility.NewAnalytics(f.store, visibility.AnalyticsOptions{Status: c.Status})
 	check(t, err)
-	f.local, err = server.NewLocal(server.LocalDeps{Store: f.store, Analytics: analytics, Collector: c, Hub: f.hub, Version: "test"})
+	deps := server.LocalDeps{Store: f.store, Analytics: analytics, Collector: c, Hub: f.hub, Version: "test"}
+	adjust(&deps)
+	f.local, err = server.NewLocal(deps)
 	check(t, err)
 	f.rest, f.conn = serve(t, f.local)
 	return f

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/opnfv/clover/examples/internal/access"
 	"github.com/opnfv/clover/examples/internal/cli"
 	"github.com/opnfv/clover/examples/internal/node"
 )
@@ -18,6 +19,7 @@ func main() { cli.Main("clover-collector", run) }
 // run is the program.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var o node.Options
+	var protect access.Flags
 	var level string
 	f := pflag.NewFlagSet("clover-collector", pflag.ContinueOnError)
 	f.StringVar(&o.DataDir, "data-dir", "", "`directory` of the store (needed)")
@@ -26,8 +28,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f.StringVar(&o.RESTAddr, "rest-addr", "-", "`address` of REST and of /metrics, - for none")
 	f.StringVar(&o.OTLPGRPC, "otlp-grpc-addr", "127.0.0.1:4317", "`address` that takes OTLP by gRPC, - for none")
 	f.StringVar(&o.OTLPHTTP, "otlp-http-addr", "127.0.0.1:4318", "`address` that takes OTLP by HTTP, - for none")
-	f.BoolVar(&o.AllowRemote, "allow-remote", false, "allow addresses other than loopback; there is no authentication yet")
-	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	protect.Add(f, -1)
+	f.StringVar(&level, "log-level", "info", "debug, info, warn or error; the audit log stays")
 	err := cli.Parse(f, args, stderr, "Reads traces and metrics of a mesh, takes OTLP, stores both, and answers by gRPC.\n\nUsage:\n  clover-collector --data-dir DIR [flags]\n")
 	if err != nil {
 		return err
@@ -36,6 +38,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return cli.Usagef("--data-dir is needed")
 	}
 	if o.Logger, err = cli.Logger(level, stderr); err != nil {
+		return err
+	}
+	o.API.Logger, o.API.Audit = o.Logger, cli.AuditLogger(stderr)
+	if err := protect.Apply(&o.API); err != nil {
 		return err
 	}
 	o.OnReady = func(a node.Addrs) {

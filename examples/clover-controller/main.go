@@ -13,10 +13,13 @@ import (
 	"github.com/spf13/pflag"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/opnfv/clover/api/server"
+	"github.com/opnfv/clover/api/server/certfile"
+	"github.com/opnfv/clover/examples/internal/access"
 	"github.com/opnfv/clover/examples/internal/cli"
 	"github.com/opnfv/clover/examples/internal/statuspage"
 )
@@ -33,11 +36,11 @@ const (
 
 // dial makes the connection to the collector, which need not be there yet. It
 // notices when the collector's machine vanishes without a word.
-func dial(target string) (*grpc.ClientConn, error) {
+func dial(target string, creds credentials.TransportCredentials) (*grpc.ClientConn, error) {
 	reconnect := backoff.DefaultConfig
 	reconnect.BaseDelay, reconnect.MaxDelay = 100*time.Millisecond, maxReconnectDelay
 	return grpc.NewClient(target,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithTransportCredentials(creds),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswerBytes)),
 		grpc.WithUnaryInterceptor(explainUnary), grpc.WithStreamInterceptor(explainStream),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: 5 * time.Second}),
@@ -45,37 +48,75 @@ func dial(target string) (*grpc.ClientConn, error) {
 	)
 }
 
+// settings are the flags.
+type settings struct {
+	api       server.Options
+	access    access.Flags
+	collector string
+	files     certfile.Files // of the connection to the collector
+	logLevel  string
+}
+
+func parse(args []string, stderr io.Writer) (s settings, err error) {
+	f := pflag.NewFlagSet("clover-controller", pflag.ContinueOnError)
+	f.StringVar(&s.collector, "collector", "127.0.0.1:50055", "gRPC `address` of the clover-collector")
+	f.StringVar(&s.files.CA, "collector-ca-file", "", "PEM `file` with the authorities of the collector's certificate; turns TLS to it on")
+	f.StringVar(&s.files.Cert, "collector-cert-file", "", "PEM `file` with the certificate that the controller shows to the collector")
+	f.StringVar(&s.files.Key, "collector-key-file", "", "PEM `file` with the certificate's key")
+	f.StringVar(&s.api.GRPCAddr, "grpc-addr", "127.0.0.1:50054", "`address` of gRPC")
+	f.StringVar(&s.api.RESTAddr, "rest-addr", "127.0.0.1:32044", "`address` of REST and of the status page")
+	s.access.Add(f, server.DefaultRateLimit)
+	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error; the audit log stays")
+	err = cli.Parse(f, args, stderr, "Serves REST, gRPC and the status page, and passes questions on to a clover-collector.\n\nUsage:\n  clover-controller [flags]\n")
+	if err != nil {
+		return s, err
+	}
+	if s.api.Logger, err = cli.Logger(s.logLevel, stderr); err != nil {
+		return s, err
+	}
+	s.api.Audit = cli.AuditLogger(stderr)
+	return s, s.access.Apply(&s.api)
+}
+
+// collectorCredentials are those of the connection to the collector.
+func (s *settings) collectorCredentials() (credentials.TransportCredentials, error) {
+	if s.files == (certfile.Files{}) {
+		return insecure.NewCredentials(), nil
+	}
+	if s.files.CA == "" {
+		return nil, cli.Usagef("--collector-ca-file is needed with --collector-cert-file")
+	}
+	creds, err := certfile.Client(s.files, s.api.Logger)
+	if err != nil {
+		return nil, cli.Usagef("--collector-ca-file, --collector-cert-file, --collector-key-file: %w", err)
+	}
+	return creds, nil
+}
+
 // run is the program.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	var o server.Options
-	var target, level string
-	f := pflag.NewFlagSet("clover-controller", pflag.ContinueOnError)
-	f.StringVar(&target, "collector", "127.0.0.1:50055", "gRPC `address` of the clover-collector")
-	f.StringVar(&o.GRPCAddr, "grpc-addr", "127.0.0.1:50054", "`address` of gRPC")
-	f.StringVar(&o.RESTAddr, "rest-addr", "127.0.0.1:32044", "`address` of REST and of the status page")
-	f.BoolVar(&o.AllowRemote, "allow-remote", false, "allow addresses other than loopback; there is no authentication yet")
-	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
-	err := cli.Parse(f, args, stderr, "Serves REST, gRPC and the status page, and passes questions on to a clover-collector.\n\nUsage:\n  clover-controller [flags]\n")
+	s, err := parse(args, stderr)
 	if err != nil {
 		return err
 	}
-	if o.Logger, err = cli.Logger(level, stderr); err != nil {
+	creds, err := s.collectorCredentials()
+	if err != nil {
 		return err
 	}
-	conn, err := dial(target)
+	conn, err := dial(s.collector, creds)
 	if err != nil {
-		return cli.Usagef("--collector %q: %w", target, err)
+		return cli.Usagef("--collector %q: %w", s.collector, err)
 	}
 	defer conn.Close()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	service := server.NewForwarder(conn)
-	o.Metrics, o.Root = registry, statuspage.New(service, o.Logger)
-	srv, err := server.New(ctx, service, o)
+	s.api.Metrics, s.api.Root = registry, statuspage.New(service, s.api.Logger)
+	srv, err := server.New(ctx, service, s.api)
 	if err != nil {
 		return err
 	}
 	grpcAddr, restAddr := srv.Addrs()
-	fmt.Fprintf(stdout, "clover-controller is ready: REST http://%s, gRPC %s, collector %s\n", restAddr, grpcAddr, target)
+	fmt.Fprintf(stdout, "clover-controller is ready: REST %s://%s, gRPC %s, collector %s\n", srv.Scheme(), restAddr, grpcAddr, s.collector)
 	return srv.Run(ctx)
 }

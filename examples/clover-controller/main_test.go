@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/opnfv/clover/api/server"
 	"github.com/opnfv/clover/examples/internal/node"
 	"github.com/opnfv/clover/internal/testutil"
 )
@@ -20,20 +21,20 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var (
-	restLine        = regexp.MustCompile(`REST (http://\S+),`)
+	restLine        = regexp.MustCompile(`REST (https?://\S+),`)
 	collectingFalse = regexp.MustCompile(`"collecting":\s*false`) // protojson varies its spaces
 )
 
 // startController runs the program until the test ends and returns its REST
-// address.
-func startController(t *testing.T, collector string) (rest string) {
+// address and what it logs.
+func startController(t *testing.T, collector string, more ...string) (rest string, stderr *testutil.Output) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	var stdout, stderr testutil.Output
+	var stdout testutil.Output
+	stderr = &testutil.Output{}
 	done := make(chan error, 1)
-	go func() {
-		done <- run(ctx, []string{"--rest-addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0", "--collector", collector}, &stdout, &stderr)
-	}()
+	args := append([]string{"--rest-addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0", "--collector", collector}, more...)
+	go func() { done <- run(ctx, args, &stdout, stderr) }()
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
 		cancel()
@@ -47,16 +48,16 @@ func startController(t *testing.T, collector string) (rest string) {
 		}
 		return rest != "", stdout.String() + stderr.String()
 	})
-	return rest
+	return rest, stderr
 }
 
 // startCollector runs what clover-collector runs, until stop or the end of
 // the test.
-func startCollector(t *testing.T, dir, addr string) (at node.Addrs, stop func()) {
+func startCollector(t *testing.T, dir, addr string, api server.Options) (at node.Addrs, stop func()) {
 	t.Helper()
 	ready := make(chan node.Addrs, 1)
 	n, err := node.New(node.Options{
-		DataDir: dir, GRPCAddr: addr, RESTAddr: "-", OTLPGRPC: "-", OTLPHTTP: "127.0.0.1:0",
+		DataDir: dir, GRPCAddr: addr, RESTAddr: "-", OTLPGRPC: "-", OTLPHTTP: "127.0.0.1:0", API: api,
 		OnReady: func(a node.Addrs) { ready <- a },
 	})
 	if err != nil {
@@ -104,7 +105,7 @@ func ask(t *testing.T, method, url, body string) (int, string) {
 // there.
 func TestWithoutACollectorItSaysSo(t *testing.T) {
 	addr := testutil.FreeAddr(t)
-	rest := startController(t, addr)
+	rest, _ := startController(t, addr)
 	for path, want := range map[string]int{
 		"/healthz": http.StatusOK, "/readyz": http.StatusServiceUnavailable,
 		"/api/v1/visibility/stats": http.StatusServiceUnavailable, "/": http.StatusServiceUnavailable,
@@ -131,8 +132,8 @@ func TestWithoutACollectorItSaysSo(t *testing.T) {
 // heals without a restart.
 func TestACollectorComesAndGoes(t *testing.T) {
 	dir, addr := t.TempDir(), testutil.FreeAddr(t)
-	rest := startController(t, addr)
-	at, stop := startCollector(t, dir, addr)
+	rest, _ := startController(t, addr)
+	at, stop := startCollector(t, dir, addr, server.Options{})
 	now := time.Now().Add(-time.Minute).UnixNano()
 	code, text := ask(t, http.MethodPost, "http://"+at.OTLPHTTP+"/v1/traces", fmt.Sprintf(`{"resourceSpans":[{
 		"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"web"}}]},
@@ -155,7 +156,7 @@ func TestACollectorComesAndGoes(t *testing.T) {
 	if code, text := ask(t, http.MethodGet, stats, ""); code != http.StatusServiceUnavailable {
 		t.Errorf("without the collector: %d %s", code, text)
 	}
-	startCollector(t, dir, addr)
+	startCollector(t, dir, addr, server.Options{})
 	testutil.Eventually(t, 20*time.Second, has)
 	if code, text := ask(t, http.MethodGet, rest+"/api/v1/visibility/status", ""); code != http.StatusOK || !collectingFalse.MatchString(text) {
 		t.Errorf("the stop is forgotten: %d %s", code, text)

@@ -11,6 +11,8 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/opnfv/clover/api/server"
+	"github.com/opnfv/clover/examples/internal/access"
 	"github.com/opnfv/clover/examples/internal/cli"
 	"github.com/opnfv/clover/examples/internal/node"
 	"github.com/opnfv/clover/examples/internal/sdc"
@@ -23,6 +25,7 @@ type settings struct {
 	noSample bool
 	rate     float64
 	logLevel string
+	access   access.Flags
 }
 
 func parse(args []string, stderr io.Writer) (settings, error) {
@@ -35,8 +38,8 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	f.StringVar(&s.node.GRPCAddr, "grpc-addr", "127.0.0.1:50054", "`address` of gRPC")
 	f.StringVar(&s.node.OTLPGRPC, "otlp-grpc-addr", "127.0.0.1:4317", "`address` that takes OTLP by gRPC, - for none")
 	f.StringVar(&s.node.OTLPHTTP, "otlp-http-addr", "127.0.0.1:4318", "`address` that takes OTLP by HTTP, - for none")
-	f.BoolVar(&s.node.AllowRemote, "allow-remote", false, "allow addresses other than loopback; there is no authentication yet")
 	s.node.AddFlags(f)
+	s.access.Add(f, server.DefaultRateLimit)
 	f.StringVar(&s.logLevel, "log-level", "warn", "debug, info, warn or error")
 	err := cli.Parse(f, args, stderr, "Runs all of Clover in one process, with a sample mesh and its traffic.\n\nUsage:\n  standalone [flags]\n\nExamples:\n"+
 		"  standalone\n  standalone --no-sample --jaeger http://jaeger:16686 --prometheus http://prometheus:9090\n")
@@ -75,8 +78,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	api := server.Options{Logger: logger}
+	if err := s.access.Apply(&api); err != nil {
+		return err
+	}
 	ready := make(chan node.Addrs, 1)
-	s.node.StatusPage, s.node.Logger = true, logger
+	s.node.API, s.node.StatusPage, s.node.Logger = api, true, logger
 	s.node.OnReady = func(a node.Addrs) { ready <- a }
 	n, err := node.New(s.node)
 	if err != nil {
@@ -140,12 +147,12 @@ func announce(w io.Writer, s settings, a node.Addrs) {
 			fmt.Fprintf(w, "  %-14s %s\n", what, where)
 		}
 	}
-	line("status page", "http://"+a.REST+"/")
-	line("REST", "http://"+a.REST+"/api/v1/visibility/stats  (described by /openapi.json)")
+	line("status page", a.Scheme+"://"+a.REST+"/")
+	line("REST", a.Scheme+"://"+a.REST+"/api/v1/visibility/stats  (described by /openapi.json)")
 	line("gRPC", a.GRPC)
 	line("OTLP gRPC", a.OTLPGRPC)
 	line("OTLP HTTP", a.OTLPHTTP)
-	line("own metrics", "http://"+a.REST+"/metrics, /healthz, /readyz")
+	line("own metrics", a.Scheme+"://"+a.REST+"/metrics, /healthz, /readyz")
 	line("data", s.node.DataDir)
 	for _, url := range s.node.JaegerURLs {
 		line("Jaeger", url)
@@ -154,6 +161,6 @@ func announce(w io.Writer, s settings, a node.Addrs) {
 	if !s.noSample {
 		line("sample", fmt.Sprintf("proxy-access-control → http-lb v1/v2 → clover-server1…5, %g requests/s", s.rate))
 	}
-	fmt.Fprintf(w, "\nTry:\n  go run ./examples/cloverctl --controller http://%s get visibility stats --group-by service\n", a.REST)
-	fmt.Fprintf(w, "  go run ./examples/cloverctl --controller http://%s observe -f\n\n", a.REST)
+	fmt.Fprintf(w, "\nTry:\n  go run ./examples/cloverctl --controller %s://%s get visibility stats --group-by service\n", a.Scheme, a.REST)
+	fmt.Fprintf(w, "  go run ./examples/cloverctl --controller %s://%s observe -f\n\n", a.Scheme, a.REST)
 }

@@ -79,3 +79,9 @@ func Logger(level string, stderr io.Writer) (*slog.Logger, error) {
 	}
 	return slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: l})), nil
 }
+
+// AuditLogger returns the logger of changes and refusals, which no
+// --log-level silences.
+func AuditLogger(stderr io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(stderr, nil))
+}

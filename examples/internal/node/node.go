@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"runtime/debug"
 	"time"
 
@@ -39,7 +38,12 @@ type Options struct {
 	// Addresses; "-" is off, "" the default of server and tracing.
 	OTLPGRPC, OTLPHTTP string
 	GRPCAddr, RESTAddr string
-	AllowRemote        bool
+	// API is how the API is protected and bounded; its addresses, page,
+	// metrics and Logger are set here.
+	API server.Options
+	// AllowSources are patterns of the hosts that requests may name as
+	// sources; none: Kubernetes services in a cluster, anything elsewhere.
+	AllowSources []string
 	// Store adjusts the embedded store, e.g. its retention.
 	Store embedded.Options
 	// StatusPage serves a page at REST's root.
@@ -50,7 +54,10 @@ type Options struct {
 }
 
 // Addrs are where a Node listens; "" where it does not.
-type Addrs struct{ GRPC, REST, OTLPGRPC, OTLPHTTP string }
+type Addrs struct {
+	GRPC, REST, OTLPGRPC, OTLPHTTP string
+	Scheme                         string // of REST, http or https
+}
 
 // Node is a process with the whole visibility path.
 type Node struct {
@@ -84,8 +91,12 @@ func New(opts Options) (*Node, error) {
 }
 
 func (n *Node) assemble() (err error) {
+	policy, err := n.opts.sourcePolicy()
+	if err != nil {
+		return err
+	}
 	n.collector, err = visibility.NewCollector(n.store, visibility.CollectorOptions{
-		Opener: visibility.OpenSources{Jaeger: n.opts.Jaeger, Prometheus: n.opts.Prometheus},
+		Opener: opener{visibility.OpenSources{Jaeger: n.opts.Jaeger, Prometheus: n.opts.Prometheus}, policy},
 		Hub:    n.hub, Logger: n.opts.Logger,
 	})
 	if err != nil {
@@ -106,7 +117,8 @@ func (n *Node) assemble() (err error) {
 		return err
 	}
 	n.service, err = server.NewLocal(server.LocalDeps{
-		Store: n.store, Analytics: analytics, Collector: n.collector, Ingest: ingest, Hub: n.hub, Version: Version(),
+		Store: n.store, Analytics: analytics, Collector: n.collector, Ingest: ingest, Hub: n.hub,
+		Sources: policy, Version: Version(),
 	})
 	if err != nil {
 		return err
@@ -145,14 +157,12 @@ func (n *Node) run(ctx context.Context) error {
 	if err := n.configure(ctx); err != nil {
 		return err
 	}
-	var root http.Handler
+	api := n.opts.API
+	api.GRPCAddr, api.RESTAddr, api.Metrics, api.Logger = n.opts.GRPCAddr, n.opts.RESTAddr, n.registry, n.opts.Logger
 	if n.opts.StatusPage {
-		root = statuspage.New(n.service, n.opts.Logger)
+		api.Root = statuspage.New(n.service, n.opts.Logger)
 	}
-	srv, err := server.New(ctx, n.service, server.Options{
-		GRPCAddr: n.opts.GRPCAddr, RESTAddr: n.opts.RESTAddr, AllowRemote: n.opts.AllowRemote,
-		Root: root, Metrics: n.registry, Logger: n.opts.Logger,
-	})
+	srv, err := server.New(ctx, n.service, api)
 	if err != nil {
 		return err
 	}
@@ -204,6 +214,7 @@ func (n *Node) ready(srv *server.Server) {
 	}
 	var a Addrs
 	a.GRPC, a.REST = srv.Addrs()
+	a.Scheme = srv.Scheme()
 	grpcAddr, httpAddr := n.receiver.Addrs()
 	if grpcAddr != nil {
 		a.OTLPGRPC = grpcAddr.String()

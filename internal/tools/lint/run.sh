@@ -14,4 +14,4 @@ if [ ! -x "$bin" ]; then
 	mv "$bin.$$" "$bin"
 fi
 cd "$root"
-exec "$bin" run "${@:-./...}"
+exec "$bin" run --allow-parallel-runners "${@:-./...}"

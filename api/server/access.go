@@ -1,0 +1,73 @@
+package server
+
+import (
+	"github.com/opnfv/clover/api/server/auth"
+
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	reflectionalpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
+
+	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
+	"github.com/opnfv/clover/api/collector"
+)
+
+// access is what a call needs.
+type access struct {
+	auth.Permission
+	open bool // needs nothing: nobody is asked who they are
+}
+
+// visibilityResource is the API area as Kubernetes sees it, in the group
+// clover.opnfv.org.
+const visibilityResource = "visibility"
+
+func visibilityAccess(verb string) access {
+	return access{Permission: auth.Permission{Verb: verb, Resource: visibilityResource}}
+}
+
+// What calls need, by REST path beside the API. All other paths need to read
+// visibility.
+var (
+	readAccess    = visibilityAccess(auth.Get)
+	metricsAccess = access{Permission: auth.Permission{Verb: auth.Get, Path: "/metrics"}}
+	openAccess    = access{open: true}
+)
+
+// methodAccess has what each gRPC method needs, also when it is called by
+// REST. A method that is not here is refused.
+var methodAccess = map[string]access{
+	v1.VisibilityService_GetStats_FullMethodName:     readAccess,
+	v1.VisibilityService_ListValues_FullMethodName:   readAccess,
+	v1.VisibilityService_GetGraph_FullMethodName:     readAccess,
+	v1.VisibilityService_GetMovers_FullMethodName:    readAccess,
+	v1.VisibilityService_GetHeatmap_FullMethodName:   readAccess,
+	v1.VisibilityService_WatchStats_FullMethodName:   readAccess,
+	v1.VisibilityService_SearchTraces_FullMethodName: readAccess,
+	v1.VisibilityService_GetTrace_FullMethodName:     readAccess,
+	v1.VisibilityService_ListMetrics_FullMethodName:  readAccess,
+	v1.VisibilityService_GetMetrics_FullMethodName:   readAccess,
+	v1.VisibilityService_GetLedger_FullMethodName:    readAccess,
+	v1.VisibilityService_GetStatus_FullMethodName:    readAccess,
+	v1.VisibilityService_GetSummary_FullMethodName:   readAccess,
+	v1.VisibilityService_GetConfig_FullMethodName:    readAccess,
+	v1.VisibilityService_ObserveSpans_FullMethodName: readAccess,
+
+	v1.VisibilityService_UpdateConfig_FullMethodName: visibilityAccess(auth.Update),
+	v1.VisibilityService_Init_FullMethodName:         visibilityAccess(auth.Update),
+	v1.VisibilityService_Start_FullMethodName:        visibilityAccess(auth.Update),
+	v1.VisibilityService_Stop_FullMethodName:         visibilityAccess(auth.Update),
+	v1.VisibilityService_Clear_FullMethodName:        visibilityAccess(auth.Delete),
+
+	collector.Controller_InitVisibility_FullMethodName:     visibilityAccess(auth.Update),
+	collector.Controller_StartCollector_FullMethodName:     visibilityAccess(auth.Update),
+	collector.Controller_StopCollector_FullMethodName:      visibilityAccess(auth.Update),
+	collector.Controller_TruncateVisibility_FullMethodName: visibilityAccess(auth.Delete),
+
+	// Probes of Kubernetes have no token.
+	healthpb.Health_Check_FullMethodName: openAccess,
+	healthpb.Health_List_FullMethodName:  readAccess,
+	healthpb.Health_Watch_FullMethodName: readAccess,
+
+	reflectionpb.ServerReflection_ServerReflectionInfo_FullMethodName:    readAccess,
+	reflectionalpha.ServerReflection_ServerReflectionInfo_FullMethodName: readAccess,
+}

@@ -1,0 +1,88 @@
+package server
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// ServicesOnly is the host pattern of Kubernetes services.
+const ServicesOnly = "*.svc"
+
+// SourcePolicy says which hosts may be named as sources in a request: a
+// server that fetched from wherever it is told to could be used to reach what
+// only it can reach.
+type SourcePolicy struct {
+	patterns []string
+	trusted  []string
+}
+
+// NewSourcePolicy returns a policy that allows hosts that match one of the
+// patterns, in which * stands for any characters. Kubernetes services, written
+// as NAME.NAMESPACE, with .svc or with .svc.cluster.local, match as
+// NAME.NAMESPACE.svc. The trusted URLs, the operator's own, are allowed as
+// they are.
+func NewSourcePolicy(patterns []string, trusted ...string) (*SourcePolicy, error) {
+	p := &SourcePolicy{trusted: slices.Clone(trusted)}
+	for _, pattern := range patterns {
+		pattern = strings.ToLower(pattern)
+		if _, err := path.Match(pattern, ""); err != nil || pattern == "" || strings.ContainsAny(pattern, "/: ") {
+			return nil, fmt.Errorf("%q is not a host pattern; want one like %s or jaeger.example.com", pattern, ServicesOnly)
+		}
+		p.patterns = append(p.patterns, pattern)
+	}
+	return p, nil
+}
+
+// Resolve returns the URL to use for one that a request has, or an error that
+// says what would be allowed. A nil policy allows everything.
+func (p *SourcePolicy) Resolve(source string) (string, error) {
+	if p == nil || slices.Contains(p.trusted, source) {
+		return source, nil
+	}
+	text := source
+	if !strings.Contains(text, "://") {
+		text = "http://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Hostname() == "" {
+		return "", fmt.Errorf("want a URL like http://jaeger-query:16686") // no detail: a URL may have a password
+	}
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	if p.matches(host) {
+		return source, nil
+	}
+	if service := serviceName(host); service != "" && p.matches(service) {
+		// With .svc the name is never looked up outside the cluster.
+		if port := u.Port(); port != "" {
+			service = net.JoinHostPort(service, port)
+		}
+		u.Host = service
+		return u.String(), nil
+	}
+	return "", fmt.Errorf("host %q is not allowed as a source; allowed are %s; the collector's flag --allow-source adds others", host, strings.Join(p.patterns, ", "))
+}
+
+func (p *SourcePolicy) matches(host string) bool {
+	return slices.ContainsFunc(p.patterns, func(pattern string) bool {
+		ok, err := path.Match(pattern, host)
+		return ok && err == nil
+	})
+}
+
+// servicePattern is the name of a Kubernetes service (RFC 1035) and its namespace.
+var servicePattern = regexp.MustCompile(`^([a-z](?:[-a-z0-9]*[a-z0-9])?\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)(?:\.svc(?:\.cluster\.local)?)?$`)
+
+// serviceName returns NAME.NAMESPACE.svc, or "" if that is not what the host
+// can mean.
+func serviceName(host string) string {
+	m := servicePattern.FindStringSubmatch(host)
+	if m == nil {
+		return ""
+	}
+	return m[1] + ".svc"
+}
