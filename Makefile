@@ -5,7 +5,7 @@ CACHE ?= $(or $(CLOVER_CACHE),$(HOME)/.cache/clover)
 GO    ?= go
 BENCH ?= .
 
-.PHONY: help test unit lint bench generate check-generate fuzz crash build clean
+.PHONY: help test unit lint bench generate check-generate fuzz crash build images clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -36,6 +36,10 @@ fuzz: ## each fuzz target for FUZZTIME (20s)
 
 crash: ## kill the store while it writes, CRASHES times (50)
 	CLOVER_CRASHES=$(or $(CRASHES),50) $(GO) test -run Crash -count=1 -v -timeout 30m ./visibility/embedded
+
+images: ## the container images, multi-arch, into bin/images
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(GO) run ./internal/tools/images \
+		-tag $(or $(TAG),dev) -registry $(or $(REGISTRY),opnfv) -revision $$(git rev-parse HEAD)
 
 clean: ## remove what make built here
 	rm -rf bin
