@@ -7,7 +7,7 @@
 package deploy
 
 import (
-	"bytes"
+	"bufio"
 	"cmp"
 	"context"
 	"embed"
@@ -87,11 +87,19 @@ func Render(ctx context.Context, o Options) ([]*unstructured.Unstructured, error
 	if err != nil {
 		return nil, err
 	}
-	values, err := util.ToRenderValues(c, o.values(wanted), common.ReleaseOptions{
-		Name: release, Namespace: cmp.Or(o.Namespace, DefaultNamespace), IsInstall: true, Revision: 1,
-	}, caps)
+	given, err := checkValues(o.Values)
 	if err != nil {
-		return nil, valuesError(err)
+		return nil, err
+	}
+	if given, err = checkValues(o.over(given, wanted)); err != nil {
+		return nil, err
+	}
+	const checked = true
+	values, err := util.ToRenderValuesWithSchemaValidation(c, given, common.ReleaseOptions{
+		Name: release, Namespace: cmp.Or(o.Namespace, DefaultNamespace), IsInstall: true, Revision: 1,
+	}, caps, checked)
+	if err != nil {
+		return nil, fmt.Errorf("deploy: values: %w", err)
 	}
 	values["Release"].(map[string]any)["Service"] = manager
 	e := engine.Engine{Strict: true, CustomTemplateFuncs: template.FuncMap{
@@ -117,9 +125,8 @@ func Render(ctx context.Context, o Options) ([]*unstructured.Unstructured, error
 	return objects, nil
 }
 
-// values are the values given, with what the other options say on top.
-func (o Options) values(wanted []string) map[string]any {
-	over := map[string]any{"namespace": map[string]any{"create": true}}
+// over puts what the other options say over the values given.
+func (o Options) over(given map[string]any, wanted []string) map[string]any {
 	image := map[string]any{}
 	if o.Registry != "" {
 		image["registry"] = strings.TrimSuffix(o.Registry, "/")
@@ -127,14 +134,13 @@ func (o Options) values(wanted []string) map[string]any {
 	if o.Tag != "" {
 		image["tag"] = o.Tag
 	}
-	over["image"] = image
+	over := map[string]any{"image": image, "namespace": map[string]any{"create": true}}
 	for _, c := range components {
 		if c.enable != nil {
-			enabled := slices.Contains(wanted, c.Name)
-			c.enable(over, enabled)
+			c.enable(over, slices.Contains(wanted, c.Name))
 		}
 	}
-	return loader.MergeMaps(o.Values, over)
+	return loader.MergeMaps(given, over)
 }
 
 // loadChart reads the embedded chart. The engine writes into the chart's
@@ -199,19 +205,27 @@ func parse(rendered map[string]string) ([]*unstructured.Unstructured, error) {
 		if strings.HasSuffix(name, ".txt") || strings.Contains(name, "/tests/") {
 			continue
 		}
-		dec := yaml.NewYAMLOrJSONDecoder(bytes.NewReader([]byte(rendered[name])), 4096)
+		r := yaml.NewYAMLReader(bufio.NewReader(strings.NewReader(rendered[name])))
 		for {
-			u := &unstructured.Unstructured{}
-			err := dec.Decode(&u.Object)
+			doc, err := r.Read()
 			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {
 				return nil, fmt.Errorf("deploy: %s: %w", name, err)
 			}
-			if len(u.Object) > 0 {
-				objects = append(objects, u)
+			data, err := yaml.ToJSON(doc)
+			if err != nil {
+				return nil, fmt.Errorf("deploy: %s: %w", name, err)
 			}
+			if string(data) == "null" {
+				continue // only comments
+			}
+			u := &unstructured.Unstructured{}
+			if err := u.UnmarshalJSON(data); err != nil {
+				return nil, fmt.Errorf("deploy: %s: %w", name, err)
+			}
+			objects = append(objects, u)
 		}
 	}
 	return objects, nil

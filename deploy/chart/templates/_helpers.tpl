@@ -73,3 +73,10 @@ securityContext:
 - name: GOMEMLIMIT
   value: {{ div (mul (include "clover.mebibytes" .limits.memory | int64) 9) 10 }}MiB
 {{- end }}
+
+{{/* Tells Prometheus where the metrics of a pod are. */}}
+{{- define "clover.scrape" -}}
+prometheus.io/scrape: "true"
+prometheus.io/port: {{ . | quote }}
+prometheus.io/path: /metrics
+{{- end }}
