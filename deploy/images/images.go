@@ -51,6 +51,10 @@ func All() []Image {
 			Description: "Reads traces and metrics of a mesh, takes OTLP, stores both", Ports: []int{4317, 4318, 50054},
 		},
 		{
+			Name: "cloverctl", Title: "cloverctl", Package: "./examples/cloverctl",
+			Description: "The command line of Clover",
+		},
+		{
 			Name: "clover-sdc", Title: "Clover sample", Package: "./examples/sdc",
 			Description: "The services of the SDC sample: proxy, load balancer, server, IDS", Ports: []int{9180, 50054},
 		},
