@@ -5,7 +5,7 @@ CACHE ?= $(or $(CLOVER_CACHE),$(HOME)/.cache/clover)
 GO    ?= go
 BENCH ?= .
 
-.PHONY: help test unit lint bench generate check-generate fuzz crash build images clean
+.PHONY: help test unit lint bench generate check-generate fuzz crash build images chart clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -40,6 +40,10 @@ crash: ## kill the store while it writes, CRASHES times (50)
 images: ## the container images, multi-arch, into bin/images
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(GO) run ./internal/tools/images \
 		-tag $(or $(TAG),dev) -registry $(or $(REGISTRY),opnfv) -revision $$(git rev-parse HEAD)
+
+chart: ## the Helm chart as an archive, into bin
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(GO) -C internal/testutil/helmbin tool helm package \
+		$(CURDIR)/deploy/chart --destination $(CURDIR)/bin $(if $(TAG),--version $(TAG) --app-version $(TAG))
 
 clean: ## remove what make built here
 	rm -rf bin

@@ -30,7 +30,7 @@ type Component struct {
 	enable func(values map[string]any, wanted bool)
 }
 
-var components = []Component{
+var catalog = []Component{
 	{Name: "visibility", Summary: "collector and controller", Members: []string{"collector", "controller"}},
 	{Name: "controller", Summary: "REST, gRPC and the status page", enable: section("controller")},
 	{Name: "controller-nodeport", Summary: "the controller on a port of each node", enable: expose("NodePort")},
@@ -43,7 +43,7 @@ var components = []Component{
 }
 
 // Components lists what can be created by name, and what is planned.
-func Components() []Component { return slices.Clone(components) }
+func Components() []Component { return slices.Clone(catalog) }
 
 // section switches a part of the chart.
 func section(name string) func(map[string]any, bool) {
@@ -72,11 +72,11 @@ func expose(serviceType string) func(map[string]any, bool) {
 func expand(names []string) ([]string, error) {
 	var out []string
 	for _, name := range names {
-		i := slices.IndexFunc(components, func(c Component) bool { return c.Name == name })
+		i := slices.IndexFunc(catalog, func(c Component) bool { return c.Name == name })
 		if i < 0 {
 			return nil, fmt.Errorf("deploy: %w %q; there are %s", ErrUnknownComponent, name, strings.Join(available(), ", "))
 		}
-		c := components[i]
+		c := catalog[i]
 		if c.Planned {
 			return nil, fmt.Errorf("deploy: %s (%s) is %w; there are %s", name, c.Summary, ErrPlannedComponent, strings.Join(available(), ", "))
 		}
@@ -101,7 +101,7 @@ var standalone = []string{"controller-nodeport", "controller-lb", "sdc"}
 // available names the components that Render knows.
 func available() []string {
 	var names []string
-	for _, c := range components {
+	for _, c := range catalog {
 		if !c.Planned {
 			names = append(names, c.Name)
 		}

@@ -135,7 +135,7 @@ func (o Options) over(given map[string]any, wanted []string) map[string]any {
 		image["tag"] = o.Tag
 	}
 	over := map[string]any{"image": image, "namespace": map[string]any{"create": true}}
-	for _, c := range components {
+	for _, c := range catalog {
 		if c.enable != nil {
 			c.enable(over, slices.Contains(wanted, c.Name))
 		}

@@ -54,7 +54,7 @@ func (c *closure) add(name string) error {
 	if err != nil {
 		return fmt.Errorf("images: %s: %w", name, err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	c.files[name] = File{Source: source, Mode: 0o755}
 	if interp := interpreter(file); interp != "" {
 		if err := c.add(interp); err != nil {
