@@ -37,7 +37,8 @@ spec:
             - --dir
             - /data
             - --maxmemory
-            - {{ div (mul (include "clover.mebibytes" $values.resources.limits.memory | int64) 3) 4 }}mb
+            # The other half is for the copy that is being saved.
+            - {{ div (include "clover.mebibytes" $values.resources.limits.memory | int64) 2 }}mb
           ports:
             - {name: redis, containerPort: 6379}
           startupProbe:
