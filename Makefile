@@ -6,7 +6,7 @@ GO    ?= go
 BENCH ?= .
 
 .PHONY: help test unit lint bench generate check-generate fuzz crash build clean \
-	cluster-up cluster-down cluster-status
+	images chart cluster-up cluster-down cluster-status
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -46,6 +46,14 @@ cluster-down: ## remove it, and what tests that were killed have left
 
 cluster-status: ## list the clusters that are up
 	@$(GO) run ./internal/testutil/cluster/testcluster status
+
+images: ## the container images, multi-arch, into bin/images
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(GO) run ./internal/tools/images \
+		-tag $(or $(TAG),dev) -registry $(or $(REGISTRY),opnfv) -revision $$(git rev-parse HEAD)
+
+chart: ## the Helm chart as an archive, into bin
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(GO) -C internal/testutil/helmbin tool helm package \
+		$(CURDIR)/deploy/chart --destination $(CURDIR)/bin $(if $(TAG),--version $(TAG) --app-version $(TAG))
 
 clean: ## remove what make built here
 	rm -rf bin

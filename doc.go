@@ -16,6 +16,13 @@
 //     store passes, and a reference store for tests.
 //   - [github.com/opnfv/clover/api/server]: the gRPC and REST services.
 //
+// # Install
+//
+//   - [github.com/opnfv/clover/deploy]: the Helm chart, and the manifests that
+//     come from it.
+//   - [github.com/opnfv/clover/deploy/images]: container images, built without
+//     Docker.
+//
 // # Programs
 //
 // The folder examples holds the programs that assemble the libraries:

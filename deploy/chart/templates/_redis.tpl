@@ -1,0 +1,94 @@
+{{/* Redis: dict "root" $ "component" COMPONENT "namespace" NAMESPACE. */}}
+{{- define "clover.redis" -}}
+{{- $ := .root }}
+{{- $values := $.Values.datastore }}
+{{- $id := dict "root" $ "name" "redis" "component" .component }}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: redis
+  namespace: {{ .namespace }}
+  labels: {{- include "clover.labels" $id | nindent 4 }}
+spec:
+  replicas: 1
+  revisionHistoryLimit: 3
+  strategy: {type: Recreate}
+  selector:
+    matchLabels: {{- include "clover.selector" $id | nindent 6 }}
+  template:
+    metadata:
+      labels: {{- include "clover.labels" $id | nindent 8 }}
+    spec:
+      serviceAccountName: redis
+      automountServiceAccountToken: false
+      enableServiceLinks: false
+      terminationGracePeriodSeconds: 30
+      {{- include "clover.podSecurity" $ | nindent 6 }}
+      containers:
+        - name: redis
+          image: {{ $values.image.name | default (include "clover.image" (dict "root" $ "name" "clover-redis")) }}
+          imagePullPolicy: {{ $.Values.image.pullPolicy }}
+          command: [redis-server]
+          args:
+            - --port
+            - "6379"
+            - --protected-mode
+            - "no"
+            - --dir
+            - /data
+            - --maxmemory
+            # The other half is for the copy that is being saved.
+            - {{ div (include "clover.mebibytes" $values.resources.limits.memory | int64) 2 }}mb
+          ports:
+            - {name: redis, containerPort: 6379}
+          startupProbe:
+            tcpSocket: {port: redis}
+            periodSeconds: 1
+            failureThreshold: 60
+          livenessProbe:
+            tcpSocket: {port: redis}
+            periodSeconds: 10
+            timeoutSeconds: 5
+          readinessProbe:
+            tcpSocket: {port: redis}
+            periodSeconds: 5
+            timeoutSeconds: 5
+          resources: {{- toYaml $values.resources | nindent 12 }}
+          {{- include "clover.containerSecurity" $ | nindent 10 }}
+          volumeMounts:
+            - {name: data, mountPath: /data}
+      volumes:
+        - name: data
+          emptyDir: {sizeLimit: 1Gi}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: redis
+  namespace: {{ .namespace }}
+  labels: {{- include "clover.labels" $id | nindent 4 }}
+automountServiceAccountToken: false
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: redis
+  namespace: {{ .namespace }}
+  labels: {{- include "clover.labels" $id | nindent 4 }}
+spec:
+  maxUnavailable: 1
+  selector:
+    matchLabels: {{- include "clover.selector" $id | nindent 6 }}
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: redis
+  namespace: {{ .namespace }}
+  labels: {{- include "clover.labels" $id | nindent 4 }}
+spec:
+  type: ClusterIP
+  selector: {{- include "clover.selector" $id | nindent 4 }}
+  ports:
+    - {name: redis, port: 6379, targetPort: redis}
+{{- end }}

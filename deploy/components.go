@@ -1,0 +1,110 @@
+package deploy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+var (
+	// ErrUnknownComponent is a name that no component has.
+	ErrUnknownComponent = errors.New("unknown component")
+	// ErrPlannedComponent is a component that this release does not have yet.
+	ErrPlannedComponent = errors.New("not in this release yet")
+)
+
+// Component is a part of Clover that is created and deleted by name.
+type Component struct {
+	// Name is what cloverctl calls it.
+	Name string
+	// Summary says in a few words what it is.
+	Summary string
+	// Members are the components that a group stands for; none for a
+	// component that is no group.
+	Members []string
+	// Planned is set for what people know by name but this release does not
+	// have: Render refuses it with [ErrPlannedComponent].
+	Planned bool
+	// enable writes into the chart's values whether it is wanted.
+	enable func(values map[string]any, wanted bool)
+}
+
+var catalog = []Component{
+	{Name: "visibility", Summary: "collector and controller", Members: []string{"collector", "controller"}},
+	{Name: "controller", Summary: "REST, gRPC and the status page", enable: section("controller")},
+	{Name: "controller-nodeport", Summary: "the controller on a port of each node", enable: expose("NodePort")},
+	{Name: "controller-lb", Summary: "the controller behind a load balancer", enable: expose("LoadBalancer")},
+	{Name: "collector", Summary: "reads traces and metrics, takes OTLP, stores both", enable: section("collector")},
+	{Name: "datastore", Summary: "Redis", enable: section("datastore")},
+	{Name: "sdc", Summary: "the sample: proxy, load balancers, servers, IDS", enable: section("sdc")},
+	{Name: "clovisor", Summary: "session traces from the kernel", Planned: true},
+	{Name: "validation", Summary: "test plans with JMeter", Planned: true},
+}
+
+// Components lists what can be created by name, and what is planned.
+func Components() []Component { return slices.Clone(catalog) }
+
+// section switches a part of the chart.
+func section(name string) func(map[string]any, bool) {
+	return func(values map[string]any, wanted bool) {
+		part, ok := values[name].(map[string]any)
+		if !ok {
+			part = map[string]any{}
+			values[name] = part
+		}
+		part["enabled"] = wanted
+	}
+}
+
+// expose adds the controller's service of that type, for which the chart's
+// controller is rendered too.
+func expose(serviceType string) func(map[string]any, bool) {
+	return func(values map[string]any, wanted bool) {
+		if wanted {
+			section("controller")(values, true)
+			values["controller"].(map[string]any)["service"] = map[string]any{"type": serviceType}
+		}
+	}
+}
+
+// expand replaces groups by their members and adds what all need.
+func expand(names []string) ([]string, error) {
+	var out []string
+	for _, name := range names {
+		i := slices.IndexFunc(catalog, func(c Component) bool { return c.Name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("deploy: %w %q; there are %s", ErrUnknownComponent, name, strings.Join(available(), ", "))
+		}
+		c := catalog[i]
+		if c.Planned {
+			return nil, fmt.Errorf("deploy: %s (%s) is %w; there are %s", name, c.Summary, ErrPlannedComponent, strings.Join(available(), ", "))
+		}
+		if len(c.Members) > 0 {
+			out = append(out, c.Members...)
+		} else {
+			out = append(out, name)
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("deploy: no component is named; there are %s", strings.Join(available(), ", "))
+	}
+	if slices.ContainsFunc(out, func(name string) bool { return !slices.Contains(standalone, name) }) {
+		out = append(out, Shared)
+	}
+	return out, nil
+}
+
+// standalone are the components that need nothing of what is shared.
+var standalone = []string{"controller-nodeport", "controller-lb", "sdc"}
+
+// available names the components that Render knows.
+func available() []string {
+	var names []string
+	for _, c := range catalog {
+		if !c.Planned {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,88 @@
+// Package images builds the container images of Clover, without Docker and
+// without a registry: Go programs and Debian packages become OCI images that
+// are byte for byte the same when they are built again from the same sources.
+//
+// An image holds its program, the shared libraries that the program names
+// (for a Go program none), a user, and the certificates of the public CAs.
+// There is no shell and no package manager in it.
+package images
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// UserID is the user and the group that programs run as.
+const UserID = 65532
+
+// Image says what an image is made of: either Package or Debian.
+type Image struct {
+	// Name is the image's name without registry and tag.
+	Name string
+	// Title and Description are for its labels.
+	Title, Description string
+	// Package is the main package of a Go program, as in
+	// ./examples/clover-controller.
+	Package string
+	// Debian is the program of a Debian package.
+	Debian *Debian
+	// Ports are what it listens on by default.
+	Ports []int
+}
+
+// Debian is a program that Debian maintains.
+type Debian struct {
+	// Package is the name of the package.
+	Package string
+	// Programs are paths in it; the first is what the image starts.
+	Programs []string
+}
+
+// All lists the images of a release.
+func All() []Image {
+	return []Image{
+		{
+			Name: "clover-controller", Title: "Clover controller", Package: "./examples/clover-controller",
+			Description: "REST, gRPC and the status page of Clover", Ports: []int{8443, 50054},
+		},
+		{
+			Name: "clover-collector", Title: "Clover collector", Package: "./examples/clover-collector",
+			Description: "Reads traces and metrics of a mesh, takes OTLP, stores both", Ports: []int{4317, 4318, 50054},
+		},
+		{
+			Name: "cloverctl", Title: "cloverctl", Package: "./examples/cloverctl",
+			Description: "The command line of Clover",
+		},
+		{
+			Name: "clover-sdc", Title: "Clover sample", Package: "./examples/sdc",
+			Description: "The services of the SDC sample: proxy, load balancer, server, IDS", Ports: []int{9180, 50054},
+		},
+		{
+			Name: "clover-redis", Title: "Redis for Clover",
+			Description: "Redis as Debian packages it", Ports: []int{6379},
+			Debian: &Debian{Package: "redis-server", Programs: []string{"/usr/bin/redis-server", "/usr/bin/redis-cli"}},
+		},
+	}
+}
+
+// Find returns the images of those names, all of them for none.
+func Find(names ...string) ([]Image, error) {
+	all := All()
+	if len(names) == 0 {
+		return all, nil
+	}
+	var found []Image
+	for _, name := range names {
+		i := slices.IndexFunc(all, func(i Image) bool { return i.Name == name })
+		if i < 0 {
+			var known []string
+			for _, i := range all {
+				known = append(known, i.Name)
+			}
+			return nil, fmt.Errorf("images: there is no image %q; there are %s", name, strings.Join(known, ", "))
+		}
+		found = append(found, all[i])
+	}
+	return found, nil
+}

@@ -1,0 +1,4 @@
+// Command small does nothing; tests make images of it.
+package main
+
+func main() {}
