@@ -5,13 +5,13 @@ import (
 	"log/slog"
 	"net/netip"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
 
 	"github.com/opnfv/clover/api/nginx"
+	"github.com/opnfv/clover/examples/internal/sdc/backlog"
 	"github.com/opnfv/clover/examples/internal/sdc/control"
 )
 
@@ -40,7 +40,7 @@ type AlertStats struct {
 	Seen      uint64
 	Sent      uint64 // kept, and the proxy knows
 	Failed    uint64 // the proxy did not answer within 5 s
-	Dropped   uint64 // left out because too many waited
+	Dropped   uint64 // left out because too many waited, or at the end
 	NotStored uint64 // of those seen: could not be kept
 }
 
@@ -49,9 +49,10 @@ type Alerts struct {
 	events Events
 	notify Notifier
 	logger *slog.Logger
-	queue  chan raised
 	index  atomic.Uint64
-	stats  struct{ seen, sent, failed, dropped, notStored atomic.Uint64 }
+	stats  struct{ seen, sent, failed, notStored atomic.Uint64 }
+
+	backlog *backlog.Backlog[raised]
 }
 
 type raised struct {
@@ -65,7 +66,9 @@ func NewAlerts(events Events, notify Notifier, logger *slog.Logger) *Alerts {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	return &Alerts{events: events, notify: notify, logger: logger, queue: make(chan raised, alertQueue)}
+	a := &Alerts{events: events, notify: notify, logger: logger}
+	a.backlog = backlog.New(backlog.Options{Size: alertQueue, Workers: alertWorkers, Grace: notifyTimeout}, a.handle)
+	return a
 }
 
 // Stats returns the ledger.
@@ -73,64 +76,36 @@ func (a *Alerts) Stats() AlertStats {
 	s := &a.stats
 	return AlertStats{
 		Seen: s.seen.Load(), Sent: s.sent.Load(), Failed: s.failed.Load(),
-		Dropped: s.dropped.Load(), NotStored: s.notStored.Load(),
+		Dropped: a.backlog.Dropped(), NotStored: s.notStored.Load(),
 	}
 }
 
 // Raise takes an event and never blocks.
 func (a *Alerts) Raise(ctx context.Context, e Event) {
 	a.stats.seen.Add(1)
-	select {
-	case a.queue <- raised{ctx, e}:
-	default:
-		a.stats.dropped.Add(1)
-	}
+	a.backlog.Offer(raised{ctx, e})
 }
 
-// Run works until ctx ends, and then through what waits already.
-func (a *Alerts) Run(ctx context.Context) error {
-	var workers sync.WaitGroup
-	for range alertWorkers {
-		workers.Go(func() {
-			for {
-				select {
-				case r := <-a.queue:
-					a.handle(r)
-				case <-ctx.Done():
-					a.drain()
-					return
-				}
-			}
-		})
-	}
-	workers.Wait()
-	return nil
-}
+// Run works until ctx ends, and then for five seconds through what waits.
+func (a *Alerts) Run(ctx context.Context) error { return a.backlog.Run(ctx) }
 
-func (a *Alerts) drain() {
-	for {
-		select {
-		case r := <-a.queue:
-			a.handle(r)
-		default:
-			return
-		}
-	}
-}
-
-func (a *Alerts) handle(r raised) {
+// handle keeps an event and tells of it, unless end comes first.
+func (a *Alerts) handle(end context.Context, r raised) {
+	ctx, cancel := context.WithCancel(r.ctx)
+	defer cancel()
+	defer context.AfterFunc(end, cancel)()
 	alert := control.Alert{
 		Source: r.event.Source.Addr(), SignatureID: r.event.Rule.SID, Signature: r.event.Rule.Message,
 	}
-	alert.EventID, alert.RedisKey = a.store(r)
+	alert.EventID, alert.RedisKey = a.store(ctx, r.event)
 	a.logger.Info("ids: alert", "event", alert.EventID, "signature", alert.SignatureID,
 		"message", alert.Signature, "source", alert.Source.String())
 	if a.notify == nil {
 		a.stats.sent.Add(1)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.ctx, notifyTimeout)
-	defer cancel()
+	ctx, cancelNotify := context.WithTimeout(ctx, notifyTimeout)
+	defer cancelNotify()
 	if err := a.notify.Notify(ctx, alert); err != nil {
 		a.stats.failed.Add(1)
 		a.logger.Warn("ids: the proxy does not know of an alert", "event", alert.EventID, "error", err)
@@ -141,13 +116,13 @@ func (a *Alerts) handle(r raised) {
 
 // store keeps an event. One that could not be kept has an index that counts
 // within this process, and no key.
-func (a *Alerts) store(r raised) (id, key string) {
+func (a *Alerts) store(ctx context.Context, e Event) (id, key string) {
 	if a.events == nil {
 		return strconv.FormatUint(a.index.Add(1), 10), ""
 	}
-	ctx, cancel := context.WithTimeout(r.ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	index, key, err := a.events.Add(ctx, r.event)
+	index, key, err := a.events.Add(ctx, e)
 	if err != nil {
 		a.stats.notStored.Add(1)
 		a.logger.Warn("ids: an event is not stored", "error", err)

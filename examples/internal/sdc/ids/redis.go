@@ -30,6 +30,7 @@ var eventKey = regexp.MustCompile(`^` + EventKeyPrefix + `[0-9]{1,20}$`)
 // several processes on one Redis.
 type Redis struct {
 	client *redis.Client
+	keep   uint64
 
 	mu   sync.Mutex
 	last uint64 // index used last; 0: not yet read
@@ -38,7 +39,7 @@ type Redis struct {
 // NewRedis returns the events at HOST:PORT. Nothing is connected before the
 // first call.
 func NewRedis(addr string) *Redis {
-	return &Redis{client: redis.NewClient(&redis.Options{
+	return &Redis{keep: maxEvents, client: redis.NewClient(&redis.Options{
 		Addr: addr, DialTimeout: time.Second, ReadTimeout: time.Second, WriteTimeout: time.Second, MaxRetries: 1,
 		DialerRetries: 1, DisableIdentity: true,
 	})}
@@ -58,9 +59,9 @@ func (r *Redis) Add(ctx context.Context, e Event) (uint64, string, error) {
 	_, err = r.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		p.HSet(ctx, key, fields(index, e))
 		p.SAdd(ctx, EventsKey, index)
-		if index > maxEvents {
-			p.SRem(ctx, EventsKey, index-maxEvents)
-			p.Del(ctx, EventKeyPrefix+strconv.FormatUint(index-maxEvents, 10))
+		if index > r.keep {
+			p.SRem(ctx, EventsKey, index-r.keep)
+			p.Del(ctx, EventKeyPrefix+strconv.FormatUint(index-r.keep, 10))
 		}
 		return nil
 	})

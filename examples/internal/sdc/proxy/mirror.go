@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/opnfv/clover/examples/internal/sdc/backlog"
 	"github.com/opnfv/clover/examples/internal/sdc/sidecar"
 )
 
@@ -18,7 +19,7 @@ const (
 	mirrorWorkers = 4
 	mirrorQueue   = 256
 	maxMirrorBody = 64 << 10
-	mirrorTimeout = 2 * time.Second
+	mirrorTimeout = 2 * time.Second // also that of the last copies
 )
 
 // MirrorStats is the mirror's ledger: Seen is the sum of Sent, Failed,
@@ -27,26 +28,28 @@ type MirrorStats struct {
 	Seen      uint64
 	Sent      uint64 // answered by the IDS, with whatever status
 	Failed    uint64 // not answered within 2 s, or not reachable
-	Dropped   uint64 // left out because too many waited
+	Dropped   uint64 // left out because too many waited, or at the end
 	Truncated uint64 // of those seen: sent with the first 64 KiB of their body
 }
 
 // mirror sends copies of requests. A request never waits for its copy.
 type mirror struct {
 	transport http.RoundTripper
-	queue     chan *http.Request
-	stats     struct{ seen, sent, failed, dropped, truncated atomic.Uint64 }
+	backlog   *backlog.Backlog[*http.Request]
+	stats     struct{ seen, sent, failed, truncated atomic.Uint64 }
 }
 
 func newMirror(transport http.RoundTripper) *mirror {
-	return &mirror{transport: transport, queue: make(chan *http.Request, mirrorQueue)}
+	m := &mirror{transport: transport}
+	m.backlog = backlog.New(backlog.Options{Size: mirrorQueue, Workers: mirrorWorkers, Grace: mirrorTimeout}, m.send)
+	return m
 }
 
 func (m *mirror) read() MirrorStats {
 	s := &m.stats
 	return MirrorStats{
 		Seen: s.seen.Load(), Sent: s.sent.Load(), Failed: s.failed.Load(),
-		Dropped: s.dropped.Load(), Truncated: s.truncated.Load(),
+		Dropped: m.backlog.Dropped(), Truncated: s.truncated.Load(),
 	}
 }
 
@@ -63,19 +66,10 @@ func (m *mirror) tee(r *http.Request, target string) {
 		c.Header.Del(name)
 	}
 	if r.Body == nil || r.Body == http.NoBody {
-		m.enqueue(c)
+		m.backlog.Offer(c)
 		return
 	}
 	r.Body = &teeBody{ReadCloser: r.Body, mirror: m, request: c}
-}
-
-// enqueue never blocks.
-func (m *mirror) enqueue(c *http.Request) {
-	select {
-	case m.queue <- c:
-	default:
-		m.stats.dropped.Add(1)
-	}
 }
 
 // teeBody keeps the beginning of a body while it is forwarded.
@@ -123,43 +117,14 @@ func (b *teeBody) finish() {
 		b.request.Body = io.NopCloser(&b.kept)
 		b.request.ContentLength = int64(b.kept.Len())
 	}
-	b.mirror.enqueue(b.request)
+	b.mirror.backlog.Offer(b.request)
 }
 
-// run sends copies until ctx ends, and then those that wait already.
-func (m *mirror) run(ctx context.Context) error {
-	var workers sync.WaitGroup
-	for range mirrorWorkers {
-		workers.Go(func() {
-			for {
-				select {
-				case c := <-m.queue:
-					m.send(c)
-				case <-ctx.Done():
-					m.drain()
-					return
-				}
-			}
-		})
-	}
-	workers.Wait()
-	return nil
-}
-
-func (m *mirror) drain() {
-	for {
-		select {
-		case c := <-m.queue:
-			m.send(c)
-		default:
-			return
-		}
-	}
-}
-
-func (m *mirror) send(c *http.Request) {
+// send sends a copy, unless end comes first.
+func (m *mirror) send(end context.Context, c *http.Request) {
 	ctx, cancel := context.WithTimeout(c.Context(), mirrorTimeout)
 	defer cancel()
+	defer context.AfterFunc(end, cancel)()
 	res, err := m.transport.RoundTrip(c.WithContext(ctx))
 	if err != nil {
 		m.stats.failed.Add(1)

@@ -99,8 +99,8 @@ func New(opts Options) (*Proxy, error) {
 	return p, nil
 }
 
-// Run sends copies until ctx ends, and then those that wait.
-func (p *Proxy) Run(ctx context.Context) error { return p.mirror.run(ctx) }
+// Run sends copies until ctx ends, and then for two seconds those that wait.
+func (p *Proxy) Run(ctx context.Context) error { return p.mirror.backlog.Run(ctx) }
 
 // MirrorStats returns the mirror's ledger.
 func (p *Proxy) MirrorStats() MirrorStats { return p.mirror.read() }

@@ -19,7 +19,7 @@ import (
 type Identity struct {
 	Service   string // e.g. "http-lb"
 	Version   string // e.g. "v1"; "": "latest"
-	Workload  string // e.g. "http-lb-v1"; "": the service, and its version unless that is "latest"
+	Workload  string // e.g. "http-lb-v1"; "": made from service and version
 	Namespace string // "": "default"
 	Pod       string // "": the workload and "-0"
 	IP        string // "": 127.0.0.1
@@ -33,10 +33,14 @@ func (i Identity) withDefaults() Identity {
 		}
 	}
 	set(&i.Version, "latest")
-	if i.Version == "latest" {
+	switch {
+	case i.Version == "latest":
 		set(&i.Workload, i.Service)
+	case strings.HasPrefix(i.Version, i.Service): // "http-lb-v1" of "http-lb"
+		set(&i.Workload, i.Version)
+	default:
+		set(&i.Workload, i.Service+"-"+i.Version)
 	}
-	set(&i.Workload, i.Service+"-"+i.Version)
 	set(&i.Namespace, "default")
 	set(&i.Pod, i.Workload+"-0")
 	set(&i.IP, "127.0.0.1")
