@@ -79,7 +79,7 @@ type teeBody struct {
 	request *http.Request
 
 	mu   sync.Mutex
-	kept bytes.Buffer
+	kept []byte
 	over bool
 	done bool
 }
@@ -88,8 +88,11 @@ func (b *teeBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	keep := min(n, maxMirrorBody-b.kept.Len())
-	b.kept.Write(p[:keep])
+	if b.done {
+		return n, err // the copy has gone already
+	}
+	keep := min(n, maxMirrorBody-len(b.kept))
+	b.kept = append(b.kept, p[:keep]...)
 	b.over = b.over || keep < n
 	if err != nil {
 		b.finish()
@@ -113,9 +116,9 @@ func (b *teeBody) finish() {
 	if b.over {
 		b.mirror.stats.truncated.Add(1)
 	}
-	if b.kept.Len() > 0 {
-		b.request.Body = io.NopCloser(&b.kept)
-		b.request.ContentLength = int64(b.kept.Len())
+	if len(b.kept) > 0 {
+		b.request.Body = io.NopCloser(bytes.NewReader(b.kept))
+		b.request.ContentLength = int64(len(b.kept))
 	}
 	b.mirror.backlog.Offer(b.request)
 }
