@@ -106,6 +106,7 @@ func (r *role) run(ctx context.Context, handler http.Handler, register func(*grp
 		for _, w := range workers {
 			work.Go(func() error { return w(working) })
 		}
+		<-working.Done()
 		return work.Wait()
 	})
 	group.Go(func() error {

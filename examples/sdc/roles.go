@@ -149,6 +149,7 @@ func runIDS(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 		r.counter("clover_sdc_alerts_total", "Alerts, by what became of them.",
 			prometheus.Labels{"outcome": outcome}, func() uint64 { return read(alerts.Stats()) })
 	}
+	r.counter("clover_sdc_alerts_seen_total", "Alerts raised.", nil, func() uint64 { return alerts.Stats().Seen })
 	r.counter("clover_sdc_events_not_stored_total", "Events that could not be kept in Redis.", nil,
 		func() uint64 { return alerts.Stats().NotStored })
 	monitor := &ids.Monitor{Engine: engine, Raise: alerts.Raise, TrustedHops: hops}
