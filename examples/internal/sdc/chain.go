@@ -1,116 +1,160 @@
 package sdc
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"hash/fnv"
+	"net"
 	"net/http"
-	"strings"
-	"sync/atomic"
+	"net/netip"
 	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/opnfv/clover/api/nginx"
+	"github.com/opnfv/clover/examples/internal/sdc/balancer"
+	"github.com/opnfv/clover/examples/internal/sdc/control"
+	"github.com/opnfv/clover/examples/internal/sdc/ids"
+	"github.com/opnfv/clover/examples/internal/sdc/proxy"
+	"github.com/opnfv/clover/examples/internal/sdc/sidecar"
+	"github.com/opnfv/clover/examples/internal/sdc/site"
 )
 
-// mirrorWorkers bounds the copies that are on their way to the IDS.
-const mirrorWorkers = 4
+// Names and ports of the guide.
+const (
+	port        = "9180"
+	idsPort     = "80"
+	controlPort = "50054"
+	proxyName   = "proxy-access-control"
+	idsName     = "snort-ids"
+)
 
-// addServices lays out the chain of the guide.
-func (s *Sample) addServices() {
-	s.add("proxy-access-control", "latest", s.proxy())
-	s.add("http-lb", "v1", s.balancer("clover-server1", "clover-server2", "clover-server3"))
-	s.add("http-lb", "v2", s.balancer("clover-server4", "clover-server5"))
-	for i := 1; i <= 5; i++ {
-		s.add(fmt.Sprintf("clover-server%d", i), "latest", serveContent)
+// service is one workload of the chain.
+type service struct {
+	name, version string
+	listener      net.Listener
+	server        *http.Server
+	sidecar       *sidecar.Sidecar
+}
+
+// id tells apart the versions of a service.
+func (s *service) id() string {
+	if s.version == "latest" {
+		return s.name
 	}
-	s.add("snort-ids", "latest", func(call) reply { return reply{status: http.StatusOK} })
+	return s.name + "-" + s.version
 }
 
-func (s *Sample) add(name, version string, serve func(call) reply) {
-	s.services = append(s.services, &service{name: name, version: version, serve: serve, sample: s})
+// chain is everything that serves.
+type chain struct {
+	services        []*service
+	proxy           *proxy.Proxy
+	alerts          *ids.Alerts
+	control         *grpc.Server // of the proxy: takes alerts
+	controlListener net.Listener
+	controlConn     *grpc.ClientConn // of the IDS, to it
 }
 
-// proxy mirrors each request to the IDS and forwards it to the two versions
-// of the balancer in turn, as the mesh's route does.
-func (s *Sample) proxy() func(call) reply {
-	var n atomic.Uint64
-	return func(c call) reply {
-		s.mirror(c)
-		return c.forward(c.Context(), "http-lb", [...]string{"http-lb-v1", "http-lb-v2"}[n.Add(1)%2])
+// newChain opens the listeners of the guide's chain and lays out its routes.
+func (s *Sample) newChain(ctx context.Context) (c *chain, err error) {
+	c = &chain{}
+	defer func() {
+		if err != nil {
+			c.close()
+		}
+	}()
+	if err := s.addProxy(ctx, c); err != nil {
+		return nil, err
 	}
-}
-
-// balancer forwards round robin.
-func (s *Sample) balancer(servers ...string) func(call) reply {
-	var n atomic.Uint64
-	return func(c call) reply {
-		to := servers[n.Add(1)%uint64(len(servers))]
-		return c.forward(c.Context(), to, to)
-	}
-}
-
-// serveContent answers as the path says: /slow is slow, /broken fails,
-// /missing is not there, everything else has content.
-func serveContent(c call) reply {
-	switch path := c.URL.Path; {
-	case strings.HasPrefix(path, "/slow"):
-		pause(c.Context(), 40*time.Millisecond+jitter(path+c.Header.Get("x-request-id"), 60*time.Millisecond))
-	case strings.HasPrefix(path, "/broken"):
-		return reply{status: http.StatusServiceUnavailable, body: statusText(http.StatusServiceUnavailable)}
-	case strings.HasPrefix(path, "/missing"):
-		return reply{status: http.StatusNotFound, body: statusText(http.StatusNotFound)}
-	default:
-		pause(c.Context(), jitter(c.Header.Get("x-request-id"), 5*time.Millisecond))
-	}
-	if c.Method == http.MethodPost {
-		return reply{status: http.StatusCreated, body: statusText(http.StatusCreated)}
-	}
-	return reply{status: http.StatusOK, body: bytes.Repeat([]byte("clover\n"), 16+len(c.URL.Path)*8)}
-}
-
-// jitter spreads durations over [0, limit) by the hash of a name.
-func jitter(name string, limit time.Duration) time.Duration {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(name)) // never fails
-	return time.Duration(h.Sum64() % uint64(limit))
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-}
-
-// mirrored is a copy of a request on its way to the IDS.
-type mirrored struct{ call call }
-
-// mirror hands a copy to the workers. If they are behind, the copy is left
-// out, as a proxy does: mirroring must not slow the request.
-func (s *Sample) mirror(c call) {
-	copied := c
-	copied.Request = c.Clone(context.WithoutCancel(c.Context()))
-	span := *c.span
-	copied.span = &span
-	s.mirrors.Add(1)
-	select {
-	case s.mirrorIn <- &mirrored{copied}:
-	default:
-		s.mirrors.Done()
-		s.tally.leftOut()
-	}
-}
-
-// sendMirrored sends copies until ctx ends, which is after the last was sent.
-func (s *Sample) sendMirrored(ctx context.Context) {
-	for {
-		select {
-		case m := <-s.mirrorIn:
-			m.call.forward(m.call.Context(), "snort-ids", "snort-ids")
-			s.mirrors.Done()
-		case <-ctx.Done():
-			return
+	for version, servers := range map[string][]string{
+		"v1": {"clover-server1:" + port, "clover-server2:" + port, "clover-server3:" + port},
+		"v2": {"clover-server4:" + port, "clover-server5:" + port},
+	} {
+		svc := s.newService("http-lb", version, port)
+		b, err := balancer.New(balancer.Options{Servers: servers, Transport: svc.sidecar.Outbound(s.mesh), Logger: s.opts.Logger})
+		if err != nil {
+			return nil, err
+		}
+		if err := s.add(ctx, c, svc, port, b); err != nil {
+			return nil, err
 		}
 	}
+	for i := 1; i <= 5; i++ {
+		server, err := site.New(site.Options{Logger: s.opts.Logger})
+		if err != nil {
+			return nil, err
+		}
+		if err := s.add(ctx, c, s.newService(fmt.Sprintf("clover-server%d", i), "latest", port), port, server); err != nil {
+			return nil, err
+		}
+	}
+	return c, s.addIDS(ctx, c)
+}
+
+func (s *Sample) newService(name, version, port string) *service {
+	return &service{name: name, version: version, sidecar: sidecar.New(
+		sidecar.Identity{Service: name, Version: version, Port: port},
+		sidecar.Options{Report: s.report, OnServed: s.served(name)},
+	)}
+}
+
+func (s *Sample) add(ctx context.Context, c *chain, svc *service, port string, handler http.Handler) error {
+	var err error
+	if svc.listener, err = listen(ctx); err != nil {
+		return fmt.Errorf("%s: %w", svc.id(), err)
+	}
+	svc.server = &http.Server{Handler: svc.sidecar.Inbound(handler), ReadHeaderTimeout: 5 * time.Second}
+	c.services = append(c.services, svc)
+	s.mesh.add(svc.name+":"+port, svc.listener.Addr().String())
+	return nil
+}
+
+// addProxy adds the proxy. The sample's load comes from loopback, which
+// alerts cannot keep out.
+func (s *Sample) addProxy(ctx context.Context, c *chain) error {
+	svc := s.newService(proxyName, "latest", port)
+	var err error
+	c.proxy, err = proxy.New(proxy.Options{
+		Upstream: "http-lb:" + port, Mirror: idsName + ":" + idsPort, Transport: svc.sidecar.Outbound(s.mesh),
+		BlockFor: time.Minute, NeverBlock: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Logger: s.opts.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	if c.controlListener, err = listen(ctx); err != nil {
+		return fmt.Errorf("%s: %w", svc.id(), err)
+	}
+	c.control = grpc.NewServer(grpc.UnaryInterceptor(svc.sidecar.UnaryServer()))
+	nginx.RegisterControllerServer(c.control, &control.Nginx{Proxy: c.proxy})
+	return s.add(ctx, c, svc, port, c.proxy)
+}
+
+// addIDS adds the IDS and its connection to the proxy.
+func (s *Sample) addIDS(ctx context.Context, c *chain) error {
+	svc := s.newService(idsName, "latest", idsPort)
+	authority := proxyName + ":" + controlPort
+	var err error
+	c.controlConn, err = grpc.NewClient("passthrough:///"+c.controlListener.Addr().String(), grpc.WithAuthority(authority),
+		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithUnaryInterceptor(svc.sidecar.UnaryClient(authority)))
+	if err != nil {
+		return err
+	}
+	c.alerts = ids.NewAlerts(nil, ids.NewProxyNotifier(c.controlConn), s.opts.Logger)
+	return s.add(ctx, c, svc, idsPort, &ids.Monitor{Engine: ids.NewEngine(), Raise: c.alerts.Raise, TrustedHops: 1})
+}
+
+// close closes what a chain that cannot run has opened.
+func (c *chain) close() {
+	var err error
+	for _, svc := range c.services {
+		err = errors.Join(err, svc.listener.Close())
+	}
+	if c.controlListener != nil {
+		err = errors.Join(err, c.controlListener.Close())
+	}
+	if c.controlConn != nil {
+		err = errors.Join(err, c.controlConn.Close())
+	}
+	_ = err // the reason why it cannot run is what matters
 }

@@ -1,15 +1,14 @@
 // Package sdc runs the sample of Clover's guide, a service delivery
-// controller, within one process: real HTTP between real listeners on
-// loopback, traced like an Istio mesh.
+// controller, within one process: real HTTP and gRPC between real listeners
+// on loopback, traced like an Istio mesh.
 //
 //	load ─▶ proxy-access-control ─▶ http-lb (v1 ─▶ clover-server1, 2, 3
-//	                │                        v2 ─▶ clover-server4, 5)
-//	                └─mirror─▶ snort-ids
+//	          ▲     │                        v2 ─▶ clover-server4, 5)
+//	          │     └─mirror─▶ snort-ids
+//	          └──────alerts───────┘
 //
-// Each service has a listener of its own. What a sidecar would do is done by
-// the code around its handler: it reports a server span for each request
-// received and a client span for each one sent, and carries the trace along
-// in W3C traceparent headers.
+// The folders below hold the roles. The program examples/sdc runs each of
+// them alone, as a pod; this package runs them all.
 package sdc
 
 import (
@@ -17,11 +16,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
+
+	"github.com/opnfv/clover/examples/internal/sdc/load"
 	"github.com/opnfv/clover/tracing"
 )
 
@@ -42,13 +45,13 @@ type Options struct {
 type Sample struct {
 	opts     Options
 	report   func(...tracing.Span) int
-	services []*service
-	client   *http.Client
-	urls     map[string]string // service → base URL
-	mirrors  sync.WaitGroup
-	mirrorIn chan *mirrored
-	tally    tally
+	mesh     *mesh
+	load     *load.Generator
 	loadDone chan struct{}
+
+	mu    sync.Mutex
+	chain *chain // nil before Run
+	count map[string]int
 }
 
 // New returns a Sample whose spans go to report, e.g. an exporter's Export.
@@ -56,61 +59,54 @@ func New(report func(...tracing.Span) int, opts Options) (*Sample, error) {
 	if report == nil {
 		return nil, errors.New("sdc sample: report is nil")
 	}
-	if opts.Rate < 0 || opts.Requests < 0 {
-		return nil, fmt.Errorf("sdc sample: rate %g and requests %d must not be negative", opts.Rate, opts.Requests)
-	}
-	if opts.Rate == 0 {
-		opts.Rate = 20
-	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Sample{
-		opts: opts, report: report, urls: map[string]string{},
-		mirrorIn: make(chan *mirrored, 256), loadDone: make(chan struct{}),
-		client: &http.Client{
-			Timeout:   5 * time.Second,
-			Transport: &http.Transport{MaxIdleConnsPerHost: 32},
-		},
+	s := &Sample{opts: opts, report: report, mesh: newMesh(), loadDone: make(chan struct{}), count: map[string]int{}}
+	var err error
+	s.load, err = load.New(load.Options{
+		URLs: []string{"http://" + proxyName + ":" + port}, Rate: opts.Rate, Requests: opts.Requests,
+		Seed: opts.Seed, Transport: s.mesh,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sdc sample: %w", err)
 	}
-	s.tally.init()
-	s.addServices()
 	return s, nil
 }
 
 // LoadDone is closed when Options.Requests have been sent and answered, and
-// every mirrored copy too.
+// every mirrored copy and every alert too.
 func (s *Sample) LoadDone() <-chan struct{} { return s.loadDone }
 
 // Run serves the chain and sends the load until ctx ends. Requests under way
 // are answered before it returns, so that no hop is left with one side.
 func (s *Sample) Run(ctx context.Context) error {
-	listeners, err := s.listen(ctx)
+	c, err := s.newChain(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("sdc sample: %w", err)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	s.mu.Lock()
+	s.chain = c
+	s.mu.Unlock()
 	var running sync.WaitGroup
-	errs := make(chan error, len(s.services))
-	servers := make([]*http.Server, len(s.services))
-	for i, svc := range s.services {
-		servers[i] = &http.Server{Handler: svc, ReadHeaderTimeout: 5 * time.Second}
+	errs := make(chan error, len(c.services)+1)
+	for _, svc := range c.services {
 		running.Go(func() {
-			if err := servers[i].Serve(listeners[i]); !errors.Is(err, http.ErrServerClosed) {
-				errs <- fmt.Errorf("sdc sample: %s: %w", svc.name, err)
+			if err := svc.server.Serve(svc.listener); !errors.Is(err, http.ErrServerClosed) {
+				errs <- fmt.Errorf("sdc sample: %s: %w", svc.id(), err)
 			}
 		})
 	}
-	mirroring, stopMirroring := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopMirroring()
-	for range mirrorWorkers {
-		running.Go(func() { s.sendMirrored(mirroring) })
-	}
 	running.Go(func() {
-		s.load(ctx)
-		s.mirrors.Wait()
-		close(s.loadDone)
+		if err := c.control.Serve(c.controlListener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+			errs <- fmt.Errorf("sdc sample: gRPC: %w", err)
+		}
+	})
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	running.Go(func() {
+		defer close(s.loadDone)
+		s.sendLoad(ctx, c)
 	})
 	select {
 	case <-ctx.Done():
@@ -119,36 +115,78 @@ func (s *Sample) Run(ctx context.Context) error {
 	}
 	cancel()
 	<-s.loadDone
-	stopMirroring()
-	stop, cancelStop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancelStop()
-	// A connection that was opened and not used yet would be waited for.
-	s.client.CloseIdleConnections()
-	for _, srv := range servers {
-		if failed := srv.Shutdown(stop); failed != nil {
-			err = errors.Join(err, srv.Close())
-		}
-	}
+	err = errors.Join(err, s.stop(ctx, c))
 	running.Wait()
-	s.client.CloseIdleConnections()
 	return err
 }
 
-// listen opens a loopback listener for every service.
-func (s *Sample) listen(ctx context.Context) ([]net.Listener, error) {
-	listeners := make([]net.Listener, 0, len(s.services))
-	var config net.ListenConfig
-	for _, svc := range s.services {
-		l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			for _, open := range listeners {
-				_ = open.Close()
-			}
-			return nil, fmt.Errorf("sdc sample: listen for %s: %w", svc.name, err)
-		}
-		listeners = append(listeners, l)
-		svc.addr = l.Addr().String()
-		s.urls[svc.id()] = "http://" + svc.addr
+// sendLoad sends the load, and then waits for its copies and alerts.
+func (s *Sample) sendLoad(ctx context.Context, c *chain) {
+	mirroring, stopMirror := context.WithCancel(context.WithoutCancel(ctx))
+	alerting, stopAlerts := context.WithCancel(context.WithoutCancel(ctx))
+	mirrored, alerted := make(chan error, 1), make(chan error, 1)
+	go func() { mirrored <- c.proxy.Run(mirroring) }()
+	go func() { alerted <- c.alerts.Run(alerting) }()
+	err := s.load.Run(ctx)
+	stopMirror()
+	err = errors.Join(err, <-mirrored)
+	stopAlerts()
+	if err = errors.Join(err, <-alerted); err != nil {
+		s.opts.Logger.Error("sdc sample: load", "error", err)
 	}
-	return listeners, nil
+}
+
+// stop ends the servers of a chain that has no requests any more.
+func (s *Sample) stop(ctx context.Context, c *chain) error {
+	// A connection that was opened and not used yet would be waited for.
+	s.mesh.CloseIdleConnections()
+	err := c.controlConn.Close()
+	c.control.GracefulStop()
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	for _, svc := range c.services {
+		if svc.server.Shutdown(stop) != nil {
+			err = errors.Join(err, svc.server.Close())
+		}
+	}
+	s.mesh.CloseIdleConnections()
+	return err
+}
+
+// Tally is what the sample itself counted.
+type Tally struct {
+	Sent        int            // requests answered by the proxy, or failed
+	ByStatus    map[int]int    // of those sent
+	ByPath      map[string]int // of those sent
+	ByAgent     map[string]int // of those sent
+	Served      map[string]int // requests and calls answered, by service
+	NotMirrored int            // copies left out
+}
+
+// Tally returns what was counted so far. Safe for concurrent use.
+func (s *Sample) Tally() Tally {
+	l := s.load.Tally()
+	t := Tally{Sent: l.Sent, ByStatus: l.ByStatus, ByPath: l.ByPath, ByAgent: l.ByAgent}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.Served = maps.Clone(s.count)
+	if s.chain != nil {
+		t.NotMirrored = int(s.chain.proxy.MirrorStats().Dropped)
+	}
+	return t
+}
+
+// served counts for the tally.
+func (s *Sample) served(service string) func(int) {
+	return func(int) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.count[service]++
+	}
+}
+
+// listen opens a loopback listener.
+func listen(ctx context.Context) (net.Listener, error) {
+	var config net.ListenConfig
+	return config.Listen(ctx, "tcp", "127.0.0.1:0")
 }

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"crypto/tls"
+	"log/slog"
+	"net"
+
+	"github.com/spf13/pflag"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/opnfv/clover/api/server/certfile"
+	"github.com/opnfv/clover/examples/internal/cli"
+	"github.com/opnfv/clover/examples/internal/sdc/ids"
+)
+
+// serverTLS is that of gRPC; nil: none.
+func (c *common) serverTLS(logger *slog.Logger) (*tls.Config, error) {
+	if c.cert == "" {
+		return nil, nil
+	}
+	t, err := certfile.Server(certfile.Files{Cert: c.cert, Key: c.key, CA: c.ca}, true, logger)
+	if err != nil {
+		return nil, cli.Usagef("--tls-cert-file, --tls-key-file, --tls-client-ca-file: %w", err)
+	}
+	return t, nil
+}
+
+// alertFlags say where alerts go.
+type alertFlags struct {
+	addr  string
+	files certfile.Files
+}
+
+func (a *alertFlags) add(f *pflag.FlagSet) {
+	f.StringVar(&a.addr, "alerts", "proxy-access-control:50054", "`address` of the proxy's gRPC, which is told of alerts; empty for none")
+	f.StringVar(&a.files.CA, "alerts-ca-file", "", "PEM `file` with the authorities of the proxy's certificate; turns TLS on")
+	f.StringVar(&a.files.Cert, "alerts-cert-file", "", "PEM `file` with the certificate that is shown to the proxy")
+	f.StringVar(&a.files.Key, "alerts-key-file", "", "PEM `file` with that certificate's key")
+}
+
+// dial makes the notifier, nil if nobody is told. Nothing is connected
+// before the first alert.
+func (a *alertFlags) dial(r *role) (ids.Notifier, func(), error) {
+	if a.addr == "" {
+		return nil, func() {}, nil
+	}
+	host, _, err := net.SplitHostPort(a.addr)
+	if err != nil {
+		return nil, nil, cli.Usagef("--alerts: %w", err)
+	}
+	creds := insecure.NewCredentials()
+	switch {
+	case a.files.CA != "":
+		if creds, err = certfile.Client(a.files, r.logger); err != nil {
+			return nil, nil, cli.Usagef("--alerts-ca-file, --alerts-cert-file, --alerts-key-file: %w", err)
+		}
+	case a.files != certfile.Files{}:
+		return nil, nil, cli.Usagef("--alerts-cert-file and --alerts-key-file need --alerts-ca-file")
+	case !r.common.insecure && !isLoopback(host):
+		return nil, nil, cli.Usagef("--alerts %s is not a loopback address: give --alerts-ca-file, or --insecure where a mesh encrypts", a.addr)
+	}
+	conn, err := grpc.NewClient("dns:///"+a.addr, grpc.WithTransportCredentials(creds),
+		grpc.WithUnaryInterceptor(r.sidecar.UnaryClient(a.addr)))
+	if err != nil {
+		return nil, nil, cli.Usagef("--alerts: %w", err)
+	}
+	return ids.NewProxyNotifier(conn), func() { _ = conn.Close() }, nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,84 @@
+package testutil
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opnfv/clover/internal/testutil/components"
+)
+
+// RedisServer is a running Redis.
+type RedisServer struct {
+	// Addr is "127.0.0.1:PORT".
+	Addr string
+
+	t       testing.TB
+	command Command
+	process *Process
+}
+
+// Redis runs a real Redis until the end of the test, empty, in memory only.
+// It is ready when it returns.
+func Redis(t testing.TB) *RedisServer {
+	t.Helper()
+	path := Require(t, components.Redis())
+	addr := FreeAddr(t)
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatalf("redis: %v", err)
+	}
+	s := &RedisServer{Addr: addr, t: t, command: Command{
+		Name: "redis", Path: path,
+		Args: []string{"--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", t.TempDir()},
+	}}
+	s.start()
+	return s
+}
+
+func (s *RedisServer) start() {
+	s.t.Helper()
+	s.process = Start(s.t, s.command)
+	s.process.WaitReady(30*time.Second, s.ping)
+}
+
+// ping says PING in Redis' protocol.
+func (s *RedisServer) ping(ctx context.Context) error {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", s.Addr)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(conn, "PING\r\n"); err != nil {
+		return err
+	}
+	answer := make([]byte, 16)
+	n, err := conn.Read(answer)
+	if err != nil {
+		return err
+	}
+	if text := string(answer[:n]); !strings.HasPrefix(text, "+PONG") {
+		return fmt.Errorf("it answers %q", text)
+	}
+	return nil
+}
+
+// Stop ends Redis; what it held is gone.
+func (s *RedisServer) Stop() {
+	s.t.Helper()
+	s.process.Stop()
+}
+
+// Restart stops Redis if it runs and starts it on the same port, empty.
+func (s *RedisServer) Restart() {
+	s.t.Helper()
+	s.Stop()
+	s.start()
+}
