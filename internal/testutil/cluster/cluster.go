@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 
@@ -77,7 +78,7 @@ func start(ctx context.Context) (*Cluster, func() error, error) {
 		c, err := existing(ctx, file)
 		return c, func() error { return nil }, err
 	}
-	return create(ctx, fmt.Sprintf("test-%d-%s", os.Getpid(), rand.Text()[:6]))
+	return create(ctx, fmt.Sprintf("test-%d-%s", os.Getpid(), strings.ToLower(rand.Text()[:6])))
 }
 
 // M runs the tests of a package and removes the cluster after them. Use it

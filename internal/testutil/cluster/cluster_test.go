@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -40,7 +41,7 @@ func tryKubectl(t *testing.T, c *cluster.Cluster, args ...string) (string, error
 	t.Helper()
 	path := filepath.Join(filepath.Dir(testutil.Require(t, components.Kubernetes())), "kubectl")
 	var stderr bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), path, append([]string{"--kubeconfig", c.Kubeconfig()}, args...)...)
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), path, append([]string{"--kubeconfig", c.Kubeconfig()}, args...)...)
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {

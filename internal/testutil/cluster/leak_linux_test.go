@@ -61,7 +61,11 @@ func machine(t *testing.T, name, pidNamespace string) traces {
 		t.Fatal(err)
 	}
 	for _, p := range processes {
-		if ns, err := os.Readlink(p); err == nil && ns == pidNamespace {
+		// Containers have namespaces of their own, but are in the cluster's
+		// control group.
+		ns, _ := os.Readlink(p)
+		groups, _ := os.ReadFile(strings.TrimSuffix(p, "ns/pid") + "cgroup")
+		if ns == pidNamespace || strings.Contains(string(groups), "/clover-"+name+"/") {
 			found.processes = append(found.processes, p)
 		}
 	}
@@ -169,6 +173,16 @@ func nothingLeft(t *testing.T, name, pidNamespace, outer string, before traces) 
 	})
 }
 
+// removeAtEnd removes a cluster that a failed test has left.
+func removeAtEnd(t *testing.T, name string) {
+	t.Helper()
+	t.Cleanup(func() {
+		if err := Down(name); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestNothingIsLeft makes a second cluster beside the test process's own,
 // removes it, and looks for what could be left of it.
 func TestNothingIsLeft(t *testing.T) {
@@ -179,6 +193,7 @@ func TestNothingIsLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	removeAtEnd(t, name)
 	if c.External {
 		t.Skip("in a Docker that was there before, its bridge stays")
 	}
@@ -215,6 +230,7 @@ func TestKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = helper.Process.Kill() })
+	removeAtEnd(t, name)
 	up := false
 	for scan := bufio.NewScanner(out); !up && scan.Scan(); {
 		up = scan.Text() == "cluster is up"

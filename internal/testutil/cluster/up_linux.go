@@ -129,8 +129,8 @@ func (c *cluster) create(ctx context.Context) error {
 
 // startSandbox starts a Docker of the cluster's own.
 func (c *cluster) startSandbox(ctx context.Context) error {
-	program := filepath.Join(c.dir, "testcluster")
-	if err := components.BuildStatic(ctx, "cluster/testcluster", program); err != nil {
+	program := filepath.Join(c.dir, "sandboxinit")
+	if err := components.BuildStatic(ctx, "cluster/sandbox/sandboxinit", program); err != nil {
 		return err
 	}
 	c.say("starting a Docker of its own in %s ...", c.dir)

@@ -156,6 +156,7 @@ func (n node) addBase(context.Context) error {
 		"10-bridge.conflist":    "etc/cni/net.d/10-bridge.conflist",
 		"import-images.service": "etc/systemd/system/import-images.service",
 		"default-storage.yaml":  "kind/manifests/default-storage.yaml",
+		"kubelet-images.conf":   "etc/systemd/system/kubelet.service.d/12-images.conf",
 	} {
 		data, err := nodeFiles.ReadFile("nodeimage/" + from)
 		if err != nil {

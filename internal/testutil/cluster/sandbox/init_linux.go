@@ -169,7 +169,6 @@ func joinNetwork() (string, error) {
 			{"nsenter", "--net=" + host, "ip", "address", "add", base + ".253/30", "dev", outer},
 			{"nsenter", "--net=" + host, "ip", "link", "set", outer, "up"},
 			{"nsenter", "--net=" + host, "ip", "route", "add", base + ".0/25", "via", base + ".254"},
-			{"ip", "route", "add", "default", "via", base + ".253"},
 		} {
 			if err := tool(args...); err != nil {
 				return "", err

@@ -42,8 +42,7 @@ type Options struct {
 	Root string
 	// Dir is the sandbox's folder; its last element names the sandbox.
 	Dir string
-	// Program is a static program with the commands "sandbox", which calls
-	// [Init], and "runc", which calls [Runc].
+	// Program is command sandboxinit, built without cgo.
 	Program string
 	// Keep lets the sandbox go on when the process that started it has ended.
 	Keep bool
@@ -120,7 +119,7 @@ func (s *Sandbox) launch(o Options) error {
 	defer tellRead.Close()
 	s.life = lifeWrite
 	s.cmd = &exec.Cmd{
-		Path: o.Program, Args: []string{o.Program, "sandbox", filepath.Join(s.dir, settingFile)},
+		Path: o.Program, Args: []string{o.Program, "init", filepath.Join(s.dir, settingFile)},
 		Stdin: lifeRead, Stdout: log, Stderr: log, Dir: "/",
 		Env:        []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HOME=/root"},
 		ExtraFiles: []*os.File{hostNet, tellWrite, o.Lock},

@@ -12,7 +12,6 @@ import (
 	"syscall"
 
 	"github.com/opnfv/clover/internal/testutil/cluster"
-	"github.com/opnfv/clover/internal/testutil/cluster/sandbox"
 )
 
 const usage = `usage: testcluster [-name NAME] up|down|status
@@ -29,10 +28,6 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	// What the sandbox runs has arguments of its own.
-	if len(args) > 0 && args[0] == "runc" {
-		return sandbox.Runc(args[1:])
-	}
 	flags := flag.NewFlagSet("testcluster", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	name := flags.String("name", "clover", "the cluster's `name`")
@@ -49,8 +44,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return status(stdout)
 	case len(args) == 2 && args[0] == "load":
 		return cluster.Load(ctx, *name, args[1])
-	case len(args) == 2 && args[0] == "sandbox":
-		return sandbox.Init(args[1])
 	}
 	return errors.New(usage)
 }
