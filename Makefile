@@ -5,7 +5,8 @@ CACHE ?= $(or $(CLOVER_CACHE),$(HOME)/.cache/clover)
 GO    ?= go
 BENCH ?= .
 
-.PHONY: help test unit lint bench generate check-generate fuzz crash build images chart clean
+.PHONY: help test unit lint bench generate check-generate fuzz crash build images chart clean \
+	cluster-up cluster-down cluster-status
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -44,6 +45,15 @@ images: ## the container images, multi-arch, into bin/images
 chart: ## the Helm chart as an archive, into bin
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(GO) -C internal/testutil/helmbin tool helm package \
 		$(CURDIR)/deploy/chart --destination $(CURDIR)/bin $(if $(TAG),--version $(TAG) --app-version $(TAG))
+
+cluster-up: ## make a Kubernetes cluster to try things in, and print its KUBECONFIG
+	@$(GO) run ./internal/testutil/cluster/testcluster up
+
+cluster-down: ## remove it, and what tests that were killed have left
+	@$(GO) run ./internal/testutil/cluster/testcluster down
+
+cluster-status: ## list the clusters that are up
+	@$(GO) run ./internal/testutil/cluster/testcluster status
 
 clean: ## remove what make built here
 	rm -rf bin
