@@ -195,6 +195,8 @@ func running(t *testing.T, client kubernetes.Interface, namespace string) map[st
 // cluster-wide for it.
 func remains(t *testing.T, config *rest.Config, namespace string) []string {
 	t.Helper()
+	config = rest.CopyConfig(config)
+	config.WarningHandlerWithContext = rest.NoWarnings{} // some kinds are deprecated
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
 		t.Fatal(err)
