@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -30,17 +31,36 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(cluster.M{M: m}) }
 
-// connect returns how the cluster is reached. Warnings of the API server
-// fail the test.
-func connect(t *testing.T, c *cluster.Cluster) *rest.Config {
+// clients reach the cluster until the test ends.
+type clients struct {
+	typed     kubernetes.Interface
+	dynamic   dynamic.Interface
+	discovery *discovery.DiscoveryClient
+}
+
+// connect makes clients with which warnings of the API server go to handler.
+func connect(t *testing.T, c *cluster.Cluster, handler rest.WarningHandlerWithContext) (out clients) {
 	t.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", c.Kubeconfig())
 	if err != nil {
 		t.Fatal(err)
 	}
-	config.QPS, config.Burst = 100, 100
-	config.WarningHandlerWithContext = warnings{t}
-	return config
+	config.QPS, config.Burst, config.WarningHandlerWithContext = 100, 100, handler
+	transport, err := rest.HTTPClientFor(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { utilnet.CloseIdleConnectionsFor(transport.Transport) })
+	if out.typed, err = kubernetes.NewForConfigAndClient(config, transport); err != nil {
+		t.Fatal(err)
+	}
+	if out.dynamic, err = dynamic.NewForConfigAndClient(config, transport); err != nil {
+		t.Fatal(err)
+	}
+	if out.discovery, err = discovery.NewDiscoveryClientForConfigAndClient(config, transport); err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // warnings fails a test that the API server warns.
@@ -52,12 +72,8 @@ func (w warnings) HandleWarningHeaderWithContext(_ context.Context, _ int, _, te
 }
 
 // newNamespace names a namespace of the test's own; it is deleted after it.
-func newNamespace(t *testing.T, config *rest.Config) string {
+func newNamespace(t *testing.T, client kubernetes.Interface) string {
 	t.Helper()
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		t.Fatal(err)
-	}
 	name := "deploy-" + strings.ToLower(rand.Text()[:8])
 	t.Cleanup(func() {
 		err := client.CoreV1().Namespaces().Delete(context.WithoutCancel(t.Context()), name, metav1.DeleteOptions{})
@@ -72,26 +88,18 @@ func newNamespace(t *testing.T, config *rest.Config) string {
 // namespace is made, all else is a dry run. It holds pods to the restricted
 // standard by the namespace's own labels.
 func TestServerAccepts(t *testing.T) {
-	config := connect(t, cluster.Start(t))
-	client, err := dynamic.NewForConfig(config)
+	client := connect(t, cluster.Start(t), warnings{t})
+	groups, err := restmapper.GetAPIGroupResources(client.discovery)
 	if err != nil {
 		t.Fatal(err)
 	}
-	disco, err := discovery.NewDiscoveryClientForConfig(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	groups, err := restmapper.GetAPIGroupResources(disco)
-	if err != nil {
-		t.Fatal(err)
-	}
-	mapper, namespace := restmapper.NewDiscoveryRESTMapper(groups), newNamespace(t, config)
+	mapper, namespace := restmapper.NewDiscoveryRESTMapper(groups), newNamespace(t, client.typed)
 	for _, o := range []Options{
 		{Components: []string{"visibility", "controller-nodeport", "datastore"}, Values: tree{"controller": tree{"service": tree{"nodePort": 0}}}},
 		{Components: []string{"controller", "controller-lb"}},
 		{Components: []string{"sdc"}, Values: tree{"sdc": tree{"namespace": namespace}}},
 	} {
-		o.Namespace, o.Lookup = namespace, ClusterLookup(client)
+		o.Namespace, o.Lookup = namespace, ClusterLookup(client.dynamic)
 		for _, u := range render(t, o) {
 			kind := u.GroupVersionKind()
 			mapping, err := mapper.RESTMapping(kind.GroupKind(), kind.Version)
@@ -106,7 +114,7 @@ func TestServerAccepts(t *testing.T) {
 			if u.GetKind() == "Namespace" {
 				patch.DryRun = nil
 			}
-			_, err = client.Resource(mapping.Resource).Namespace(u.GetNamespace()).Patch(t.Context(), u.GetName(), types.ApplyPatchType, data, patch)
+			_, err = client.dynamic.Resource(mapping.Resource).Namespace(u.GetNamespace()).Patch(t.Context(), u.GetName(), types.ApplyPatchType, data, patch)
 			if err != nil {
 				t.Errorf("%s %s: %v", u.GetKind(), u.GetName(), err)
 			}
@@ -118,15 +126,11 @@ func TestServerAccepts(t *testing.T) {
 // from this repository, test it, apply it again and remove it.
 func TestInstall(t *testing.T) {
 	c := cluster.Start(t)
-	config := connect(t, c)
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := connect(t, c, rest.NoWarnings{}) // some kinds are deprecated
 	for _, image := range testimages.Clover(t, "..") {
 		c.LoadImage(t, image.File)
 	}
-	namespace, sample := newNamespace(t, config), newNamespace(t, config)
+	namespace, sample := newNamespace(t, client.typed), newNamespace(t, client.typed)
 	on := func(namespace string, args ...string) string {
 		return helm(t, append(args, "--kubeconfig", c.Kubeconfig(), "--namespace", namespace, "--timeout", "3m")...)
 	}
@@ -143,16 +147,16 @@ func TestInstall(t *testing.T) {
 	if out := on(namespace, "test", "clover", "--logs"); !strings.Contains(out, "Succeeded") || !strings.Contains(out, "collecting") {
 		t.Errorf("helm test: %s", out)
 	}
-	before := running(t, client, namespace)
+	before := running(t, client.typed, namespace)
 	on(namespace, append([]string{"upgrade"}, visibility...)...)
-	if after := running(t, client, namespace); !maps.Equal(before, after) {
+	if after := running(t, client.typed, namespace); !maps.Equal(before, after) {
 		t.Errorf("applied again, pods and secrets are %v, were %v", after, before)
 	}
 	on(sample, "uninstall", "sdc", "--wait")
 	on(namespace, "uninstall", "clover", "--wait")
 	for _, ns := range []string{namespace, sample} {
 		testutil.Eventually(t, time.Minute, func() (bool, string) {
-			left := remains(t, config, ns)
+			left := remains(t, client, ns)
 			return len(left) == 0, strings.Join(left, ", ")
 		})
 	}
@@ -193,19 +197,9 @@ func running(t *testing.T, client kubernetes.Interface, namespace string) map[st
 
 // remains lists what is left of Clover in a namespace, and what is
 // cluster-wide for it.
-func remains(t *testing.T, config *rest.Config, namespace string) []string {
+func remains(t *testing.T, client clients, namespace string) []string {
 	t.Helper()
-	config = rest.CopyConfig(config)
-	config.WarningHandlerWithContext = rest.NoWarnings{} // some kinds are deprecated
-	client, err := dynamic.NewForConfig(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	disco, err := discovery.NewDiscoveryClientForConfig(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lists, err := discovery.ServerPreferredResources(disco)
+	lists, err := discovery.ServerPreferredResources(client.discovery)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +218,7 @@ func remains(t *testing.T, config *rest.Config, namespace string) []string {
 			if !r.Namespaced {
 				ns = ""
 			}
-			found, err := client.Resource(gv.WithResource(r.Name)).Namespace(ns).List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/part-of=clover"})
+			found, err := client.dynamic.Resource(gv.WithResource(r.Name)).Namespace(ns).List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/part-of=clover"})
 			if err != nil {
 				continue // gone since, or not to be listed
 			}
