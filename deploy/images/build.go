@@ -39,7 +39,8 @@ type Options struct {
 	// Created is the time that the images say they were made at; the zero
 	// time means 1970.
 	Created time.Time
-	// Revision is the commit that they are built from; it may be empty.
+	// Revision is the commit that they are built from. If it is given, the
+	// programs know their version, and whether there were changes since.
 	Revision string
 	// Progress gets a line for each step; nil means none.
 	Progress io.Writer
@@ -173,7 +174,11 @@ func (o Options) compile(ctx context.Context, pkg, arch, out string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid=", "-o", out, pkg)
+	stamp := "-buildvcs=false"
+	if o.Revision != "" {
+		stamp = "-buildvcs=auto"
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", stamp, "-ldflags", "-s -w -buildid=", "-o", out, pkg)
 	cmd.Dir = o.Source
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOFLAGS=", "GOWORK=off")
 	if err := run(cmd); err != nil {
