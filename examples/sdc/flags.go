@@ -72,6 +72,9 @@ func (c *common) check() error {
 	if (c.cert == "") != (c.key == "") || c.ca != "" && c.cert == "" {
 		return cli.Usagef("--tls-cert-file and --tls-key-file are needed together, also for --tls-client-ca-file")
 	}
+	if c.cert != "" && c.ca == "" && !c.insecure && !isLoopback(c.grpc) {
+		return cli.Usagef("--grpc-addr %s is not a loopback address: give --tls-client-ca-file, without which everybody may control this service", c.grpc)
+	}
 	if c.drainDelay < 0 || c.grace < 0 {
 		return cli.Usagef("--drain-delay and --grace must not be negative")
 	}

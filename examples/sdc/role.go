@@ -74,6 +74,15 @@ func (r *role) counter(name, help string, labels prometheus.Labels, read func() 
 		func() float64 { return float64(read()) }))
 }
 
+// export sends spans, and tells at the end which were lost.
+func (r *role) export(ctx context.Context) error {
+	err := r.exporter.Run(ctx)
+	if lost := r.exporter.Stats().Dropped; len(lost) > 0 {
+		r.logger.Warn("spans were lost", "by reason", lost)
+	}
+	return err
+}
+
 // run serves until ctx ends. Then the workers end what the last requests have
 // left to do, and the last spans are sent.
 func (r *role) run(ctx context.Context, handler http.Handler, register func(*grpc.Server), workers ...func(context.Context) error) error {
@@ -98,7 +107,7 @@ func (r *role) run(ctx context.Context, handler http.Handler, register func(*grp
 	exporting, stopExporter := context.WithCancel(context.WithoutCancel(ctx))
 	working, stopWorkers := context.WithCancel(context.WithoutCancel(ctx))
 	if r.exporter != nil {
-		group.Go(func() error { return r.exporter.Run(exporting) })
+		group.Go(func() error { return r.export(exporting) })
 	}
 	group.Go(func() error {
 		defer stopExporter()

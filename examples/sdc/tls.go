@@ -11,6 +11,7 @@ import (
 
 	"github.com/opnfv/clover/api/server/certfile"
 	"github.com/opnfv/clover/examples/internal/cli"
+	"github.com/opnfv/clover/examples/internal/sdc/control"
 	"github.com/opnfv/clover/examples/internal/sdc/ids"
 )
 
@@ -39,17 +40,17 @@ func (a *alertFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&a.files.Key, "alerts-key-file", "", "PEM `file` with that certificate's key")
 }
 
-// dial makes the notifier, nil if nobody is told. Nothing is connected
+// dial makes the notifier: nil if nobody is told. Nothing is connected
 // before the first alert.
 func (a *alertFlags) dial(r *role) (ids.Notifier, func(), error) {
 	if a.addr == "" {
 		return nil, func() {}, nil
 	}
-	host, _, err := net.SplitHostPort(a.addr)
-	if err != nil {
+	if _, err := control.Target(a.addr); err != nil {
 		return nil, nil, cli.Usagef("--alerts: %w", err)
 	}
 	creds := insecure.NewCredentials()
+	var err error
 	switch {
 	case a.files.CA != "":
 		if creds, err = certfile.Client(a.files, r.logger); err != nil {
@@ -57,7 +58,7 @@ func (a *alertFlags) dial(r *role) (ids.Notifier, func(), error) {
 		}
 	case a.files != certfile.Files{}:
 		return nil, nil, cli.Usagef("--alerts-cert-file and --alerts-key-file need --alerts-ca-file")
-	case !r.common.insecure && !isLoopback(host):
+	case !r.common.insecure && !isLoopback(a.addr):
 		return nil, nil, cli.Usagef("--alerts %s is not a loopback address: give --alerts-ca-file, or --insecure where a mesh encrypts", a.addr)
 	}
 	conn, err := grpc.NewClient("dns:///"+a.addr, grpc.WithTransportCredentials(creds),
@@ -68,7 +69,9 @@ func (a *alertFlags) dial(r *role) (ids.Notifier, func(), error) {
 	return ids.NewProxyNotifier(conn), func() { _ = conn.Close() }, nil
 }
 
-func isLoopback(host string) bool {
+// isLoopback reports whether an address is reached from this machine only.
+func isLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
 	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
 }
