@@ -5,7 +5,8 @@ CACHE ?= $(or $(CLOVER_CACHE),$(HOME)/.cache/clover)
 GO    ?= go
 BENCH ?= .
 
-.PHONY: help test unit lint bench generate check-generate fuzz crash build clean
+.PHONY: help test unit lint bench generate check-generate fuzz crash build clean \
+	cluster-up cluster-down cluster-status
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -36,6 +37,15 @@ fuzz: ## each fuzz target for FUZZTIME (20s)
 
 crash: ## kill the store while it writes, CRASHES times (50)
 	CLOVER_CRASHES=$(or $(CRASHES),50) $(GO) test -run Crash -count=1 -v -timeout 30m ./visibility/embedded
+
+cluster-up: ## make a Kubernetes cluster to try things in, and print its KUBECONFIG
+	@$(GO) run ./internal/testutil/cluster/testcluster up
+
+cluster-down: ## remove it, and what tests that were killed have left
+	@$(GO) run ./internal/testutil/cluster/testcluster down
+
+cluster-status: ## list the clusters that are up
+	@$(GO) run ./internal/testutil/cluster/testcluster status
 
 clean: ## remove what make built here
 	rm -rf bin

@@ -7,12 +7,15 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -45,44 +48,73 @@ func built(name, title, version, module, pkg string) Component {
 	return Component{
 		Name: name, Title: title, Version: version,
 		verb: "building", cost: "about 3 min", binary: binary,
-		key: func() (string, error) { return moduleKey(module) },
+		key: func() (string, error) { return modulesKey(module) },
 		install: func(ctx context.Context, dir string, _ io.Writer) error {
-			return goBuild(ctx, module, pkg, filepath.Join(dir, binary))
+			return goBuild(ctx, build{module: module, pkgs: []string{pkg}, out: filepath.Join(dir, binary)})
 		},
 	}
 }
 
-// goBuild compiles pkg in the nested module to the file out.
-func goBuild(ctx context.Context, module, pkg, out string) error {
-	src, err := nested(module)
+// build is what to compile at once.
+type build struct {
+	module string // folder below internal/testutil, usually a nested module
+	pkgs   []string
+	out    string            // file to write, or folder with a slash at its end
+	vars   map[string]string // variables that the linker sets
+}
+
+// goBuild compiles programs without cgo, so that they run in any container.
+func goBuild(ctx context.Context, b build) error {
+	src, err := nested(b.module)
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-mod=readonly", "-buildvcs=false",
-		"-trimpath", "-ldflags", "-s -w", "-o", out, pkg)
+	ldflags := "-s -w"
+	for _, name := range slices.Sorted(maps.Keys(b.vars)) {
+		ldflags += " -X " + name + "=" + b.vars[name]
+	}
+	args := []string{"build", "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", ldflags, "-o", b.out}
+	cmd := exec.CommandContext(ctx, "go", append(args, b.pkgs...)...)
 	cmd.Dir = src
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=", "GOOS=", "GOARCH=")
 	return run(cmd)
 }
 
-// moduleKey is short and differs as soon as the nested module pins anything
-// else.
-func moduleKey(module string) (string, error) {
-	dir, err := nested(module)
-	if err != nil {
-		return "", err
-	}
+// modulesKey is short and differs as soon as one of the folders below
+// internal/testutil pins anything else or has another source.
+func modulesKey(modules ...string) (string, error) {
 	h := sha256.New()
-	for _, name := range []string{"go.mod", "go.sum"} {
-		data, err := os.ReadFile(filepath.Join(dir, name))
+	for _, module := range modules {
+		dir, err := nested(module)
 		if err != nil {
 			return "", err
 		}
-		// A hash takes everything.
-		_, _ = fmt.Fprintf(h, "%s %d\n", name, len(data))
-		h.Write(data)
+		if err := hashFiles(h, dir, "go.mod", "go.sum", "*.go"); err != nil {
+			return "", err
+		}
 	}
 	return hex.EncodeToString(h.Sum(nil))[:10], nil
+}
+
+// hashFiles adds the names and contents of the files in dir that match one
+// of the patterns.
+func hashFiles(h hash.Hash, dir string, patterns ...string) error {
+	for _, pattern := range patterns {
+		files, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
+			return err
+		}
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			// A hash takes everything.
+			_, _ = fmt.Fprintf(h, "%s %d\n", filepath.Base(file), len(data))
+			h.Write(data)
+		}
+	}
+	return nil
 }
 
 // cloverModule matches the first line of this repository's go.mod.
@@ -126,4 +158,10 @@ func run(cmd *exec.Cmd) error {
 		text = "... " + text[len(text)-keep:]
 	}
 	return fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Path), err, text)
+}
+
+// BuildStatic compiles the program in a folder below internal/testutil so
+// that it runs on any root file system.
+func BuildStatic(ctx context.Context, folder, out string) error {
+	return goBuild(ctx, build{module: folder, pkgs: []string{"."}, out: out})
 }

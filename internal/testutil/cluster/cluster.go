@@ -1,0 +1,127 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/opnfv/clover/internal/testutil"
+	"github.com/opnfv/clover/internal/testutil/components"
+)
+
+// component names the cluster in CLOVER_TEST_REQUIRE.
+const component = "kubernetes"
+
+// Cluster is a Kubernetes cluster for tests.
+type Cluster struct {
+	kubeconfig  string
+	nodeAddress string
+	load        func(ctx context.Context, file string) error
+}
+
+// Options say how to make a cluster.
+type Options struct {
+	// Name is the cluster's name.
+	Name string
+	// Keep lets the cluster live on when this process ends.
+	Keep bool
+	// Progress gets lines on what is done.
+	Progress io.Writer
+}
+
+// shared is the cluster of this test process.
+var shared struct {
+	sync.Mutex
+	cluster *Cluster
+	err     error
+	stop    func() error
+}
+
+// Start returns the cluster of this test process. The first call makes it,
+// in about half a minute; all later ones get the same, so tests work in
+// namespaces of their own. If KUBECONFIG is set, it is that cluster and
+// nothing is made. A machine that cannot have one skips the test, or fails
+// it where CLOVER_TEST_REQUIRE asks for "kubernetes".
+//
+// The package's TestMain has to run the tests by [M], which removes the
+// cluster after them.
+func Start(t testing.TB) *Cluster {
+	t.Helper()
+	if os.Getenv("KUBECONFIG") == "" {
+		for _, c := range []components.Component{components.Kind(), components.NodeRoot(), components.Kubernetes(), components.NodeImage()} {
+			testutil.Require(t, c)
+		}
+	}
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.cluster == nil && shared.err == nil {
+		shared.cluster, shared.stop, shared.err = start(t.Context())
+	}
+	if errors.Is(shared.err, errors.ErrUnsupported) {
+		testutil.Missing(t, component, shared.err.Error())
+	}
+	if shared.err != nil {
+		t.Fatalf("no cluster: %v", shared.err)
+	}
+	return shared.cluster
+}
+
+// start uses the cluster of KUBECONFIG or makes one.
+func start(ctx context.Context) (*Cluster, func() error, error) {
+	if file := os.Getenv("KUBECONFIG"); file != "" {
+		c, err := existing(ctx, file)
+		return c, func() error { return nil }, err
+	}
+	return create(ctx, fmt.Sprintf("test-%d-%s", os.Getpid(), rand.Text()[:6]))
+}
+
+// M runs the tests of a package and removes the cluster after them. Use it
+// in TestMain, alone or with goleak:
+//
+//	func TestMain(m *testing.M) { goleak.VerifyTestMain(cluster.M{M: m}) }
+type M struct {
+	// M is what TestMain gets.
+	M interface{ Run() int }
+}
+
+// Run runs the tests and returns the exit code.
+func (m M) Run() int {
+	code := m.M.Run()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.stop == nil {
+		return code
+	}
+	if err := shared.stop(); err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, "remove the test cluster:", err)
+		return max(code, 1)
+	}
+	return code
+}
+
+// Kubeconfig is the path of a file with which programs reach the cluster as
+// its administrator.
+func (c *Cluster) Kubeconfig() string { return c.kubeconfig }
+
+// NodeAddress is an address of a node at which this machine reaches
+// NodePorts.
+func (c *Cluster) NodeAddress() string { return c.nodeAddress }
+
+// LoadImage puts an image into the node, so that pods use it without a
+// registry. The file is an image archive, as "docker save" writes it or an
+// OCI layout as a tar file. Where that is not possible, because the cluster
+// is somebody else's, the test ends as with [testutil.Missing].
+func (c *Cluster) LoadImage(t testing.TB, file string) {
+	t.Helper()
+	if c.load == nil {
+		testutil.Missing(t, component, "images cannot be loaded into the cluster of KUBECONFIG, which Clover has not made")
+	}
+	if err := c.load(t.Context(), file); err != nil {
+		t.Fatalf("load image %s: %v", file, err)
+	}
+}

@@ -1,0 +1,16 @@
+//go:build !linux
+
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+)
+
+var errSystem = fmt.Errorf("a sandbox needs Linux: %w", errors.ErrUnsupported)
+
+// Init is not supported on this system.
+func Init(string) error { return errSystem }
+
+// Runc is not supported on this system.
+func Runc([]string) error { return errSystem }

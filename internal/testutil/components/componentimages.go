@@ -1,0 +1,156 @@
+package components
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// busybox is Debian's static busybox, the shell of images that need one.
+const busybox = "bin/busybox"
+
+// proxyTools are what kube-proxy runs, from Debian.
+var proxyTools = []string{
+	"usr/sbin/xtables-nft-multi", "usr/sbin/xtables-legacy-multi", "usr/sbin/conntrack", "usr/sbin/nft",
+}
+
+// imageNames returns the names that kubeadm has for the images of a cluster,
+// by their last part without the version.
+func (n node) imageNames(ctx context.Context) (map[string]string, error) {
+	kubeadm := filepath.Join(n.programs, "kubeadm")
+	out, err := exec.CommandContext(ctx, kubeadm, "config", "images", "list", "--kubernetes-version=v"+kubernetesVersion).Output()
+	if err != nil {
+		return nil, fmt.Errorf("list the images of kubeadm: %w", err)
+	}
+	names := make(map[string]string)
+	for _, name := range strings.Fields(string(out)) {
+		short, _, _ := strings.Cut(path.Base(name), ":")
+		names[short] = name
+	}
+	return names, nil
+}
+
+// addImages adds the images of the cluster's own components, one static
+// program each.
+func (n node) addImages(ctx context.Context) error {
+	names, err := n.imageNames(ctx)
+	if err != nil {
+		return err
+	}
+	names["local-path-provisioner"] = storageImage
+	dir := filepath.Join(n.tree, "kind", "images")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for short, name := range names {
+		files := []imageFile{{From: filepath.Join(n.programs, short), To: "usr/local/bin/" + short, Mode: 0o755}}
+		switch short {
+		case "kube-proxy":
+			tools, err := n.proxyFiles(ctx)
+			if err != nil {
+				return err
+			}
+			files = append(files, tools...)
+		case "local-path-provisioner":
+			files = append(files, n.shellFiles()...)
+		}
+		config := imageConfig{
+			Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+		}
+		if short == "coredns" || short == "pause" {
+			config.Entrypoint = []string{"/usr/local/bin/" + short}
+		}
+		if err := writeImage(filepath.Join(dir, short+".tar"), name, config, files); err != nil {
+			return fmt.Errorf("image %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// shellFiles are the shell and the tools that prepare a volume.
+func (n node) shellFiles() []imageFile {
+	files := []imageFile{{From: filepath.Join(n.root, busybox), To: busybox, Mode: 0o755}}
+	for _, name := range []string{"sh", "mkdir", "rm"} {
+		files = append(files, imageFile{Link: "/" + busybox, To: "bin/" + name})
+	}
+	return files
+}
+
+// proxyFiles are kube-proxy's tools with the libraries that they load.
+func (n node) proxyFiles(ctx context.Context) ([]imageFile, error) {
+	paths := proxyTools
+	plugins, err := filepath.Glob(filepath.Join(n.root, "usr/lib/*/xtables/*.so"))
+	if err != nil {
+		return nil, err
+	}
+	for _, plugin := range plugins {
+		paths = append(paths, strings.TrimPrefix(plugin, n.root+"/"))
+	}
+	libs, err := n.libraries(ctx, paths)
+	if err != nil {
+		return nil, err
+	}
+	files, err := n.fromRoot(ctx, append(paths, libs...))
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"iptables", "ip6tables"} {
+		for _, kind := range []string{"", "-save", "-restore"} {
+			files = append(files, imageFile{Link: "xtables-nft-multi", To: "usr/sbin/" + name + kind})
+		}
+	}
+	// The programs look for their loader and libraries in the old places.
+	for _, dir := range []string{"lib", "lib64"} {
+		files = append(files, imageFile{Link: "usr/" + dir, To: dir})
+	}
+	return files, nil
+}
+
+// libraries returns the shared libraries, and the loader, of files in the
+// Debian root, by their path in it.
+func (n node) libraries(ctx context.Context, paths []string) ([]string, error) {
+	args := []string{n.root, "ldd"}
+	for _, path := range paths {
+		args = append(args, "/"+path)
+	}
+	out, err := exec.CommandContext(ctx, "chroot", args...).Output()
+	if err != nil {
+		return nil, fmt.Errorf("list libraries: %w", err)
+	}
+	seen := make(map[string]bool)
+	var libs []string
+	for _, word := range strings.Fields(string(out)) {
+		if !strings.HasPrefix(word, "/lib") || seen[word] {
+			continue
+		}
+		seen[word] = true
+		libs = append(libs, "usr"+word)
+	}
+	return libs, nil
+}
+
+// fromRoot copies files of the Debian root. The root itself resolves their
+// links, which may be absolute.
+func (n node) fromRoot(ctx context.Context, paths []string) ([]imageFile, error) {
+	args := []string{n.root, "readlink", "-e"}
+	for _, path := range paths {
+		args = append(args, "/"+path)
+	}
+	out, err := exec.CommandContext(ctx, "chroot", args...).Output()
+	if err != nil {
+		return nil, fmt.Errorf("resolve links: %w", err)
+	}
+	real := strings.Fields(string(out))
+	if len(real) != len(paths) {
+		return nil, fmt.Errorf("resolve links: %d paths for %d", len(real), len(paths))
+	}
+	var files []imageFile
+	for i, path := range paths {
+		files = append(files, imageFile{From: filepath.Join(n.root, real[i]), To: path, Mode: 0o755})
+	}
+	return files, nil
+}

@@ -1,0 +1,83 @@
+package components
+
+import (
+	"context"
+	"io"
+	"path/filepath"
+	"strings"
+)
+
+// The versions of what a node of the test cluster runs. 1.34 is the newest
+// Kubernetes whose kubelet still runs on cgroup v1.
+const (
+	kubernetesVersion = "1.34.4"
+	localPathVersion  = "0.0.30"
+	kindVersion       = "0.33.0"
+)
+
+// kubernetesPrograms are Kubernetes' own programs on a node.
+var kubernetesPrograms = []string{
+	"kubeadm", "kubectl", "kubelet", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy",
+}
+
+// Kubernetes is the programs of a Kubernetes node in one folder, with etcd,
+// CoreDNS and the provisioner of volumes beside them. The path is that of
+// the kubelet.
+func Kubernetes() Component {
+	return Component{
+		Name: "kubernetes", Title: "Kubernetes", Version: kubernetesVersion,
+		verb: "building", cost: "about 8 min", binary: "kubelet",
+		key: func() (string, error) {
+			return modulesKey("cluster/kubernetesbin", "cluster/etcdbin", "cluster/corednsbin", "cluster/localpathbin", "cluster/pause")
+		},
+		install: installKubernetes,
+	}
+}
+
+func installKubernetes(ctx context.Context, dir string, log io.Writer) error {
+	kubernetes := build{module: "cluster/kubernetesbin", out: dir + "/", vars: kubernetesVars()}
+	for _, name := range kubernetesPrograms {
+		kubernetes.pkgs = append(kubernetes.pkgs, "k8s.io/kubernetes/cmd/"+name)
+	}
+	for _, b := range []build{
+		{module: "cluster/etcdbin", pkgs: []string{"go.etcd.io/etcd/server/v3"}, out: filepath.Join(dir, "etcd")},
+		{module: "cluster/corednsbin", pkgs: []string{"github.com/coredns/coredns"}, out: filepath.Join(dir, "coredns")},
+		{
+			module: "cluster/localpathbin", pkgs: []string{"github.com/rancher/local-path-provisioner"},
+			out: filepath.Join(dir, "local-path-provisioner"),
+		},
+		{module: "cluster/pause", pkgs: []string{"."}, out: filepath.Join(dir, "pause")},
+		kubernetes,
+	} {
+		say(log, "building %s ...", strings.Join(b.pkgs, " "))
+		if err := goBuild(ctx, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// kubernetesVars are the variables that Kubernetes' own build sets by the
+// linker: clients and kubeadm decide by them.
+func kubernetesVars() map[string]string {
+	const pkg = "k8s.io/component-base/version."
+	part := strings.Split(kubernetesVersion, ".")
+	return map[string]string{
+		pkg + "gitVersion": "v" + kubernetesVersion,
+		pkg + "gitMajor":   part[0],
+		pkg + "gitMinor":   part[1],
+	}
+}
+
+// Kind is Clover's small program on kind's library, which makes the test
+// cluster.
+func Kind() Component {
+	return Component{
+		Name: "kind", Title: "kind", Version: kindVersion,
+		verb: "building", cost: "about 20 s", binary: "kindbin",
+		key: func() (string, error) { return modulesKey("cluster/kindbin") },
+		install: func(ctx context.Context, dir string, _ io.Writer) error {
+			return goBuild(ctx, build{module: "cluster/kindbin", pkgs: []string{"."}, out: filepath.Join(dir, "kindbin")})
+		},
+	}
+}
