@@ -19,9 +19,10 @@ import (
 	"github.com/opnfv/clover/api/server/auth"
 	"github.com/opnfv/clover/api/server/kubeauth"
 	"github.com/opnfv/clover/internal/testutil"
+	"github.com/opnfv/clover/internal/testutil/cluster"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(cluster.M{M: m}) }
 
 func check(t *testing.T, err error) {
 	t.Helper()
