@@ -34,6 +34,9 @@ func (s *Server) audit(ctx context.Context, a audited, err error) {
 	if !changes && !refused {
 		return
 	}
+	if code == codes.Unauthenticated && s.strangers.take(addressKey(a.From)) > 0 {
+		return // else anybody could fill the log
+	}
 	level, user := slog.LevelInfo, a.Identity.User
 	if err != nil {
 		level = slog.LevelWarn

@@ -197,6 +197,18 @@ func TestAudit(t *testing.T) {
 	}
 }
 
+// TestStrangersCannotFillTheLog comes without a token again and again.
+func TestStrangersCannotFillTheLog(t *testing.T) {
+	var log testutil.Output
+	s := startSecured(t, accepting{}, server.Options{Audit: slog.New(slog.NewTextHandler(&log, nil))})
+	for range 200 {
+		s.ask(t, http.MethodPost, "/api/v1/visibility/clear", "")
+	}
+	if n := strings.Count(log.String(), "outcome=Unauthenticated"); n < 20 || n > 100 {
+		t.Errorf("%d lines of 200 refusals", n)
+	}
+}
+
 // TestPlainAddresses asks the addresses for probes and scrapers.
 func TestPlainAddresses(t *testing.T) {
 	for name, c := range map[string]struct {

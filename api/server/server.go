@@ -121,6 +121,7 @@ type Server struct {
 	streams    chan struct{} // one entry an open stream
 	rates      *limiter      // of callers
 	failures   *limiter      // of addresses that show wrong credentials
+	strangers  *limiter      // of audit lines about callers that nobody knows
 }
 
 // New opens the listeners of a server. Run serves and closes them; without
@@ -133,6 +134,7 @@ func New(ctx context.Context, service v1.VisibilityServiceServer, opts Options) 
 	s.streams = make(chan struct{}, s.opts.MaxStreams)
 	s.rates = newLimiter(s.opts.RateLimit, 2*s.opts.RateLimit)
 	s.failures = newLimiter(s.opts.RateLimit/10, s.opts.RateLimit)
+	s.strangers = newLimiter(1, 20)
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"regexp"
 	"strings"
 	"sync"
@@ -101,6 +104,16 @@ func ask(t *testing.T, method, url, body string) (int, string) {
 	return res.StatusCode, string(text)
 }
 
+// same compares JSON, whose spaces protojson varies.
+func same(t *testing.T, a, b string) bool {
+	t.Helper()
+	var x, y any
+	if err := errors.Join(json.Unmarshal([]byte(a), &x), json.Unmarshal([]byte(b), &y)); err != nil {
+		t.Fatal(err)
+	}
+	return reflect.DeepEqual(x, y)
+}
+
 // TestWithoutACollectorItSaysSo starts a controller whose collector is not
 // there.
 func TestWithoutACollectorItSaysSo(t *testing.T) {
@@ -148,6 +161,11 @@ func TestACollectorComesAndGoes(t *testing.T) {
 		return code == http.StatusOK && strings.Contains(text, `"web"`) && strings.Contains(text, `"0.005s"`), text
 	}
 	testutil.Eventually(t, 10*time.Second, has)
+	config := rest + "/api/v1/visibility/config"
+	if code, text := ask(t, http.MethodPatch, config, `{"services":{"items":["web"]},"monitoring_url":"http://127.0.0.1:1"}`); code != http.StatusOK {
+		t.Errorf("configure: %d %s", code, text)
+	}
+	_, configured := ask(t, http.MethodGet, config, "")
 	code, text = ask(t, http.MethodPost, rest+"/api/v1/visibility/stop", "{}")
 	if code != http.StatusOK || !strings.Contains(text, "Stopped collector on pid: ") {
 		t.Errorf("stop: %d %s", code, text)
@@ -160,6 +178,13 @@ func TestACollectorComesAndGoes(t *testing.T) {
 	testutil.Eventually(t, 20*time.Second, has)
 	if code, text := ask(t, http.MethodGet, rest+"/api/v1/visibility/status", ""); code != http.StatusOK || !collectingFalse.MatchString(text) {
 		t.Errorf("the stop is forgotten: %d %s", code, text)
+	}
+	// A controller holds nothing, so one that is new answers the same.
+	second, _ := startController(t, addr)
+	for _, url := range []string{config, second + "/api/v1/visibility/config"} {
+		if _, text := ask(t, http.MethodGet, url, ""); !same(t, text, configured) {
+			t.Errorf("the configuration is forgotten: %s, was %s", text, configured)
+		}
 	}
 }
 
