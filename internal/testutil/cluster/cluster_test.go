@@ -96,7 +96,7 @@ func counterImage(t *testing.T) string {
 // reaches.
 func TestStatefulSet(t *testing.T) {
 	c := cluster.Start(t)
-	namespace := "cluster-test"
+	namespace := fmt.Sprintf("cluster-test-%d", os.Getpid())
 	kubectl(t, c, "create", "namespace", namespace)
 	t.Cleanup(func() { kubectl(t, c, "delete", "namespace", namespace, "--wait=false") })
 	c.LoadImage(t, counterImage(t))

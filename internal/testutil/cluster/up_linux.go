@@ -171,14 +171,21 @@ func (c *cluster) image(ctx context.Context, kind string) (name, config string, 
 		return "", "", err
 	}
 	c.say("loading the node image ...")
-	_, err = c.docker.run(ctx, "docker", "import",
-		"--change=ENTRYPOINT [\"/usr/local/bin/entrypoint\", \"/sbin/init\"]",
-		"--change=ENV container=docker",
-		tar, nodeImage)
+	_, err = c.docker.run(ctx, "docker", "import", "--change=ENV container=docker",
+		"--change=ENTRYPOINT [\"/usr/local/bin/entrypoint\", \"/sbin/init\"]", tar, nodeImage)
 	if err != nil {
 		return "", "", err
 	}
-	return nodeImage, config, os.WriteFile(config, ownConfig, 0o600)
+	images := components.NodeImages(tar)
+	if !c.External {
+		// The sandbox sees its own folder only.
+		images = filepath.Join(c.dir, "images.tar")
+		if err := os.Link(components.NodeImages(tar), images); err != nil {
+			return "", "", err
+		}
+	}
+	text := strings.ReplaceAll(ownConfig, "$IMAGES", images)
+	return nodeImage, config, os.WriteFile(config, []byte(text), 0o600)
 }
 
 // loadImage imports an image archive into the cluster's node.
