@@ -53,14 +53,10 @@ var shared struct {
 // cluster after them.
 func Start(t testing.TB) *Cluster {
 	t.Helper()
-	if os.Getenv("KUBECONFIG") == "" {
-		for _, c := range []components.Component{components.Kind(), components.NodeRoot(), components.Kubernetes(), components.NodeImage()} {
-			testutil.Require(t, c)
-		}
-	}
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.cluster == nil && shared.err == nil {
+		requireComponents(t)
 		shared.cluster, shared.stop, shared.err = start(t.Context())
 	}
 	if errors.Is(shared.err, errors.ErrUnsupported) {
@@ -70,6 +66,19 @@ func Start(t testing.TB) *Cluster {
 		t.Fatalf("no cluster: %v", shared.err)
 	}
 	return shared.cluster
+}
+
+// requireComponents has what a cluster is made of made.
+func requireComponents(t testing.TB) {
+	t.Helper()
+	if os.Getenv("KUBECONFIG") != "" {
+		return
+	}
+	testutil.Require(t, components.Kind())
+	if !components.DockerAnswers(t.Context()) {
+		testutil.Require(t, components.NodeRoot())
+		testutil.Require(t, components.NodeImage())
+	}
 }
 
 // start uses the cluster of KUBECONFIG or makes one.

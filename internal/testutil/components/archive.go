@@ -36,7 +36,7 @@ type imageConfig struct {
 // are given by their names.
 func writeImages(out string, images map[string]imageConfig, files []imageFile) error {
 	layerFile := out + ".layer"
-	defer os.Remove(layerFile)
+	defer func() { _ = os.Remove(layerFile) }()
 	layer, err := writeLayer(layerFile, files)
 	if err != nil {
 		return err

@@ -4,8 +4,10 @@ import (
 	"context"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // The versions of what a node of the test cluster runs. 1.34 is the newest
@@ -71,6 +73,16 @@ func kubernetesVars() map[string]string {
 		pkg + "gitMajor":   part[0],
 		pkg + "gitMinor":   part[1],
 	}
+}
+
+// dockerLimit is how long a Docker that is there may take to answer.
+const dockerLimit = 5 * time.Second
+
+// DockerAnswers reports whether this machine has a Docker that can be used.
+func DockerAnswers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, dockerLimit)
+	defer cancel()
+	return exec.CommandContext(ctx, "docker", "info").Run() == nil
 }
 
 // Kind is Clover's small program on kind's library, which makes the test
