@@ -48,7 +48,12 @@ func existing(ctx context.Context, kubeconfig string) (*Cluster, error) {
 	}
 	for _, s := range made {
 		if s.NodeAddress == server.Hostname() {
-			c.load = func(ctx context.Context, file string) error { return Load(ctx, s.Name, file) }
+			c, err := using(s)
+			if err != nil {
+				return nil, err
+			}
+			c.kubeconfig = kubeconfig // which may choose another user
+			return c, nil
 		}
 	}
 	return c, nil

@@ -110,7 +110,11 @@ func (c *cluster) create(ctx context.Context) error {
 			return err
 		}
 	}
-	image, config, err := c.image(ctx, kind)
+	image, images, err := c.image(ctx, kind)
+	if err != nil {
+		return err
+	}
+	config, err := c.writeConfig(images)
 	if err != nil {
 		return err
 	}
@@ -149,11 +153,10 @@ func (c *cluster) startSandbox(ctx context.Context) error {
 	return err
 }
 
-// image returns the node image, which Docker has afterwards, and the file
-// with kind's configuration for it: the image that kind publishes if this
-// machine's Docker can pull it, else Clover's own.
-func (c *cluster) image(ctx context.Context, kind string) (name, config string, err error) {
-	config = filepath.Join(c.dir, "kind.yaml")
+// image returns the node image, which Docker has afterwards: the one that
+// kind publishes if this machine's Docker can pull it, else Clover's own with
+// the archive of the images that it is to be given.
+func (c *cluster) image(ctx context.Context, kind string) (name, images string, err error) {
 	if c.External {
 		published, err := c.docker.run(ctx, kind, "image")
 		if err != nil {
@@ -162,7 +165,7 @@ func (c *cluster) image(ctx context.Context, kind string) (name, config string, 
 		published = strings.TrimSpace(published)
 		c.say("pulling %s ...", published)
 		if _, err = c.docker.run(ctx, "docker", "pull", "--quiet", published); err == nil {
-			return published, config, os.WriteFile(config, []byte(plainConfig), 0o600)
+			return published, "", nil
 		}
 		c.say("that is not possible: %v", err)
 	}
@@ -176,16 +179,13 @@ func (c *cluster) image(ctx context.Context, kind string) (name, config string, 
 	if err != nil {
 		return "", "", err
 	}
-	images := components.NodeImages(tar)
+	images = components.NodeImages(tar)
 	if !c.External {
 		// The sandbox sees its own folder only.
 		images = filepath.Join(c.dir, "images.tar")
-		if err := os.Link(components.NodeImages(tar), images); err != nil {
-			return "", "", err
-		}
+		err = os.Link(components.NodeImages(tar), images)
 	}
-	text := strings.ReplaceAll(ownConfig, "$IMAGES", images)
-	return nodeImage, config, os.WriteFile(config, []byte(text), 0o600)
+	return nodeImage, images, err
 }
 
 // loadImage imports an image archive into the cluster's node.
