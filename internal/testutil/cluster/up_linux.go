@@ -18,6 +18,10 @@ import (
 // nodeImage is the name, in Docker, of the node image that is made here.
 const nodeImage = "clover.test/node:v1"
 
+// pullLimit bounds how long Docker may take to pull the node image, or to
+// find out that it cannot.
+const pullLimit = 5 * time.Minute
+
 // cluster is one that this process is making or using.
 type cluster struct {
 	*State
@@ -164,7 +168,9 @@ func (c *cluster) image(ctx context.Context, kind string) (name, images string, 
 		}
 		published = strings.TrimSpace(published)
 		c.say("pulling %s ...", published)
-		if _, err = c.docker.run(ctx, "docker", "pull", "--quiet", published); err == nil {
+		limited, cancel := context.WithTimeout(ctx, pullLimit)
+		defer cancel()
+		if _, err = c.docker.run(limited, "docker", "pull", "--quiet", published); err == nil {
 			return published, "", nil
 		}
 		c.say("that is not possible: %v", err)
