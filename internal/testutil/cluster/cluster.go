@@ -22,6 +22,7 @@ const component = "kubernetes"
 type Cluster struct {
 	kubeconfig  string
 	nodeAddress string
+	auditLog    string
 	load        func(ctx context.Context, file string) error
 }
 
@@ -53,14 +54,10 @@ var shared struct {
 // cluster after them.
 func Start(t testing.TB) *Cluster {
 	t.Helper()
-	if os.Getenv("KUBECONFIG") == "" {
-		for _, c := range []components.Component{components.Kind(), components.NodeRoot(), components.Kubernetes(), components.NodeImage()} {
-			testutil.Require(t, c)
-		}
-	}
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.cluster == nil && shared.err == nil {
+		requireComponents(t)
 		shared.cluster, shared.stop, shared.err = start(t.Context())
 	}
 	if errors.Is(shared.err, errors.ErrUnsupported) {
@@ -72,6 +69,19 @@ func Start(t testing.TB) *Cluster {
 	return shared.cluster
 }
 
+// requireComponents has what a cluster is made of made.
+func requireComponents(t testing.TB) {
+	t.Helper()
+	if os.Getenv("KUBECONFIG") != "" {
+		return
+	}
+	testutil.Require(t, components.Kind())
+	if !components.DockerAnswers(t.Context()) {
+		testutil.Require(t, components.NodeRoot())
+		testutil.Require(t, components.NodeImage())
+	}
+}
+
 // start uses the cluster of KUBECONFIG or makes one.
 func start(ctx context.Context) (*Cluster, func() error, error) {
 	if file := os.Getenv("KUBECONFIG"); file != "" {
@@ -79,6 +89,25 @@ func start(ctx context.Context) (*Cluster, func() error, error) {
 		return c, func() error { return nil }, err
 	}
 	return create(ctx, fmt.Sprintf("test-%d-%s", os.Getpid(), strings.ToLower(rand.Text()[:6])))
+}
+
+// using returns what tests need of a cluster that was made here.
+func using(s *State) (*Cluster, error) {
+	kubeconfig, err := s.Kubeconfig()
+	if err != nil {
+		return nil, err
+	}
+	log, err := s.AuditLog()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(log); err != nil {
+		return nil, fmt.Errorf("the cluster's audit log: %w", err)
+	}
+	return &Cluster{
+		kubeconfig: kubeconfig, nodeAddress: s.NodeAddress, auditLog: log,
+		load: func(ctx context.Context, file string) error { return Load(ctx, s.Name, file) },
+	}, nil
 }
 
 // M runs the tests of a package and removes the cluster after them. Use it
@@ -112,6 +141,17 @@ func (c *Cluster) Kubeconfig() string { return c.kubeconfig }
 // NodeAddress is an address of a node at which this machine reaches
 // NodePorts.
 func (c *Cluster) NodeAddress() string { return c.nodeAddress }
+
+// AuditLog is the path of the API server's audit log, with an event of
+// audit.k8s.io/v1 a line. Where the cluster is somebody else's, the test ends
+// as with [testutil.Missing].
+func (c *Cluster) AuditLog(t testing.TB) string {
+	t.Helper()
+	if c.auditLog == "" {
+		testutil.Missing(t, component, "there is no audit log of the cluster of KUBECONFIG, which Clover has not made")
+	}
+	return c.auditLog
+}
 
 // LoadImage puts an image into the node, so that pods use it without a
 // registry. The file is an image archive, as "docker save" writes it or an

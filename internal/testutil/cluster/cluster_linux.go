@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"os"
 )
 
@@ -11,9 +12,9 @@ func create(ctx context.Context, name string) (*Cluster, func() error, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	kubeconfig, err := c.Kubeconfig()
+	made, err := using(c.State)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, errors.Join(err, c.down())
 	}
-	return &Cluster{kubeconfig: kubeconfig, nodeAddress: c.NodeAddress, load: c.loadImage}, c.down, nil
+	return made, c.down, nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -96,7 +97,7 @@ func counterImage(t *testing.T) string {
 // reaches.
 func TestStatefulSet(t *testing.T) {
 	c := cluster.Start(t)
-	namespace := "cluster-test"
+	namespace := fmt.Sprintf("cluster-test-%d", os.Getpid())
 	kubectl(t, c, "create", "namespace", namespace)
 	t.Cleanup(func() { kubectl(t, c, "delete", "namespace", namespace, "--wait=false") })
 	c.LoadImage(t, counterImage(t))
@@ -120,9 +121,29 @@ func TestStatefulSet(t *testing.T) {
 	await("2")
 }
 
+// TestAuditLog finds what a test has done.
+func TestAuditLog(t *testing.T) {
+	c := cluster.Start(t)
+	log := c.AuditLog(t)
+	kubectl(t, c, "get", "configmaps", "--namespace", "kube-public")
+	testutil.Eventually(t, podLimit, func() (bool, string) {
+		data, err := os.ReadFile(log)
+		if err != nil {
+			return false, err.Error()
+		}
+		const want = `"requestURI":"/api/v1/namespaces/kube-public/configmaps?limit=500","verb":"list"`
+		return bytes.Contains(data, []byte(want)), fmt.Sprintf("%d bytes without %s", len(data), want)
+	})
+}
+
 // get returns the body of a page.
 func get(url string) (string, error) {
-	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	// While there is no pod, nobody answers a connection.
+	dialer := net.Dialer{Timeout: time.Second}
+	client := http.Client{
+		Timeout:   5 * time.Second,
+		Transport: &http.Transport{DisableKeepAlives: true, DialContext: dialer.DialContext},
+	}
 	resp, err := client.Get(url)
 	if err != nil {
 		return "", err

@@ -1,12 +1,7 @@
-// Package cluster gives tests a real Kubernetes cluster.
-package cluster
-
-import _ "embed"
-
-// ownConfig is kind's configuration for the node image that is made here.
+// Package cluster gives tests a real Kubernetes cluster: that of KUBECONFIG,
+// or one of one node that kind makes for the test process.
 //
-//go:embed kind.yaml
-var ownConfig []byte
-
-// plainConfig is kind's configuration for the node image that kind publishes.
-const plainConfig = "kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\n"
+// [Start] is for tests; [Up], [Down], [List] and [Load] are for command
+// testcluster, with which people make one. Where no Docker answers, one is
+// started by package sandbox. docs/guide-test-cluster.md says more.
+package cluster

@@ -14,8 +14,8 @@ import (
 	"github.com/opnfv/clover/internal/testutil/components"
 )
 
-// dockerLimit is how long a Docker that is there may take to answer.
-const dockerLimit = 5 * time.Second
+// waitLimit is how long a program that was told to end may take.
+const waitLimit = 5 * time.Second
 
 // docker is how to reach a Docker daemon.
 type docker struct {
@@ -28,9 +28,7 @@ type docker struct {
 // findDocker returns the Docker of this machine if it answers, else what is
 // needed to start one.
 func findDocker(ctx context.Context, progress io.Writer) (docker, error) {
-	limited, cancel := context.WithTimeout(ctx, dockerLimit)
-	defer cancel()
-	if exec.CommandContext(limited, "docker", "info").Run() == nil {
+	if components.DockerAnswers(ctx) {
 		return docker{}, nil
 	}
 	dockerd, err := components.NodeRoot().Ensure(ctx, progress)
@@ -58,7 +56,7 @@ func (d docker) run(ctx context.Context, name string, args ...string) (string, e
 	}
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = env
-	cmd.WaitDelay = dockerLimit
+	cmd.WaitDelay = waitLimit
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {

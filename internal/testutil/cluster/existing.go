@@ -8,7 +8,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
 
@@ -19,7 +21,12 @@ func existing(ctx context.Context, kubeconfig string) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("KUBECONFIG: %w", err)
 	}
-	client, err := kubernetes.NewForConfig(config)
+	transport, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("KUBECONFIG: %w", err)
+	}
+	defer utilnet.CloseIdleConnectionsFor(transport.Transport)
+	client, err := kubernetes.NewForConfigAndClient(config, transport)
 	if err != nil {
 		return nil, fmt.Errorf("KUBECONFIG: %w", err)
 	}
@@ -41,7 +48,12 @@ func existing(ctx context.Context, kubeconfig string) (*Cluster, error) {
 	}
 	for _, s := range made {
 		if s.NodeAddress == server.Hostname() {
-			c.load = func(ctx context.Context, file string) error { return Load(ctx, s.Name, file) }
+			c, err := using(s)
+			if err != nil {
+				return nil, err
+			}
+			c.kubeconfig = kubeconfig // which may choose another user
+			return c, nil
 		}
 	}
 	return c, nil

@@ -57,6 +57,18 @@ func (s *State) Kubeconfig() (string, error) {
 	return filepath.Join(dir, "kubeconfig"), nil
 }
 
+// auditDir is the folder, in the cluster's, that the API server logs to.
+const auditDir = "audit"
+
+// AuditLog is the path of the API server's audit log, with an event a line.
+func (s *State) AuditLog() (string, error) {
+	dir, err := s.dir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, auditDir, "audit.log"), nil
+}
+
 // save writes the state to the cluster's folder.
 func (s *State) save() error {
 	dir, err := s.dir()

@@ -59,11 +59,10 @@ func holdSysctls() error {
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		return err
 	}
-	if have, err := strconv.Atoi(before[inotifyInstances]); err != nil || have >= wantInstances {
-		return nil
+	if have, err := strconv.Atoi(before[inotifyInstances]); err == nil && have < wantInstances {
+		// Without it one node works still.
+		_ = setSysctl(inotifyInstances, strconv.Itoa(wantInstances))
 	}
-	// Without it one node works still.
-	_ = setSysctl(inotifyInstances, strconv.Itoa(wantInstances))
 	return nil
 }
 

@@ -18,6 +18,10 @@ import (
 // nodeImage is the name, in Docker, of the node image that is made here.
 const nodeImage = "clover.test/node:v1"
 
+// pullLimit bounds how long Docker may take to pull the node image, or to
+// find out that it cannot.
+const pullLimit = 5 * time.Minute
+
 // cluster is one that this process is making or using.
 type cluster struct {
 	*State
@@ -110,7 +114,11 @@ func (c *cluster) create(ctx context.Context) error {
 			return err
 		}
 	}
-	image, config, err := c.image(ctx, kind)
+	image, images, err := c.image(ctx, kind)
+	if err != nil {
+		return err
+	}
+	config, err := c.writeConfig(images)
 	if err != nil {
 		return err
 	}
@@ -149,11 +157,10 @@ func (c *cluster) startSandbox(ctx context.Context) error {
 	return err
 }
 
-// image returns the node image, which Docker has afterwards, and the file
-// with kind's configuration for it: the image that kind publishes if this
-// machine's Docker can pull it, else Clover's own.
-func (c *cluster) image(ctx context.Context, kind string) (name, config string, err error) {
-	config = filepath.Join(c.dir, "kind.yaml")
+// image returns the node image, which Docker has afterwards: the one that
+// kind publishes if this machine's Docker can pull it, else Clover's own with
+// the archive of the images that it is to be given.
+func (c *cluster) image(ctx context.Context, kind string) (name, images string, err error) {
 	if c.External {
 		published, err := c.docker.run(ctx, kind, "image")
 		if err != nil {
@@ -161,8 +168,10 @@ func (c *cluster) image(ctx context.Context, kind string) (name, config string, 
 		}
 		published = strings.TrimSpace(published)
 		c.say("pulling %s ...", published)
-		if _, err = c.docker.run(ctx, "docker", "pull", "--quiet", published); err == nil {
-			return published, config, os.WriteFile(config, []byte(plainConfig), 0o600)
+		limited, cancel := context.WithTimeout(ctx, pullLimit)
+		defer cancel()
+		if _, err = c.docker.run(limited, "docker", "pull", "--quiet", published); err == nil {
+			return published, "", nil
 		}
 		c.say("that is not possible: %v", err)
 	}
@@ -171,14 +180,18 @@ func (c *cluster) image(ctx context.Context, kind string) (name, config string, 
 		return "", "", err
 	}
 	c.say("loading the node image ...")
-	_, err = c.docker.run(ctx, "docker", "import",
-		"--change=ENTRYPOINT [\"/usr/local/bin/entrypoint\", \"/sbin/init\"]",
-		"--change=ENV container=docker",
-		tar, nodeImage)
+	_, err = c.docker.run(ctx, "docker", "import", "--change=ENV container=docker",
+		"--change=ENTRYPOINT [\"/usr/local/bin/entrypoint\", \"/sbin/init\"]", tar, nodeImage)
 	if err != nil {
 		return "", "", err
 	}
-	return nodeImage, config, os.WriteFile(config, ownConfig, 0o600)
+	images = components.NodeImages(tar)
+	if !c.External {
+		// The sandbox sees its own folder only.
+		images = filepath.Join(c.dir, "images.tar")
+		err = os.Link(components.NodeImages(tar), images)
+	}
+	return nodeImage, images, err
 }
 
 // loadImage imports an image archive into the cluster's node.

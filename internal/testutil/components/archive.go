@@ -7,11 +7,14 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"runtime"
+	"slices"
 )
 
 // imageFile is one file of an image: a copy of From, or a symbolic link.
@@ -28,24 +31,13 @@ type imageConfig struct {
 	Env        []string `json:",omitempty"`
 }
 
-// writeImage writes an image of one layer in the form of "docker save",
-// uncompressed because it does not travel.
-func writeImage(out, tag string, config imageConfig, files []imageFile) error {
-	layer, err := writeLayer(out+".layer", files)
-	if err != nil {
-		return err
-	}
-	defer os.Remove(out + ".layer")
-	about, err := json.Marshal(map[string]any{
-		"architecture": runtime.GOARCH, "os": "linux", "config": config,
-		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + layer}},
-	})
-	if err != nil {
-		return err
-	}
-	manifest, err := json.Marshal([]map[string]any{
-		{"Config": "config.json", "RepoTags": []string{tag}, "Layers": []string{"layer.tar"}},
-	})
+// writeImages writes images that have one layer, the same for all, in the
+// form of "docker save", uncompressed because it does not travel. The images
+// are given by their names.
+func writeImages(out string, images map[string]imageConfig, files []imageFile) error {
+	layerFile := out + ".layer"
+	defer func() { _ = os.Remove(layerFile) }()
+	layer, err := writeLayer(layerFile, files)
 	if err != nil {
 		return err
 	}
@@ -55,15 +47,36 @@ func writeImage(out, tag string, config imageConfig, files []imageFile) error {
 	}
 	defer f.Close()
 	w := tar.NewWriter(f)
-	for name, data := range map[string][]byte{"config.json": about, "manifest.json": manifest} {
-		if err := addFile(w, name, 0o644, int64(len(data)), bytes.NewReader(data)); err != nil {
+	var manifest []map[string]any
+	for i, name := range slices.Sorted(maps.Keys(images)) {
+		config := map[string]any{
+			"architecture": runtime.GOARCH, "os": "linux", "config": images[name],
+			"rootfs": map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + layer}},
+		}
+		file := fmt.Sprintf("config%d.json", i)
+		if err := addJSON(w, file, config); err != nil {
 			return err
 		}
+		manifest = append(manifest, map[string]any{
+			"Config": file, "RepoTags": []string{name}, "Layers": []string{"layer.tar"},
+		})
 	}
-	if err := copyFile(w, imageFile{From: out + ".layer", To: "layer.tar", Mode: 0o644}); err != nil {
+	if err := copyFile(w, imageFile{From: layerFile, To: "layer.tar", Mode: 0o644}); err != nil {
+		return err
+	}
+	if err := addJSON(w, "manifest.json", manifest); err != nil {
 		return err
 	}
 	return errors.Join(w.Close(), f.Close())
+}
+
+// addJSON adds a file with v as JSON.
+func addJSON(w *tar.Writer, name string, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return addFile(w, name, 0o644, int64(len(data)), bytes.NewReader(data))
 }
 
 // writeLayer writes the files as a tar file and returns its SHA-256.

@@ -3,15 +3,17 @@ package components
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
 	"strings"
 )
 
-// busybox is Debian's static busybox, the shell of images that need one.
-const busybox = "bin/busybox"
+// busybox is Debian's static busybox, the shell that prepares volumes.
+const busybox = "usr/bin/busybox"
+
+// imageEnv lets the images' programs be found by name.
+var imageEnv = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
 // proxyTools are what kube-proxy runs, from Debian.
 var proxyTools = []string{
@@ -34,50 +36,36 @@ func (n node) imageNames(ctx context.Context) (map[string]string, error) {
 	return names, nil
 }
 
-// addImages adds the images of the cluster's own components, one static
-// program each.
-func (n node) addImages(ctx context.Context) error {
+// writeImages writes the images of the cluster's own components. They have
+// the same layer with all programs and differ in what they run.
+func (n node) writeImages(ctx context.Context, out string) error {
 	names, err := n.imageNames(ctx)
 	if err != nil {
 		return err
 	}
-	names["local-path-provisioner"] = storageImage
-	dir := filepath.Join(n.tree, "kind", "images")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	files, err := n.proxyFiles(ctx)
+	if err != nil {
 		return err
 	}
-	for short, name := range names {
-		files := []imageFile{{From: filepath.Join(n.programs, short), To: "usr/local/bin/" + short, Mode: 0o755}}
-		switch short {
-		case "kube-proxy":
-			tools, err := n.proxyFiles(ctx)
-			if err != nil {
-				return err
-			}
-			files = append(files, tools...)
-		case "local-path-provisioner":
-			files = append(files, n.shellFiles()...)
-		}
-		config := imageConfig{
-			Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-		}
-		if short == "coredns" || short == "pause" {
-			config.Entrypoint = []string{"/usr/local/bin/" + short}
-		}
-		if err := writeImage(filepath.Join(dir, short+".tar"), name, config, files); err != nil {
-			return fmt.Errorf("image %s: %w", name, err)
-		}
-	}
-	return nil
-}
-
-// shellFiles are the shell and the tools that prepare a volume.
-func (n node) shellFiles() []imageFile {
-	files := []imageFile{{From: filepath.Join(n.root, busybox), To: busybox, Mode: 0o755}}
+	files = append(files, imageFile{From: filepath.Join(n.root, busybox), To: busybox, Mode: 0o755})
 	for _, name := range []string{"sh", "mkdir", "rm"} {
-		files = append(files, imageFile{Link: "/" + busybox, To: "bin/" + name})
+		files = append(files, imageFile{Link: "/" + busybox, To: "usr/bin/" + name})
 	}
-	return files
+	for _, name := range []string{kubernetesFile, "etcd", "coredns", "pause", "local-path-provisioner"} {
+		files = append(files, imageFile{From: filepath.Join(n.programs, name), To: "usr/local/bin/" + name, Mode: 0o755})
+	}
+	for _, name := range kubernetesPrograms {
+		files = append(files, imageFile{Link: kubernetesFile, To: "usr/local/bin/" + name})
+	}
+	images := map[string]imageConfig{storageImage: {Env: imageEnv}}
+	for short, name := range names {
+		images[name] = imageConfig{Env: imageEnv}
+		if short == "coredns" || short == "pause" {
+			// Nobody else says what to run.
+			images[name] = imageConfig{Env: imageEnv, Entrypoint: []string{"/usr/local/bin/" + short}}
+		}
+	}
+	return writeImages(out, images, files)
 }
 
 // proxyFiles are kube-proxy's tools with the libraries that they load.
@@ -103,8 +91,8 @@ func (n node) proxyFiles(ctx context.Context) ([]imageFile, error) {
 			files = append(files, imageFile{Link: "xtables-nft-multi", To: "usr/sbin/" + name + kind})
 		}
 	}
-	// The programs look for their loader and libraries in the old places.
-	for _, dir := range []string{"lib", "lib64"} {
+	// Programs look for the loader, libraries and the shell in the old places.
+	for _, dir := range []string{"bin", "lib", "lib64"} {
 		files = append(files, imageFile{Link: "usr/" + dir, To: dir})
 	}
 	return files, nil

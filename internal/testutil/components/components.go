@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 )
 
@@ -38,6 +39,18 @@ type Component struct {
 // All lists every component, those that only need a download first.
 func All() []Component {
 	return []Component{Envoy(), Prometheus(), Redis(), JaegerV1(), JaegerV2(), Helm(), Kind(), NodeRoot(), Kubernetes(), NodeImage()}
+}
+
+// Needed lists the components that tests need on this machine: all, except
+// that a node of the test cluster is not made where a Docker answers that may
+// pull one.
+func Needed(ctx context.Context) []Component {
+	if !DockerAnswers(ctx) {
+		return All()
+	}
+	return slices.DeleteFunc(All(), func(c Component) bool {
+		return slices.Contains([]string{NodeRoot().Name, Kubernetes().Name, NodeImage().Name}, c.Name)
+	})
 }
 
 // Find returns the component of that name.

@@ -3,8 +3,11 @@ package components
 import (
 	"context"
 	"io"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // The versions of what a node of the test cluster runs. 1.34 is the newest
@@ -15,10 +18,14 @@ const (
 	kindVersion       = "0.33.0"
 )
 
-// kubernetesPrograms are Kubernetes' own programs on a node.
+// kubernetesPrograms are Kubernetes' own programs, all in one file.
 var kubernetesPrograms = []string{
 	"kubeadm", "kubectl", "kubelet", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy",
 }
+
+// kubernetesFile has all of kubernetesPrograms; it is the one that it is
+// called as.
+const kubernetesFile = "kubernetes"
 
 // Kubernetes is the programs of a Kubernetes node in one folder, with etcd,
 // CoreDNS and the provisioner of volumes beside them. The path is that of
@@ -35,22 +42,21 @@ func Kubernetes() Component {
 }
 
 func installKubernetes(ctx context.Context, dir string, log io.Writer) error {
-	kubernetes := build{module: "cluster/kubernetesbin", out: dir + "/", vars: kubernetesVars()}
-	for _, name := range kubernetesPrograms {
-		kubernetes.pkgs = append(kubernetes.pkgs, "k8s.io/kubernetes/cmd/"+name)
-	}
 	for _, b := range []build{
-		{module: "cluster/etcdbin", pkgs: []string{"go.etcd.io/etcd/server/v3"}, out: filepath.Join(dir, "etcd")},
-		{module: "cluster/corednsbin", pkgs: []string{"github.com/coredns/coredns"}, out: filepath.Join(dir, "coredns")},
-		{
-			module: "cluster/localpathbin", pkgs: []string{"github.com/rancher/local-path-provisioner"},
-			out: filepath.Join(dir, "local-path-provisioner"),
-		},
-		{module: "cluster/pause", pkgs: []string{"."}, out: filepath.Join(dir, "pause")},
-		kubernetes,
+		{module: "cluster/etcdbin", pkg: "go.etcd.io/etcd/server/v3", out: "etcd"},
+		{module: "cluster/corednsbin", pkg: "github.com/coredns/coredns", out: "coredns"},
+		{module: "cluster/localpathbin", pkg: "github.com/rancher/local-path-provisioner", out: "local-path-provisioner"},
+		{module: "cluster/pause", pkg: ".", out: "pause"},
+		{module: "cluster/kubernetesbin", pkg: ".", out: kubernetesFile, vars: kubernetesVars()},
 	} {
-		say(log, "building %s ...", strings.Join(b.pkgs, " "))
+		say(log, "building %s ...", b.out)
+		b.out = filepath.Join(dir, b.out)
 		if err := goBuild(ctx, b); err != nil {
+			return err
+		}
+	}
+	for _, name := range kubernetesPrograms {
+		if err := os.Symlink(kubernetesFile, filepath.Join(dir, name)); err != nil {
 			return err
 		}
 	}
@@ -69,6 +75,16 @@ func kubernetesVars() map[string]string {
 	}
 }
 
+// dockerLimit is how long a Docker that is there may take to answer.
+const dockerLimit = 5 * time.Second
+
+// DockerAnswers reports whether this machine has a Docker that can be used.
+func DockerAnswers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, dockerLimit)
+	defer cancel()
+	return exec.CommandContext(ctx, "docker", "info").Run() == nil
+}
+
 // Kind is Clover's small program on kind's library, which makes the test
 // cluster.
 func Kind() Component {
@@ -77,7 +93,7 @@ func Kind() Component {
 		verb: "building", cost: "about 20 s", binary: "kindbin",
 		key: func() (string, error) { return modulesKey("cluster/kindbin") },
 		install: func(ctx context.Context, dir string, _ io.Writer) error {
-			return goBuild(ctx, build{module: "cluster/kindbin", pkgs: []string{"."}, out: filepath.Join(dir, "kindbin")})
+			return goBuild(ctx, build{module: "cluster/kindbin", pkg: ".", out: filepath.Join(dir, "kindbin")})
 		},
 	}
 }

@@ -23,6 +23,13 @@ var nodeFiles embed.FS
 // nodeimage/default-storage.yaml names it.
 const storageImage = "clover.test/local-path-provisioner:latest"
 
+// imagesFile is beside the node image's file system.
+const imagesFile = "images.tar"
+
+// NodeImages returns the archive with the images of the cluster's own
+// components, which a node of [NodeImage] wants to have as /kind/images.tar.
+func NodeImages(nodeImage string) string { return filepath.Join(filepath.Dir(nodeImage), imagesFile) }
+
 // NodeImage is the file system of a node of the test cluster in the shape
 // that kind expects, as one tar file for "docker import". It is for machines
 // that cannot pull the image that kind publishes.
@@ -83,12 +90,15 @@ func installNodeImage(ctx context.Context, dir string, log io.Writer) error {
 		kind:     kind,
 		tree:     filepath.Join(dir, "tree"),
 	}
-	for _, step := range []func(context.Context) error{n.addDebian, n.addBase, n.addPrograms, n.addImages, n.addRuntime} {
+	for _, step := range []func(context.Context) error{n.addDebian, n.addBase, n.addPrograms, n.addRuntime} {
 		if err := step(ctx); err != nil {
 			return err
 		}
 	}
 	if err := run(exec.CommandContext(ctx, "tar", "--numeric-owner", "-cf", filepath.Join(dir, "node.tar"), "-C", n.tree, ".")); err != nil {
+		return err
+	}
+	if err := n.writeImages(ctx, filepath.Join(dir, imagesFile)); err != nil {
 		return err
 	}
 	return os.RemoveAll(n.tree)
@@ -177,8 +187,11 @@ func (n node) addBase(context.Context) error {
 // addPrograms takes what runs on the node itself. Where kind's files look
 // for a program that Debian has elsewhere, there is a link.
 func (n node) addPrograms(context.Context) error {
+	if err := n.copy(filepath.Join(n.programs, kubernetesFile), "usr/bin/"+kubernetesFile); err != nil {
+		return err
+	}
 	for _, name := range []string{"kubeadm", "kubelet", "kubectl"} {
-		if err := n.copy(filepath.Join(n.programs, name), "usr/bin/"+name); err != nil {
+		if err := n.link(kubernetesFile, "usr/bin/"+name); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 // Command install makes the real programs that Clover's tests run against,
 // ahead of the tests and with progress lines. What is in the cache already
-// costs nothing. It may run while tests do.
+// costs nothing. What this system cannot have is left out, unless it is asked
+// for by name. It may run while tests do.
 //
 //	go run ./internal/testutil/install                 # everything
 //	go run ./internal/testutil/install -only envoy,jaeger
@@ -38,7 +39,7 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("install", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	only := flags.String("only", "", "comma-separated names of the `components` to make (default all)")
+	only := flags.String("only", "", "comma-separated names of the `components` to make (default all that this machine needs)")
 	list := flags.Bool("list", false, "list the components and exit")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -46,7 +47,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
-	chosen, err := choose(*only)
+	chosen, err := choose(ctx, *only)
 	if err != nil {
 		return err
 	}
@@ -59,6 +60,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			continue
 		}
 		path, err := c.Ensure(ctx, stderr)
+		if errors.Is(err, errors.ErrUnsupported) && *only == "" {
+			if _, err := fmt.Fprintf(stderr, "clover: left out: %v\n", err); err != nil {
+				return err
+			}
+			continue
+		}
 		if err != nil {
 			failed = append(failed, err)
 			continue
@@ -71,9 +78,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 // choose returns the components of a comma-separated list, all if it is empty.
-func choose(only string) ([]components.Component, error) {
+func choose(ctx context.Context, only string) ([]components.Component, error) {
 	if only == "" {
-		return components.All(), nil
+		return components.Needed(ctx), nil
 	}
 	var chosen []components.Component
 	for name := range strings.SplitSeq(only, ",") {

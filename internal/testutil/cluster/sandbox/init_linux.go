@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,7 +35,7 @@ const (
 // starts the Docker daemon and waits until the daemon ends or, unless the
 // sandbox is to be kept, the process that started the sandbox does. All that
 // runs in the namespaces ends with it.
-func Init(file string) error {
+func Init(ctx context.Context, file string) error {
 	if os.Getpid() != 1 {
 		return errors.New("this command is run by Clover's tests only, in namespaces of its own")
 	}
@@ -60,7 +61,7 @@ func Init(file string) error {
 	if err := enterRoot(s); err != nil {
 		return err
 	}
-	subnet, err := joinNetwork()
+	subnet, err := joinNetwork(ctx)
 	if err != nil {
 		return err
 	}
@@ -140,10 +141,10 @@ func pivot(root string) error {
 // joinNetwork connects the sandbox's network namespace with the machine's by
 // the first pair of interfaces whose name is free, and returns the subnet
 // that the machine has a route to.
-func joinNetwork() (string, error) {
+func joinNetwork(ctx context.Context) (string, error) {
 	hostNet := os.NewFile(hostNetFD, "host network")
 	defer hostNet.Close()
-	tool := func(args ...string) error { return tool(hostNet, args...) }
+	tool := func(args ...string) error { return tool(ctx, hostNet, args...) }
 	if err := tool("ip", "link", "set", "lo", "up"); err != nil {
 		return "", err
 	}
@@ -181,8 +182,8 @@ func joinNetwork() (string, error) {
 
 // tool runs a program of the Debian root, with the machine's network
 // namespace as file hostNetFD.
-func tool(hostNet *os.File, args ...string) error {
-	cmd := exec.Command(args[0], args[1:]...)
+func tool(ctx context.Context, hostNet *os.File, args ...string) error {
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.ExtraFiles = []*os.File{hostNet}
 	out, err := cmd.CombinedOutput()
 	if err != nil {

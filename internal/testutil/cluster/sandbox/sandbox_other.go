@@ -3,6 +3,7 @@
 package sandbox
 
 import (
+	"context"
 	"errors"
 	"fmt"
 )
@@ -10,7 +11,7 @@ import (
 var errSystem = fmt.Errorf("a sandbox needs Linux: %w", errors.ErrUnsupported)
 
 // Init is not supported on this system.
-func Init(string) error { return errSystem }
+func Init(context.Context, string) error { return errSystem }
 
 // Runc is not supported on this system.
 func Runc([]string) error { return errSystem }

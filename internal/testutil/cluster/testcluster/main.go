@@ -1,4 +1,5 @@
-// Command testcluster makes and removes the Kubernetes cluster for tests.
+// Command testcluster makes, lists and removes Kubernetes clusters such as
+// Clover's tests have, and loads images into them.
 package main
 
 import (
@@ -48,10 +49,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return errors.New(usage)
 }
 
+// up makes the cluster, unless it is there, and says how to use it.
 func up(ctx context.Context, name string, stdout, stderr io.Writer) error {
-	s, err := cluster.Up(ctx, cluster.Options{Name: name, Keep: true, Progress: stderr})
+	s, err := find(name)
 	if err != nil {
 		return err
+	}
+	if s == nil {
+		s, err = cluster.Up(ctx, cluster.Options{Name: name, Keep: true, Progress: stderr})
+		if err != nil {
+			return err
+		}
 	}
 	kubeconfig, err := s.Kubeconfig()
 	if err != nil {
@@ -61,9 +69,27 @@ func up(ctx context.Context, name string, stdout, stderr io.Writer) error {
 	return err
 }
 
+// find returns the cluster of that name if it is up and can be used.
+func find(name string) (*cluster.State, error) {
+	list, err := cluster.List()
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range list {
+		if s.Name == name && s.NodeAddress != "" {
+			return s, nil
+		}
+	}
+	return nil, nil //nolint:nilnil // there is none
+}
+
 func status(stdout io.Writer) error {
 	list, err := cluster.List()
 	if err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		_, err := fmt.Fprintln(stdout, "no cluster is up: make one by 'make cluster-up'")
 		return err
 	}
 	for _, s := range list {
