@@ -152,6 +152,7 @@ func TestInstall(t *testing.T) {
 	if after := running(t, client.typed, namespace); !maps.Equal(before, after) {
 		t.Errorf("applied again, pods and secrets are %v, were %v", after, before)
 	}
+	t.Run("rights", func(t *testing.T) { checkRights(t, c, namespace) })
 	on(sample, "uninstall", "sdc", "--wait")
 	on(namespace, "uninstall", "clover", "--wait")
 	for _, ns := range []string{namespace, sample} {
