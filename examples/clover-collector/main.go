@@ -28,7 +28,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f.StringVar(&o.PrometheusURL, "prometheus", "", "read metrics from Prometheus at this `URL`")
 	f.StringVar(&o.Jaeger.BearerTokenFile, "jaeger-token-file", "", "`file` with the bearer token for Jaeger")
 	f.StringVar(&o.Prometheus.BearerTokenFile, "prometheus-token-file", "", "`file` with the bearer token for Prometheus")
-	f.StringSliceVar(&o.AllowSources, "allow-source", nil, "`pattern` of hosts that requests may name as Jaeger or Prometheus, e.g. *.svc or '*' (default: Kubernetes services in a cluster, any host elsewhere)")
+	f.StringSliceVar(&o.AllowSources, "allow-source", node.DefaultAllowSources(), "`pattern` of hosts that requests may name as Jaeger or Prometheus (may be given again; in a cluster only its services by default)")
 	f.DurationVar(&o.SampleInterval, "sample-interval", 0, "how often they are read (default: as configured before, or 2s)")
 	f.DurationVar(&o.Store.Retention, "retention", 7*24*time.Hour, "age at which data goes")
 	f.Int64Var(&o.Store.MaxBytes, "max-bytes", 10<<30, "size of the store at which the oldest data goes")

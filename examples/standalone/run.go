@@ -27,6 +27,7 @@ type settings struct {
 	jaeger     []string
 	prometheus string
 	interval   time.Duration
+	sources    []string
 	dataDir    string
 	rest, grpc string
 	otlpGRPC   string
@@ -43,6 +44,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	f.StringSliceVar(&s.jaeger, "jaeger", nil, "read traces from Jaeger at this `URL` (may be given again)")
 	f.StringVar(&s.prometheus, "prometheus", "", "read metrics from Prometheus at this `URL`")
 	f.DurationVar(&s.interval, "sample-interval", 2*time.Second, "how often Jaeger and Prometheus are read")
+	f.StringSliceVar(&s.sources, "allow-source", node.DefaultAllowSources(), "`pattern` of hosts that requests may name as Jaeger or Prometheus (may be given again; in a cluster only its services by default)")
 	f.StringVar(&s.dataDir, "data-dir", "", "`directory` of the store (default: "+filepath.Join(stateDir(), "clover")+")")
 	f.StringVar(&s.rest, "rest-addr", "127.0.0.1:32044", "`address` of REST and of the status page")
 	f.StringVar(&s.grpc, "grpc-addr", "127.0.0.1:50054", "`address` of gRPC")
@@ -95,7 +97,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	n, err := node.New(node.Options{
 		DataDir: s.dataDir, JaegerURLs: s.jaeger, PrometheusURL: s.prometheus, SampleInterval: s.interval,
 		OTLPGRPC: s.otlpGRPC, OTLPHTTP: s.otlpHTTP, GRPCAddr: s.grpc, RESTAddr: s.rest,
-		API: api, StatusPage: true, Logger: logger,
+		AllowSources: s.sources, API: api, StatusPage: true, Logger: logger,
 		OnReady: func(a node.Addrs) { ready <- a },
 	})
 	if err != nil {
