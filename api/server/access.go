@@ -1,14 +1,13 @@
 package server
 
 import (
-	"github.com/opnfv/clover/api/server/auth"
-
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	reflectionalpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
 
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
 	"github.com/opnfv/clover/api/collector"
+	"github.com/opnfv/clover/api/server/auth"
 )
 
 // access is what a call needs.

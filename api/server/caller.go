@@ -118,16 +118,17 @@ func bearerToken(values []string) (string, error) {
 
 // permit lets a caller go on or says why not.
 func (s *Server) permit(ctx context.Context, c caller, a access) error {
-	key := "user " + c.Identity.User
-	if a.open || s.opts.Authenticator == nil {
-		key = addressKey(c.From)
+	known := s.opts.Authenticator != nil && !a.open
+	key := addressKey(c.From)
+	if known {
+		key = "user " + c.Identity.User
 	}
 	if s.opts.Authenticator != nil || !isLoopback(hostOf(c.From)) {
 		if wait := s.rates.take(key); wait > 0 {
 			return tooMany(fmt.Sprintf("more than %g requests a second", s.opts.RateLimit), wait)
 		}
 	}
-	if a.open || s.opts.Authenticator == nil {
+	if !known {
 		return nil
 	}
 	return statusOf(s.opts.Authorizer.Authorize(ctx, c.Identity, a.Permission))

@@ -161,17 +161,17 @@ func (s *Server) listen(ctx context.Context, what, addr, flag string) (net.Liste
 	if err != nil {
 		return nil, fmt.Errorf("%s: %s %q is not host:port: %w", what, flag, addr, err)
 	}
-	if err := s.mayBeRemote(); err != nil && !isLoopback(host) {
-		return nil, fmt.Errorf("%s: %s %s is not a loopback address: %w", what, flag, addr, err)
+	if missing := s.missingForRemote(); missing != "" && !isLoopback(host) {
+		if !s.opts.AllowRemote {
+			return nil, fmt.Errorf("%s: %s %s is not a loopback address: it needs %s; use 127.0.0.1 without, or --allow-remote if whoever is on the network may read and change everything", what, flag, addr, missing)
+		}
+		s.opts.Logger.Warn("server: open to the network", "address", addr, "missing", missing)
 	}
 	return bind(ctx, what, addr, flag)
 }
 
-// mayBeRemote says what is missing for addresses other than loopback.
-func (s *Server) mayBeRemote() error {
-	if s.opts.AllowRemote {
-		return nil
-	}
+// missingForRemote says what is missing for addresses other than loopback.
+func (s *Server) missingForRemote() string {
 	var missing []string
 	if s.opts.TLS == nil {
 		missing = append(missing, "TLS (--tls-cert-file, --tls-key-file)")
@@ -179,10 +179,7 @@ func (s *Server) mayBeRemote() error {
 	if s.opts.Authenticator == nil {
 		missing = append(missing, "authentication (--auth token-file or kubernetes, or --tls-client-ca-file)")
 	}
-	if len(missing) == 0 {
-		return nil
-	}
-	return fmt.Errorf("it needs %s; use 127.0.0.1 without, or --allow-remote if whoever is on the network may read and change everything", strings.Join(missing, " and "))
+	return strings.Join(missing, " and ")
 }
 
 // bind opens a listener, or says what to do.

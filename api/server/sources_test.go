@@ -2,7 +2,9 @@ package server_test
 
 import (
 	"context"
+	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -103,4 +105,36 @@ func TestARequestCannotNameJustAnySource(t *testing.T) {
 	if code != http.StatusOK || config["monitoring_url"] != good {
 		t.Errorf("%d %v, want %s as it was written", code, body, good)
 	}
+}
+
+// FuzzResolve looks for a source that a policy of services lets through to
+// somewhere else.
+func FuzzResolve(f *testing.F) {
+	for _, seed := range []string{
+		"http://tracing.istio-system:80", "a.b.svc:1", "grpc://a.b.svc.cluster.local.", "http://169.254.169.254/",
+		"http://a.b@169.254.169.254#.svc", "http://[::1%25a.svc]:80", "//a.b.svc", "http://a.b.svc\\@x.example.com",
+	} {
+		f.Add(seed)
+	}
+	policy, err := server.NewSourcePolicy([]string{server.ServicesOnly})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, source string) {
+		got, err := policy.Resolve(source)
+		if err != nil {
+			return
+		}
+		if !strings.Contains(got, "://") {
+			got = "http://" + got // as the clients of sources do
+		}
+		u, err := url.Parse(got)
+		if err != nil {
+			t.Fatalf("%q becomes %q: %v", source, got, err)
+		}
+		host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+		if !strings.HasSuffix(host, ".svc") || net.ParseIP(host) != nil {
+			t.Errorf("%q goes to host %q", source, host)
+		}
+	})
 }

@@ -51,7 +51,7 @@ func (f *Flags) Add(set *pflag.FlagSet, rate float64) {
 	set.StringVar(&f.kubeconfig, "auth-kubeconfig", "", "for --auth kubernetes: `file` that says how the cluster is reached (default: as its pods do)")
 	set.Float64Var(&f.rate, "rate-limit", rate, "requests a second that one caller may make, -1 for any number")
 	set.StringVar(&f.healthAddr, "health-addr", "", "`address` of /healthz and /readyz besides, without TLS and open to all")
-	set.StringVar(&f.metricsAddr, "metrics-addr", "", "`address` of /metrics besides, without TLS and open to all")
+	set.StringVar(&f.metricsAddr, "metrics-addr", "", "`address` of these and of /metrics besides, without TLS and open to all")
 	set.BoolVar(&f.allowRemote, "allow-remote", false, "allow addresses other than loopback also without TLS or authentication: insecure")
 }
 

@@ -24,7 +24,7 @@ func (o *Options) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.Prometheus.BearerTokenFile, "prometheus-token-file", "", "`file` with the bearer token for Prometheus")
 	f.StringVar(&o.Prometheus.TLS.CAFile, "prometheus-ca-file", "", "PEM `file` with the certificates to trust for Prometheus (default: the system's)")
 	f.Var(headers(o.Prometheus.Headers.Add), "prometheus-header", "`header` NAME: VALUE to send to Prometheus (may be given again)")
-	f.StringSliceVar(&o.AllowSources, "allow-source", nil, "`pattern` of hosts that requests may name as Jaeger or Prometheus, e.g. *.svc or '*' (default: Kubernetes services in a cluster, any host elsewhere)")
+	f.StringSliceVar(&o.AllowSources, "allow-source", DefaultAllowSources(), "`pattern` of hosts that requests may name as Jaeger or Prometheus (may be given again; in a cluster only its services by default)")
 	f.DurationVar(&o.SampleInterval, "sample-interval", 0, "how often Jaeger and Prometheus are read (default: as configured before, or 2s)")
 	f.DurationVar(&o.Store.Retention, "retention", 7*24*time.Hour, "age at which data goes")
 	f.Int64Var(&o.Store.MaxBytes, "max-bytes", 10<<30, "size of the store at which the oldest data goes")

@@ -42,7 +42,7 @@ type Options struct {
 	// metrics and Logger are set here.
 	API server.Options
 	// AllowSources are patterns of the hosts that requests may name as
-	// sources; none: Kubernetes services in a cluster, anything elsewhere.
+	// sources; none: any host.
 	AllowSources []string
 	// Store adjusts the embedded store, e.g. its retention.
 	Store embedded.Options
