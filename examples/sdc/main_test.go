@@ -219,6 +219,7 @@ func TestModifyLBUnderLoad(t *testing.T) {
 	tallies := make(chan load.Tally, 1)
 	sending, stopLoad := context.WithCancel(t.Context())
 	go func() {
+		defer close(tallies)
 		tallies <- sendLoad(sending, t, lb, "--rate", "150", "--path", "/,/slow", "--method", "GET,POST")
 	}()
 	testutil.Eventually(t, 60*time.Second, func() (bool, string) { return lb.served(t) > 100, "the load has not begun" })
