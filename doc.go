@@ -28,7 +28,7 @@
 // The folder examples holds the programs that assemble the libraries:
 // standalone (everything in one process), cloverctl (the command line),
 // clover-collector and clover-controller (the two halves as they run in a
-// cluster).
+// cluster), and sdc (the services of the sample).
 //
 // # Rules that hold everywhere
 //

@@ -101,7 +101,7 @@ func (c *common) exporter(logger *slog.Logger) (*tracing.Exporter, error) {
 	if c.otlp == "" {
 		return nil, nil
 	}
-	endpoint, opts := c.otlp, tracing.ExporterOptions{Logger: logger}
+	endpoint, opts := c.otlp, tracing.ExporterOptions{Logger: logger, DrainTimeout: c.grace}
 	if c.otlpCA != "" {
 		pool, err := readPool(c.otlpCA)
 		if err != nil {

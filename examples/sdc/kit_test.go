@@ -36,7 +36,7 @@ var readyLine = regexp.MustCompile(`is ready: HTTP (\S+), gRPC (\S*), admin (\S+
 // end of the test.
 func start(t *testing.T, role string, args ...string) *process {
 	t.Helper()
-	args = append([]string{role, "--http-addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"}, args...)
+	args = append([]string{role, "--http-addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--grace", "60s"}, args...)
 	ctx, cancel := context.WithCancel(context.Background())
 	var stdout testutil.Output
 	p := &process{log: &testutil.Output{}}
@@ -54,7 +54,7 @@ func start(t *testing.T, role string, args ...string) *process {
 		}
 	}
 	t.Cleanup(p.stop)
-	testutil.Eventually(t, 30*time.Second, func() (bool, string) {
+	testutil.Eventually(t, 60*time.Second, func() (bool, string) {
 		m := readyLine.FindStringSubmatch(stdout.String())
 		if m == nil {
 			return false, stdout.String() + p.log.String()
@@ -67,7 +67,7 @@ func start(t *testing.T, role string, args ...string) *process {
 }
 
 // client keeps no connections.
-var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 30 * time.Second}
+var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
 
 // get asks with the headers given as name and value in turn.
 func get(t *testing.T, url string, headers ...string) (status int, body string) {
@@ -112,11 +112,11 @@ func (p *process) metric(t *testing.T, name, label string) int {
 // served is how many requests and calls a role has answered.
 func (p *process) served(t *testing.T) int { return p.metric(t, "clover_sdc_requests_total{", "") }
 
-// sendLoad runs the load generator to its end.
-func sendLoad(t *testing.T, p *process, args ...string) load.Tally {
+// sendLoad runs the load generator to its end, or that of ctx.
+func sendLoad(ctx context.Context, t *testing.T, p *process, args ...string) load.Tally {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	check(t, run(t.Context(), append([]string{"load", "--url", "http://" + p.http, "--timeout", "30s"}, args...), &stdout, &stderr))
+	check(t, run(ctx, append([]string{"load", "--url", "http://" + p.http, "--timeout", "60s"}, args...), &stdout, &stderr))
 	var tally load.Tally
 	check(t, json.Unmarshal(stdout.Bytes(), &tally))
 	return tally
@@ -157,7 +157,7 @@ func startChain(t *testing.T, redis string, more ...string) *chain {
 	}
 	// The proxy and the IDS name each other.
 	idsAddr := testutil.FreeAddr(t)
-	c.proxy = start(t, "proxy", append([]string{"--upstream", c.lbs[0].http, "--mirror", idsAddr, "--trusted-hops", "1", "--redis", redis}, more...)...)
+	c.proxy = start(t, "proxy", append([]string{"--upstream", c.lbs[0].http, "--mirror", idsAddr, "--mirror-timeout", "60s", "--trusted-hops", "1", "--redis", redis}, more...)...)
 	c.ids = start(t, "ids", append([]string{"--http-addr", idsAddr, "--alerts", c.proxy.grpc, "--redis", redis}, more...)...)
 	return c
 }
@@ -165,11 +165,11 @@ func startChain(t *testing.T, redis string, more ...string) *chain {
 // settle waits until each copy and each alert has come to its end.
 func (c *chain) settle(t *testing.T, requests int) {
 	t.Helper()
-	testutil.Eventually(t, 30*time.Second, func() (bool, string) {
+	testutil.Eventually(t, 60*time.Second, func() (bool, string) {
 		mirrored := c.proxy.metric(t, "clover_sdc_mirrored_total{", "")
 		return mirrored == requests, strconv.Itoa(mirrored) + " copies of " + strconv.Itoa(requests)
 	})
-	testutil.Eventually(t, 30*time.Second, func() (bool, string) {
+	testutil.Eventually(t, 60*time.Second, func() (bool, string) {
 		seen, over := c.ids.metric(t, "clover_sdc_alerts_seen_total", ""), c.ids.metric(t, "clover_sdc_alerts_total{", "")
 		return seen == over, strconv.Itoa(over) + " alerts of " + strconv.Itoa(seen)
 	})

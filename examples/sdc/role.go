@@ -60,7 +60,7 @@ func newRole(name string, c common, stdout, stderr io.Writer) (*role, error) {
 	}
 	r.sidecar = sidecar.New(c.identity, o)
 	transport := &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
+		DialContext:         (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
 		MaxIdleConnsPerHost: 128, IdleConnTimeout: 90 * time.Second, DisableCompression: true,
 	}
 	r.sends, r.closes = r.sidecar.Outbound(transport), transport.CloseIdleConnections

@@ -29,10 +29,11 @@ func runProxy(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	c.add(f, "proxy-access-control", "127.0.0.1:9180", "127.0.0.1:50054")
 	f.StringVar(&o.Upstream, "upstream", "http-lb:9180", "`address` that requests are forwarded to")
 	f.StringVar(&o.Mirror, "mirror", "snort-ids:80", "`address` that gets a copy of each request; empty for none")
+	f.DurationVar(&o.MirrorTimeout, "mirror-timeout", 2*time.Second, "longest time for a copy; requests do not wait for it")
 	f.IntVar(&o.TrustedHops, "trusted-hops", 0, "proxies before this one that append to X-Forwarded-For: 1 behind an ingress gateway")
 	f.DurationVar(&o.BlockFor, "block-for", 10*time.Minute, "how long an alert keeps its client out; 0: alerts are noted only")
 	f.StringSliceVar(&never, "never-block", []string{"127.0.0.0/8", "::1/128"}, "`networks` that alerts cannot keep out")
-	f.StringVar(&redis, "redis", "", "`address` of Redis, where events are that an alert names by their key only")
+	f.StringVar(&redis, "redis", "", "`address` or URL of Redis, where events are that an alert names by their key only")
 	if err := parse(f, args, stderr, "Forwards requests, mirrors them to the IDS, blocks clients it has alerts of.\n\nUsage:\n  sdc proxy [flags]\n"); err != nil {
 		return err
 	}
@@ -48,7 +49,10 @@ func runProxy(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		return err
 	}
 	if redis != "" {
-		events := ids.NewRedis(redis)
+		events, err := ids.NewRedis(redis)
+		if err != nil {
+			return cli.Usagef("--redis: %w", err)
+		}
 		defer func() { _ = events.Close() }()
 		o.Events = events
 	}
@@ -120,7 +124,7 @@ func runIDS(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	c.add(f, "snort-ids", "127.0.0.1:8080", "127.0.0.1:50052")
 	c.identity.Port = "80"
 	alert.add(f)
-	f.StringVar(&redis, "redis", "", "`address` of Redis, where events are kept (default: they are not)")
+	f.StringVar(&redis, "redis", "", "`address` or URL of Redis, where events are kept (default: they are not)")
 	f.IntVar(&hops, "trusted-hops", hops, "proxies before this one that append to X-Forwarded-For; the proxy of the sample is one")
 	if err := parse(f, args, stderr, "Looks at mirrored requests by rules, and raises alerts.\n\nUsage:\n  sdc ids [flags]\n"); err != nil {
 		return err
@@ -131,7 +135,10 @@ func runIDS(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	}
 	var events ids.Events
 	if redis != "" {
-		store := ids.NewRedis(redis)
+		store, err := ids.NewRedis(redis)
+		if err != nil {
+			return cli.Usagef("--redis: %w", err)
+		}
 		defer func() { _ = store.Close() }()
 		events = store
 	}

@@ -21,7 +21,7 @@ func TestAlertsByMutualTLS(t *testing.T) {
 	clientCert, clientKey := ours.Client(t, "snort-ids")
 	ids := start(t, "ids", "--alerts", proxy.grpc, "--alerts-ca-file", ours.File, "--alerts-cert-file", clientCert, "--alerts-key-file", clientKey)
 	get(t, "http://"+ids.http+"/", "X-Forwarded-For", "203.0.113.9", "User-Agent", "asafaweb.com")
-	testutil.Eventually(t, 20*time.Second, func() (bool, string) {
+	testutil.Eventually(t, 60*time.Second, func() (bool, string) {
 		code, _ := get(t, "http://"+proxy.http+"/", "X-Forwarded-For", "203.0.113.9")
 		return code == 403, ids.log.String()
 	})

@@ -30,6 +30,10 @@ const (
 	idsName     = "snort-ids"
 )
 
+// timeout bounds requests and copies. It is long, so that a busy machine
+// changes no answer.
+const timeout = time.Minute
+
 // service is one workload of the chain.
 type service struct {
 	name, version string
@@ -104,7 +108,7 @@ func (s *Sample) add(ctx context.Context, c *chain, svc *service, port string, h
 	if svc.listener, err = listen(ctx); err != nil {
 		return fmt.Errorf("%s: %w", svc.id(), err)
 	}
-	svc.server = &http.Server{Handler: svc.sidecar.Inbound(handler), ReadHeaderTimeout: 5 * time.Second}
+	svc.server = &http.Server{Handler: svc.sidecar.Inbound(handler), ReadHeaderTimeout: timeout}
 	c.services = append(c.services, svc)
 	s.mesh.add(svc.name+":"+port, svc.listener.Addr().String())
 	return nil
@@ -116,7 +120,7 @@ func (s *Sample) addProxy(ctx context.Context, c *chain) error {
 	svc := s.newService(proxyName, "latest", port)
 	var err error
 	c.proxy, err = proxy.New(proxy.Options{
-		Upstream: "http-lb:" + port, Mirror: idsName + ":" + idsPort, Transport: svc.sidecar.Outbound(s.mesh),
+		Upstream: "http-lb:" + port, Mirror: idsName + ":" + idsPort, MirrorTimeout: timeout, Transport: svc.sidecar.Outbound(s.mesh),
 		BlockFor: time.Minute, NeverBlock: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Logger: s.opts.Logger,
 	})
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 // through a real OTLP exporter and receiver into a store, and compares every
 // answer with what the load generator counted.
 func TestAnswersEqualTheTally(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	store, err := embedded.Open(t.TempDir(), embedded.Options{})
 	if err != nil {
@@ -35,7 +35,7 @@ func TestAnswersEqualTheTally(t *testing.T) {
 	go func() { receiverDone <- receiver.Run(receiverCtx) }()
 	<-receiver.Ready()
 	addr, _ := receiver.Addrs()
-	exporter, err := tracing.NewExporter(addr.String(), tracing.ExporterOptions{})
+	exporter, err := tracing.NewExporter(addr.String(), tracing.ExporterOptions{DrainTimeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,6 +116,7 @@ func compare(ctx context.Context, t *testing.T, store visibility.Store, tally Ta
 		"(external)→proxy-access-control false": tally.Sent,
 		"proxy-access-control→http-lb false":    tally.Sent,
 		"proxy-access-control→snort-ids true":   tally.Served["snort-ids"],
+		"snort-ids→proxy-access-control false":  tally.Served["proxy-access-control"] - tally.Sent,
 		"http-lb→clover-server4 false":          tally.Served["clover-server4"],
 	} {
 		if edges[edge] != int64(n) {

@@ -66,7 +66,7 @@ func New(report func(...tracing.Span) int, opts Options) (*Sample, error) {
 	var err error
 	s.load, err = load.New(load.Options{
 		URLs: []string{"http://" + proxyName + ":" + port}, Rate: opts.Rate, Requests: opts.Requests,
-		Seed: opts.Seed, Transport: s.mesh,
+		Seed: opts.Seed, Timeout: timeout, Transport: s.mesh,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sdc sample: %w", err)

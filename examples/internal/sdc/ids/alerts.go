@@ -19,7 +19,7 @@ import (
 const (
 	alertWorkers  = 4
 	alertQueue    = 256
-	storeTimeout  = 2 * time.Second
+	storeTimeout  = 5 * time.Second
 	notifyTimeout = 5 * time.Second
 )
 

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +22,9 @@ const (
 	// EventKeyPrefix and an index name the hash of an event.
 	EventKeyPrefix = "snort_event:"
 )
+
+// redisTimeout bounds one step of a call.
+const redisTimeout = 2 * time.Second
 
 // maxEvents bounds the events kept; beyond it the oldest go.
 const maxEvents = 10_000
@@ -36,13 +41,22 @@ type Redis struct {
 	last uint64 // index used last; 0: not yet read
 }
 
-// NewRedis returns the events at HOST:PORT. Nothing is connected before the
-// first call.
-func NewRedis(addr string) *Redis {
-	return &Redis{keep: maxEvents, client: redis.NewClient(&redis.Options{
-		Addr: addr, DialTimeout: time.Second, ReadTimeout: time.Second, WriteTimeout: time.Second, MaxRetries: 1,
-		DialerRetries: 1, DisableIdentity: true,
-	})}
+// NewRedis returns the events at HOST:PORT, or at a URL,
+// redis://USER:PASSWORD@HOST:PORT/DB or with TLS rediss://. Nothing is
+// connected before the first call.
+func NewRedis(addr string) (*Redis, error) {
+	o := &redis.Options{Addr: addr}
+	if strings.Contains(addr, "://") {
+		var err error
+		if o, err = redis.ParseURL(addr); err != nil {
+			return nil, errors.New("not a URL of Redis: redis://USER:PASSWORD@HOST:PORT/DB") // without the password
+		}
+	} else if _, _, err := net.SplitHostPort(addr); err != nil {
+		return nil, err
+	}
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = redisTimeout, redisTimeout, redisTimeout
+	o.MaxRetries, o.DialerRetries, o.DisableIdentity = 1, 1, true
+	return &Redis{keep: maxEvents, client: redis.NewClient(o)}, nil
 }
 
 // Close ends the connections.

@@ -39,7 +39,10 @@ func client(t *testing.T, addr string) *redis.Client {
 
 func events(t *testing.T, addr string) *Redis {
 	t.Helper()
-	r := NewRedis(addr)
+	r, err := NewRedis(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		if err := r.Close(); err != nil {
 			t.Error(err)
@@ -73,6 +76,14 @@ func TestEventsAreWhereUsersLook(t *testing.T) {
 	}
 	if a, err := r.Source(t.Context(), key); err != nil || a.String() != "203.0.113.9" {
 		t.Errorf("source %v, %v", a, err)
+	}
+	if a, err := events(t, "redis://"+server.Addr+"/0").Source(t.Context(), key); err != nil || a.String() != "203.0.113.9" {
+		t.Errorf("by a URL: %v, %v", a, err)
+	}
+	for _, bad := range []string{"redis", "http://secret@redis"} {
+		if _, err := NewRedis(bad); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v", bad, err)
+		}
 	}
 	for _, key := range []string{"snort_event:2", "snort_events", "other"} {
 		if _, err := r.Source(t.Context(), key); err == nil {

@@ -158,7 +158,7 @@ func (p *Pod) serveTraffic(ctx context.Context) error {
 // serveHTTP serves until ctx ends, and then what is under way.
 func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, grace time.Duration) error {
 	srv := &http.Server{
-		Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		// net/http tells of clients that speak no HTTP, which is no news.
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}
@@ -200,11 +200,13 @@ func (p *Pod) serveGRPC(ctx context.Context) error {
 	}
 	srv := grpc.NewServer(opts...)
 	p.opts.Register(srv)
-	healthpb.RegisterHealthServer(srv, health.NewServer())
+	checks := health.NewServer()
+	healthpb.RegisterHealthServer(srv, checks)
 	reflection.Register(srv)
 	stopped := make(chan struct{})
 	end := context.AfterFunc(ctx, func() {
 		defer close(stopped)
+		checks.Shutdown()
 		cut := time.AfterFunc(p.opts.Grace, srv.Stop)
 		defer cut.Stop()
 		srv.GracefulStop()

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func options(t *testing.T, h http.Handler) pod.Options {
 	return pod.Options{
 		HTTPAddr: "127.0.0.1:0", Handler: h, GRPCAddr: "127.0.0.1:0", Register: func(*grpc.Server) {}, AdminAddr: "127.0.0.1:0",
-		Metrics: prometheus.NewRegistry(), DrainDelay: 3 * time.Second, Grace: 20 * time.Second, Logger: testutil.Logger(t),
+		Metrics: prometheus.NewRegistry(), DrainDelay: 5 * time.Second, Grace: 60 * time.Second, Logger: testutil.Logger(t),
 	}
 }
 
@@ -54,7 +54,7 @@ func TestTheEndLosesNoRequest(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
-	testutil.Eventually(t, 10*time.Second, func() (bool, string) {
+	testutil.Eventually(t, 60*time.Second, func() (bool, string) {
 		code, err := get("http://" + admin + "/readyz")
 		return code == 200, errText(err)
 	})
@@ -65,7 +65,7 @@ func TestTheEndLosesNoRequest(t *testing.T) {
 	}()
 	<-began
 	cancel()
-	testutil.Eventually(t, 10*time.Second, func() (bool, string) {
+	testutil.Eventually(t, 60*time.Second, func() (bool, string) {
 		code, err := get("http://" + admin + "/readyz")
 		return code == 503, errText(err)
 	})
@@ -76,7 +76,7 @@ func TestTheEndLosesNoRequest(t *testing.T) {
 		t.Errorf("a request to the draining pod: %d, %v", code, err)
 	}
 	// New ones are refused when the delay is over; the old one still runs.
-	testutil.Eventually(t, 10*time.Second, func() (bool, string) {
+	testutil.Eventually(t, 60*time.Second, func() (bool, string) {
 		_, err := get("http://" + addr + "/")
 		return err != nil, "requests are still taken"
 	})

@@ -19,7 +19,6 @@ const (
 	mirrorWorkers = 4
 	mirrorQueue   = 256
 	maxMirrorBody = 64 << 10
-	mirrorTimeout = 2 * time.Second // also that of the last copies
 )
 
 // MirrorStats is the mirror's ledger: Seen is the sum of Sent, Failed,
@@ -27,7 +26,7 @@ const (
 type MirrorStats struct {
 	Seen      uint64
 	Sent      uint64 // answered by the IDS, with whatever status
-	Failed    uint64 // not answered within 2 s, or not reachable
+	Failed    uint64 // not answered in time, or not reachable
 	Dropped   uint64 // left out because too many waited, or at the end
 	Truncated uint64 // of those seen: sent with the first 64 KiB of their body
 }
@@ -35,13 +34,14 @@ type MirrorStats struct {
 // mirror sends copies of requests. A request never waits for its copy.
 type mirror struct {
 	transport http.RoundTripper
+	timeout   time.Duration
 	backlog   *backlog.Backlog[*http.Request]
 	stats     struct{ seen, sent, failed, truncated atomic.Uint64 }
 }
 
-func newMirror(transport http.RoundTripper) *mirror {
-	m := &mirror{transport: transport}
-	m.backlog = backlog.New(backlog.Options{Size: mirrorQueue, Workers: mirrorWorkers, Grace: mirrorTimeout}, m.send)
+func newMirror(transport http.RoundTripper, timeout time.Duration) *mirror {
+	m := &mirror{transport: transport, timeout: timeout}
+	m.backlog = backlog.New(backlog.Options{Size: mirrorQueue, Workers: mirrorWorkers, Grace: timeout}, m.send)
 	return m
 }
 
@@ -125,7 +125,7 @@ func (b *teeBody) finish() {
 
 // send sends a copy, unless end comes first.
 func (m *mirror) send(end context.Context, c *http.Request) {
-	ctx, cancel := context.WithTimeout(c.Context(), mirrorTimeout)
+	ctx, cancel := context.WithTimeout(c.Context(), m.timeout)
 	defer cancel()
 	defer context.AfterFunc(end, cancel)()
 	res, err := m.transport.RoundTrip(c.WithContext(ctx))

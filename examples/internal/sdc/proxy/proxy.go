@@ -26,6 +26,9 @@ type Options struct {
 	Upstream string
 	// Mirror is where copies go, HOST:PORT. "": nowhere.
 	Mirror string
+	// MirrorTimeout bounds the time for a copy, and at the end that for those
+	// that wait. 0: 2 s.
+	MirrorTimeout time.Duration
 	// Port is the one that the proxy listens on, to refuse configuration
 	// that is meant for another. "": any.
 	Port string
@@ -77,8 +80,12 @@ func New(opts Options) (*Proxy, error) {
 	if opts.Transport == nil {
 		opts.Transport = http.DefaultTransport
 	}
-	if opts.TrustedHops < 0 || opts.BlockFor < 0 {
-		return nil, fmt.Errorf("proxy: %d trusted hops and blocking for %s must not be negative", opts.TrustedHops, opts.BlockFor)
+	if opts.MirrorTimeout == 0 {
+		opts.MirrorTimeout = 2 * time.Second
+	}
+	if opts.TrustedHops < 0 || opts.BlockFor < 0 || opts.MirrorTimeout < 0 {
+		return nil, fmt.Errorf("proxy: %d trusted hops, blocking for %s and a mirror timeout of %s must not be negative",
+			opts.TrustedHops, opts.BlockFor, opts.MirrorTimeout)
 	}
 	r := route{path: "/"}
 	var err error
@@ -90,7 +97,7 @@ func New(opts Options) (*Proxy, error) {
 			return nil, fmt.Errorf("proxy: mirror: %w", err)
 		}
 	}
-	p := &Proxy{opts: opts, mirror: newMirror(opts.Transport), blocked: newBlocklist(opts.NeverBlock)}
+	p := &Proxy{opts: opts, mirror: newMirror(opts.Transport, opts.MirrorTimeout), blocked: newBlocklist(opts.NeverBlock)}
 	p.route.Store(&r)
 	p.forward = &httputil.ReverseProxy{
 		Rewrite: p.rewrite, Transport: opts.Transport, ErrorHandler: p.failed,
@@ -99,7 +106,7 @@ func New(opts Options) (*Proxy, error) {
 	return p, nil
 }
 
-// Run sends copies until ctx ends, and then for two seconds those that wait.
+// Run sends copies until ctx ends, and then for MirrorTimeout those that wait.
 func (p *Proxy) Run(ctx context.Context) error { return p.mirror.backlog.Run(ctx) }
 
 // MirrorStats returns the mirror's ledger.
