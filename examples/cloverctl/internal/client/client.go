@@ -74,6 +74,11 @@ func (c *Client) Get(ctx context.Context, route string, query url.Values, out pr
 	return c.call(ctx, http.MethodGet, route, nil, out)
 }
 
+// Raw reads a route as the API gives it.
+func (c *Client) Raw(ctx context.Context, route string) ([]byte, error) {
+	return c.call(ctx, http.MethodGet, route, nil, nil)
+}
+
 // Send changes something.
 func (c *Client) Send(ctx context.Context, method, route string, in, out proto.Message) ([]byte, error) {
 	body, err := protojson.Marshal(in)
@@ -97,6 +102,9 @@ func (c *Client) call(ctx context.Context, method, route string, body []byte, ou
 	}
 	if res.StatusCode != http.StatusOK {
 		return raw, statusError(res, raw)
+	}
+	if out == nil {
+		return raw, nil
 	}
 	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(raw, out); err != nil {
 		return raw, fmt.Errorf("%s does not answer as a clover-controller does: %w", c.Address, err)

@@ -202,7 +202,7 @@ func TestConfirm(t *testing.T) {
 // TestEveryCommandExplainsItself holds that a command that does something
 // says what, and shows how.
 func TestEveryCommandExplainsItself(t *testing.T) {
-	root := (&app{Streams: Streams{Out: io.Discard, Err: io.Discard}}).root()
+	root := newApp(Streams{Out: io.Discard, Err: io.Discard}).root()
 	var walk func(c *cobra.Command)
 	walk = func(c *cobra.Command) {
 		if c.Short == "" {

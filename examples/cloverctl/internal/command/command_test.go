@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
-	"go.uber.org/goleak"
 
 	"github.com/opnfv/clover/api/server"
 	"github.com/opnfv/clover/internal/testutil"
@@ -21,8 +20,6 @@ import (
 	"github.com/opnfv/clover/visibility"
 	"github.com/opnfv/clover/visibility/embedded"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // controller runs a real server over a store with a few traces.
 func controller(t *testing.T) (address string, hub *visibility.Hub) {
@@ -179,7 +176,7 @@ func TestControlAndItsMessages(t *testing.T) {
 		{"", []string{"get", "visibility", "trace"}, exitUsage, "want one trace id"},
 		{"", []string{"get", "visibility", "trace", "ffff"}, exitNotFound, "not found"},
 		{"", []string{"get", "visibility", "nonsense"}, exitUsage, "want one of"},
-		{"", []string{"get", "nonsense"}, exitUsage, "want one of visibility"},
+		{"", []string{"get", "nonsense"}, exitUsage, "want one of services, visibility"},
 		{"", []string{"get", "visibility", "-s", "nonsense"}, exitUsage, "want one of"},
 		{"", []string{"--nonsense"}, exitUsage, "unknown flag"},
 		{"", []string{"nonsense"}, exitUsage, "unknown command"},

@@ -19,16 +19,16 @@ const completionTimeout = 1500 * time.Millisecond
 
 // seen asks the server for the values of a dimension that begin so.
 func (a *app) seen(dim, prefix string) []string {
-	address, _, err := a.address()
+	ctx, cancel := context.WithTimeout(context.Background(), completionTimeout)
+	defer cancel()
+	a.timeout, a.quiet = completionTimeout, true
+	cl, err := a.client(ctx)
 	if err != nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), completionTimeout)
-	defer cancel()
-	a.timeout = completionTimeout
 	res := &v1.ListValuesResponse{}
 	q := url.Values{"limit": {"50"}, "range.last": {"3600s"}, "prefix": {prefix}}
-	if _, err := a.clientAt(address).Get(ctx, "values/"+dim, q, res); err != nil {
+	if _, err := cl.Get(ctx, "values/"+dim, q, res); err != nil {
 		return nil // there is nobody to tell while completing
 	}
 	var values []string
@@ -47,15 +47,16 @@ func (a *app) completeValues(dim visibility.Dimension) cobra.CompletionFunc {
 
 // recentTraces asks the server for the newest traces, each with what it was.
 func (a *app) recentTraces() []string {
-	address, _, err := a.address()
+	ctx, cancel := context.WithTimeout(context.Background(), completionTimeout)
+	defer cancel()
+	a.timeout, a.quiet = completionTimeout, true
+	cl, err := a.client(ctx)
 	if err != nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), completionTimeout)
-	defer cancel()
 	res := &v1.SearchTracesResponse{}
 	q := url.Values{"page_size": {"20"}, "range.last": {"3600s"}}
-	if _, err := a.clientAt(address).Get(ctx, "traces", q, res); err != nil {
+	if _, err := cl.Get(ctx, "traces", q, res); err != nil {
 		return nil // there is nobody to tell while completing
 	}
 	var ids []string

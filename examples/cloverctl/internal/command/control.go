@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,7 +26,7 @@ type message interface {
 
 // send changes something and prints what the answer says.
 func (a *app) send(c *cobra.Command, method, route string, in proto.Message, out message) error {
-	cl, err := a.client()
+	cl, err := a.client(c.Context())
 	if err != nil {
 		return err
 	}
@@ -176,30 +175,5 @@ func confirm(ctx context.Context, in io.Reader, out io.Writer, question string) 
 	case <-ctx.Done():
 		fmt.Fprintln(out)
 		return ctx.Err()
-	}
-}
-
-func (a *app) version() *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "Show the versions of cloverctl and of the controller", Args: cobra.NoArgs,
-		Example: "  cloverctl version",
-		RunE: func(c *cobra.Command, _ []string) error {
-			own := "unknown"
-			if info, ok := debug.ReadBuildInfo(); ok {
-				own = info.Main.Version
-			}
-			fmt.Fprintf(a.Out, "cloverctl %s\n", own)
-			a.quiet = true
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
-			st := &v1.GetStatusResponse{}
-			if _, err := cl.Get(c.Context(), "status", nil, st); err != nil {
-				return err
-			}
-			fmt.Fprintf(a.Out, "controller %s\n", st.GetVersion())
-			return nil
-		},
 	}
 }

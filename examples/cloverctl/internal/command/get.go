@@ -118,7 +118,7 @@ func checkDimensions(names []string) error {
 
 // ask says where the controller is and asks it.
 func (a *app) ask(ctx context.Context, route string, q url.Values, out protoMessage) ([]byte, error) {
-	cl, err := a.client()
+	cl, err := a.client(ctx)
 	if err != nil {
 		return nil, err
 	}

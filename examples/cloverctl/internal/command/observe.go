@@ -48,7 +48,7 @@ func (a *app) observe() *cobra.Command {
 			if limit == 0 && !follow {
 				limit = defaultObserved
 			}
-			cl, err := a.client()
+			cl, err := a.client(c.Context())
 			if err != nil {
 				return err
 			}

@@ -26,7 +26,7 @@ func (a *app) summary(c *cobra.Command, stat, conf string) error {
 	if part != "" && !slices.Contains(configParts, part) {
 		return usagef("--conf %q is not known; want one of %s", conf, strings.Join(configParts, ", "))
 	}
-	cl, err := a.client()
+	cl, err := a.client(c.Context())
 	if err != nil {
 		return err
 	}

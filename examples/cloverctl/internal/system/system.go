@@ -1,0 +1,219 @@
+// Package system installs and removes parts of Clover in a cluster.
+//
+// What is to be there comes from package deploy. [Installer.Plan] compares it
+// with what is there and touches nothing; [Installer.Apply], [Installer.Diff]
+// and [Installer.Delete] take it from there. What Clover has made is known by
+// its labels, so that nothing else is ever removed.
+package system
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/opnfv/clover/deploy"
+	"github.com/opnfv/clover/examples/cloverctl/internal/kube"
+)
+
+const (
+	// FieldManager is who owns the fields that are applied.
+	FieldManager = "cloverctl"
+	// ManagedByLabel has the value FieldManager on what cloverctl has made.
+	ManagedByLabel = "app.kubernetes.io/managed-by"
+	// NamespaceLabel says on cluster-wide objects to which install they
+	// belong.
+	NamespaceLabel = "clover.opnfv.org/namespace"
+)
+
+// System is what users create and delete by name.
+type System struct {
+	// Name is what they type behind "system", e.g. "controller nodeport".
+	Name string
+	// Title is what is said to be created, e.g. "controller service".
+	Title string
+	// Summary says what it is.
+	Summary string
+	// Planned is set for what is not there yet.
+	Planned bool
+
+	components []string // of package deploy
+	removes    []string // further components that go with it
+	needs      string   // a component that is made too if it is not there
+	sample     bool     // lives in a namespace of its own
+}
+
+// Systems lists what can be created and deleted.
+func Systems() []System { return slices.Clone(systems) }
+
+var systems = []System{
+	{Name: "controller", Title: "controller service", Summary: "REST, gRPC and the status page",
+		components: []string{"controller"}, removes: []string{"controller-nodeport", "controller-lb"}},
+	{Name: "controller nodeport", Title: "controller service", Summary: "the controller on a port of each node (32044)",
+		components: []string{"controller-nodeport"}, needs: "controller"},
+	{Name: "controller lb", Title: "controller service", Summary: "the controller behind a load balancer",
+		components: []string{"controller-lb"}, needs: "controller"},
+	{Name: "visibility", Title: "visibility services", Summary: "collector and controller",
+		components: []string{"visibility"}, removes: []string{"controller-nodeport", "controller-lb"}},
+	{Name: "collector", Title: "collector service", Summary: "reads traces and metrics, takes OTLP, stores both",
+		components: []string{"collector"}},
+	{Name: "datastore", Title: "datastore services", Summary: "Redis", components: []string{"datastore"}},
+	{Name: "sdc", Title: "sdc services", Summary: "the sample: proxy, load balancers, servers, IDS",
+		components: []string{"sdc"}, sample: true},
+	{Name: "clovisor", Title: "clovisor services", Summary: "session traces from the kernel", Planned: true},
+	{Name: "validation", Title: "validation services", Summary: "test plans with JMeter", Planned: true},
+}
+
+// ErrPlanned says that a system is not there yet.
+var ErrPlanned = errors.New("not in this release yet")
+
+// Find returns the system of a name.
+func Find(name string) (System, error) {
+	var names []string
+	for _, s := range systems {
+		if s.Name == name {
+			if s.Planned {
+				return s, fmt.Errorf("system %s (%s) is %w; nothing was done", s.Name, s.Summary, ErrPlanned)
+			}
+			return s, nil
+		}
+		if !s.Planned {
+			names = append(names, s.Name)
+		}
+	}
+	return System{}, fmt.Errorf("system %s is not known; want one of %s", name, strings.Join(names, ", "))
+}
+
+// DefaultNamespace is where a system lives if nothing else is said.
+func (s System) DefaultNamespace() string {
+	if s.sample {
+		return sampleNamespace
+	}
+	return deploy.DefaultNamespace
+}
+
+// sampleNamespace is where users of the guide have the sample.
+const sampleNamespace = "default"
+
+// Components are the components that the system is made of.
+func (s System) Components() []string {
+	members := map[string][]string{}
+	for _, c := range deploy.Components() {
+		members[c.Name] = c.Members
+	}
+	var list []string
+	for _, name := range s.components {
+		if m := members[name]; len(m) > 0 {
+			list = append(list, m...)
+		} else {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+// Options adjust an install.
+type Options struct {
+	// Namespace of the install; "" is the system's own.
+	Namespace string
+	// Registry and Tag of the images; "" are the release's.
+	Registry, Tag string
+	// Values of the chart; nil are its own.
+	Values map[string]any
+	// Force takes fields that others have changed, and objects that others
+	// have made.
+	Force bool
+}
+
+// namespace is where the system lives.
+func (o Options) namespace(s System) string {
+	if o.Namespace != "" {
+		return o.Namespace
+	}
+	return s.DefaultNamespace()
+}
+
+// Render returns the objects of a system. c may be nil: an empty cluster.
+func Render(ctx context.Context, c *kube.Cluster, s System, o Options) ([]*unstructured.Unstructured, error) {
+	return render(ctx, c, s, s.components, o)
+}
+
+func render(ctx context.Context, c *kube.Cluster, s System, components []string, o Options) ([]*unstructured.Unstructured, error) {
+	namespace := o.namespace(s)
+	options := deploy.Options{
+		Components: components, Namespace: namespace, Registry: o.Registry, Tag: o.Tag, Values: maps.Clone(o.Values),
+	}
+	if s.sample {
+		options.Values = withSampleNamespace(options.Values, namespace)
+	}
+	if c != nil {
+		options.Lookup = deploy.ClusterLookup(c.Dynamic())
+		version, err := c.Version()
+		if err != nil {
+			return nil, err
+		}
+		options.KubeVersion = version
+	}
+	objects, err := deploy.Render(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range objects {
+		mark(u, namespace)
+	}
+	return objects, nil
+}
+
+func withSampleNamespace(values map[string]any, namespace string) map[string]any {
+	sample := map[string]any{}
+	if given, ok := values["sdc"].(map[string]any); ok {
+		sample = maps.Clone(given)
+	}
+	if _, given := sample["namespace"]; !given {
+		sample["namespace"] = namespace
+	}
+	if values == nil {
+		values = map[string]any{}
+	}
+	values["sdc"] = sample
+	return values
+}
+
+// mark adds the labels by which deleting finds everything: the install's on
+// cluster-wide objects, the object's own on the volumes that a StatefulSet
+// makes.
+func mark(u *unstructured.Unstructured, namespace string) {
+	own := u.GetLabels()
+	if u.GetNamespace() == "" && u.GetKind() != "Namespace" {
+		u.SetLabels(merge(own, map[string]string{NamespaceLabel: namespace}))
+	}
+	claims, found, err := unstructured.NestedSlice(u.Object, "spec", "volumeClaimTemplates")
+	if err != nil || !found {
+		return
+	}
+	for _, claim := range claims {
+		c := &unstructured.Unstructured{Object: claim.(map[string]any)}
+		c.SetLabels(merge(c.GetLabels(), map[string]string{
+			ManagedByLabel: own[ManagedByLabel], deploy.ComponentLabel: own[deploy.ComponentLabel],
+		}))
+	}
+	u.Object["spec"].(map[string]any)["volumeClaimTemplates"] = claims
+}
+
+func merge(a, b map[string]string) map[string]string {
+	out := maps.Clone(a)
+	if out == nil {
+		out = map[string]string{}
+	}
+	maps.Copy(out, b)
+	return out
+}
+
+// Describe names an object as in `deployment "clover-controller"`.
+func Describe(u *unstructured.Unstructured) string {
+	return fmt.Sprintf("%s %q", strings.ToLower(u.GetKind()), u.GetName())
+}
