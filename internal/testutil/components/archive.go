@@ -26,6 +26,7 @@ type imageFile struct {
 type imageConfig struct {
 	Entrypoint []string `json:",omitempty"`
 	Env        []string `json:",omitempty"`
+	User       string   `json:",omitempty"`
 }
 
 // writeImage writes an image of one layer in the form of "docker save",
@@ -128,4 +129,12 @@ func addFile(w *tar.Writer, name string, mode fs.FileMode, size int64, r io.Read
 	}
 	_, err := io.Copy(w, r)
 	return err
+}
+
+// ProgramImage writes an image of one static program in the form of
+// "docker save".
+func ProgramImage(out, tag, program string) error {
+	name := "usr/local/bin/" + path.Base(program)
+	return writeImage(out, tag, imageConfig{Entrypoint: []string{"/" + name}, User: "65532:65532"},
+		[]imageFile{{From: program, To: name, Mode: 0o755}})
 }

@@ -37,7 +37,7 @@ type Component struct {
 
 // All lists every component, those that only need a download first.
 func All() []Component {
-	return []Component{Envoy(), Prometheus(), JaegerV1(), JaegerV2(), Kind(), NodeRoot(), Kubernetes(), NodeImage()}
+	return []Component{Envoy(), Prometheus(), JaegerV1(), JaegerV2(), Kind(), NodeRoot(), Kubernetes(), NodeImage(), Istio(), IstioImages()}
 }
 
 // Find returns the component of that name.
