@@ -1,0 +1,17 @@
+// Package istio gives tests a real Istio service mesh in the test cluster,
+// with Jaeger, and workloads of the test's own.
+package istio
+
+import (
+	_ "embed"
+)
+
+// operator is what istioctl installs.
+//
+//go:embed operator.yaml
+var operator string
+
+// jaegerManifest is Jaeger as a pod.
+//
+//go:embed jaeger.yaml
+var jaegerManifest string
