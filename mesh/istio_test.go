@@ -19,6 +19,7 @@ import (
 	"github.com/opnfv/clover/internal/testutil"
 	"github.com/opnfv/clover/internal/testutil/cluster"
 	"github.com/opnfv/clover/internal/testutil/istio"
+	"github.com/opnfv/clover/monitoring"
 	"github.com/opnfv/clover/visibility"
 	"github.com/opnfv/clover/visibility/embedded"
 )
@@ -34,6 +35,7 @@ type shop struct {
 	client *Client
 	entry  string // "HOST:PORT" of the ingress gateway
 	jaeger string // URL
+	prom   string // URL
 	http   *http.Client
 }
 
@@ -46,6 +48,13 @@ func TestRealMesh(t *testing.T) {
 	t.Run("Clover counts what was sent", s.testCounts)
 	t.Run("what the proxies work by", s.testWait)
 	t.Run("a filter that Envoy refuses", s.testRefusal)
+	t.Run("proxies speak mutual TLS", func(t *testing.T) {
+		peer, err := s.get(t.Context(), "/peer")
+		if err != nil || !strings.Contains(peer, "URI=spiffe://cluster.local/ns/istio-system/sa/istio-ingressgateway-service-account") {
+			t.Errorf("front's client is %q, %v", peer, err)
+		}
+	})
+	t.Run("Istio takes the SDC sample", func(t *testing.T) { testLife(t, s.client) })
 	t.Run("after deletion", s.testDelete)
 }
 
@@ -53,7 +62,11 @@ func openShop(t *testing.T) *shop {
 	c := cluster.Start(t)
 	installed := istio.Install(t, c)
 	installed.LoadEcho(t)
-	s := &shop{client: clientOf(t, c, Options{Drain: true}), jaeger: installed.Jaeger(t), http: &http.Client{Timeout: 30 * time.Second}}
+	s := &shop{
+		client: clientOf(t, c, Options{Drain: true}),
+		jaeger: installed.Jaeger(t),
+		http:   &http.Client{Timeout: 30 * time.Second},
+	}
 	t.Cleanup(s.http.CloseIdleConnections)
 	manifest, err := os.ReadFile("testdata/shop.yaml")
 	if err != nil {
@@ -63,7 +76,7 @@ func openShop(t *testing.T) *shop {
 	for _, name := range []string{"front", "shop-v1", "shop-v2", "copy"} {
 		installed.Ready(t, shopNamespace, "deployment/"+name)
 	}
-	s.entry = installed.Ingress(t)
+	s.entry, s.prom = installed.Ingress(t), installed.Prometheus(t)
 	entry, err := os.ReadFile("testdata/entry.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +126,7 @@ func (s *shop) send(t *testing.T, n int) map[string]int {
 	for w := range workers {
 		wg.Go(func() {
 			for range (n + w) / workers {
-				answer, err := s.get(t.Context())
+				answer, err := s.get(t.Context(), "/")
 				if err != nil {
 					answer = err.Error()
 				}
@@ -127,8 +140,8 @@ func (s *shop) send(t *testing.T, n int) map[string]int {
 	return tally
 }
 
-func (s *shop) get(ctx context.Context) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.entry+"/", nil)
+func (s *shop) get(ctx context.Context, path string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.entry+path, nil)
 	if err != nil {
 		return "", err
 	}
@@ -290,6 +303,24 @@ func (s *shop) testCounts(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
+	s.metricsCount(t, requests)
+}
+
+// metricsCount reads the gateway's counter through Prometheus, by a name of
+// 2019.
+func (s *shop) metricsCount(t *testing.T, want float64) {
+	client, err := monitoring.New(monitoring.Options{URL: s.prom})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.CloseIdleConnections()
+	testutil.Eventually(t, takesEffect, func() (bool, string) {
+		got, err := client.Collect(t.Context(), monitoring.Selection{
+			Services: []string{"front"}, Prefixes: []string{"envoy_cluster_outbound_8080__"},
+			Suffixes: []string{"_clover_shop_svc_cluster_local_upstream_rq_2xx"},
+		}, time.Time{})
+		return err == nil && len(got.Points) == 1 && got.Points[0].Value == want, fmt.Sprintf("%+v, want %v, error %v", got, want, err)
+	})
 }
 
 // copies asks the pod that gets the mirrored requests how many those were.

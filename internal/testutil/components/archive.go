@@ -130,11 +130,3 @@ func addFile(w *tar.Writer, name string, mode fs.FileMode, size int64, r io.Read
 	_, err := io.Copy(w, r)
 	return err
 }
-
-// ProgramImage writes an image of one static program in the form of
-// "docker save".
-func ProgramImage(out, tag, program string) error {
-	name := "usr/local/bin/" + path.Base(program)
-	return writeImage(out, tag, imageConfig{Entrypoint: []string{"/" + name}, User: "65532:65532"},
-		[]imageFile{{From: program, To: name, Mode: 0o755}})
-}

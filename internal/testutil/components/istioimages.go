@@ -2,9 +2,6 @@ package components
 
 import (
 	"context"
-	"debug/elf"
-	"errors"
-	"fmt"
 	"io"
 	"path/filepath"
 	"strings"
@@ -92,37 +89,15 @@ func (n node) envoyFiles(ctx context.Context, envoy string) ([]imageFile, error)
 	for _, f := range files {
 		have[f.To] = true
 	}
-	program, err := elf.Open(envoy)
+	linked, err := n.linkedWith(ctx, envoy)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = program.Close() }()
-	names, err := program.ImportedLibraries()
-	if err != nil {
-		return nil, err
-	}
-	var libs []string
-	for _, name := range names {
-		found, err := filepath.Glob(filepath.Join(n.root, "usr/lib*/*/"+name))
-		if err != nil {
-			return nil, err
-		}
-		loader, err := filepath.Glob(filepath.Join(n.root, "usr/lib*/"+name))
-		if err != nil {
-			return nil, err
-		}
-		if found = append(loader, found...); len(found) == 0 {
-			return nil, errors.New(name + ", which Envoy needs, is not in " + n.root)
-		}
-		if path := strings.TrimPrefix(found[0], n.root+"/"); !have[path] {
-			libs = append(libs, path)
+	for _, f := range linked {
+		if !have[f.To] {
+			files = append(files, f)
 		}
 	}
-	more, err := n.fromRoot(ctx, libs)
-	if err != nil {
-		return nil, fmt.Errorf("libraries of Envoy: %w", err)
-	}
-	files = append(files, more...)
 	certificates := "etc/ssl/certs/ca-certificates.crt"
 	return append(files,
 		imageFile{From: envoy, To: "usr/local/bin/envoy", Mode: 0o755},

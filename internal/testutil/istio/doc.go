@@ -1,10 +1,8 @@
 // Package istio gives tests a real Istio service mesh in the test cluster,
-// with Jaeger, and workloads of the test's own.
+// with Jaeger and Prometheus, and workloads of the test's own.
 package istio
 
-import (
-	_ "embed"
-)
+import _ "embed"
 
 // operator is what istioctl installs.
 //
@@ -15,3 +13,8 @@ var operator string
 //
 //go:embed jaeger.yaml
 var jaegerManifest string
+
+// prometheusManifest is Prometheus as a pod, which scrapes the sidecars.
+//
+//go:embed prometheus.yaml
+var prometheusManifest string

@@ -19,7 +19,7 @@ import (
 const (
 	namespace = "istio-system"
 	// readyLimit bounds the start of a pod on a busy machine.
-	readyLimit = 5 * time.Minute
+	readyLimit = 3 * time.Minute
 	// removeLimit bounds the removal, which goes on when the test is over.
 	removeLimit = 3 * time.Minute
 )
@@ -118,7 +118,8 @@ func (m *Mesh) Ready(t testing.TB, namespace, name string) {
 	}
 	// Whatever can be told about the reason.
 	pods, _ := m.command(t.Context(), "", "get", "pods,events", "-n", namespace)
-	t.Fatalf("%s in %s is not ready: %v: %s\n%s", name, namespace, err, out, pods)
+	logs, _ := m.command(t.Context(), "", "logs", name, "-n", namespace, "--all-containers", "--tail=20")
+	t.Fatalf("%s in %s is not ready: %v: %s\n%s\n%s", name, namespace, err, out, pods, logs)
 }
 
 // Ingress is where this machine reaches the ingress gateway's port 80, as

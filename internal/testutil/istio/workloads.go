@@ -1,7 +1,10 @@
 package istio
 
 import (
+	"net"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/opnfv/clover/internal/testutil"
@@ -10,9 +13,13 @@ import (
 
 // The images of a test's workloads.
 const (
-	EchoImage   = "clover.test/echo:latest"
-	jaegerImage = "clover.test/jaeger:latest"
+	EchoImage       = "clover.test/echo:latest"
+	jaegerImage     = "clover.test/jaeger:latest"
+	prometheusImage = "clover.test/prometheus:latest"
 )
+
+// envoyMetricsPort is where every proxy shows its metrics.
+const envoyMetricsPort = "15090"
 
 // LoadEcho makes [EchoImage] usable in the cluster: a server on port 8080
 // that answers with its environment variable VERSION.
@@ -35,11 +42,29 @@ func (m *Mesh) Jaeger(t testing.TB) string {
 	return "http://" + m.nodePort(t, "jaeger", 16686)
 }
 
-// load makes an image of one static program and brings it into the cluster.
+// Prometheus runs Prometheus beside istiod until the end of the test and
+// returns its URL. Each second it scrapes the proxies of all pods that are
+// there now and ask for it by their annotations. They are listed here because
+// Debian's Prometheus is built without discovery by Kubernetes.
+func (m *Mesh) Prometheus(t testing.TB) string {
+	t.Helper()
+	m.load(t, prometheusImage, testutil.Require(t, components.Prometheus()))
+	pods := m.run(t, "", "get", "pods", "-A", "-o",
+		`jsonpath={range .items[?(@.metadata.annotations.prometheus\.io/scrape=="true")]}{.status.podIP} {end}`)
+	var targets []string
+	for _, address := range strings.Fields(pods) {
+		targets = append(targets, strconv.Quote(net.JoinHostPort(address, envoyMetricsPort)))
+	}
+	m.Apply(t, strings.Replace(prometheusManifest, "TARGETS", strings.Join(targets, ", "), 1))
+	m.Ready(t, namespace, "deployment/prometheus")
+	return "http://" + m.nodePort(t, "prometheus", 9090)
+}
+
+// load makes an image of one program and brings it into the cluster.
 func (m *Mesh) load(t testing.TB, image, program string) {
 	t.Helper()
 	archive := filepath.Join(t.TempDir(), "image.tar")
-	if err := components.ProgramImage(archive, image, program); err != nil {
+	if err := components.ProgramImage(t.Context(), archive, image, program); err != nil {
 		t.Fatalf("image %s: %v", image, err)
 	}
 	m.cluster.LoadImage(t, archive)

@@ -1,6 +1,7 @@
 // Command echo is a small server for tests in a mesh. It answers every request
 // with the value of VERSION or, if NEXT is the URL of another server, with
-// what that one answers; and /count with how many requests that were.
+// what that one answers; /count with how many requests that were; and /peer
+// with the client's certificate, as the sidecar tells it.
 package main
 
 import (
@@ -32,6 +33,9 @@ func run(ctx context.Context, addr, version, next string) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("GET /count", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, answered.Load()) })
+	mux.HandleFunc("GET /peer", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.Header.Get("X-Forwarded-Client-Cert"))
+	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		answered.Add(1)
 		if next != "" {
