@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 
@@ -98,7 +99,8 @@ func classify(err error) (hint string, kind error) {
 		return "", ErrInvalid
 	case apierrors.IsServerTimeout(err), apierrors.IsTimeout(err), apierrors.IsTooManyRequests(err),
 		apierrors.IsServiceUnavailable(err), apierrors.IsInternalError(err),
-		errors.Is(err, context.DeadlineExceeded), errors.As(err, &network):
+		errors.Is(err, context.DeadlineExceeded), errors.As(err, &network),
+		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "", ErrTemporary
 	}
 	return "", ErrPermanent

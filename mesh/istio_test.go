@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,6 +38,7 @@ type shop struct {
 	jaeger string // URL
 	prom   string // URL
 	http   *http.Client
+	sent   atomic.Int64 // requests that front answered
 }
 
 // TestRealMesh runs everything against one Istio, step after step.
@@ -55,6 +57,7 @@ func TestRealMesh(t *testing.T) {
 		}
 	})
 	t.Run("Istio takes the SDC sample", func(t *testing.T) { testLife(t, s.client) })
+	t.Run("no marker stays", s.testMarkers)
 	t.Run("after deletion", s.testDelete)
 }
 
@@ -117,7 +120,7 @@ func (s *shop) wait(t *testing.T, set Set) Rollout {
 }
 
 // send makes n requests side by side and counts the answers.
-func (s *shop) send(t *testing.T, n int) map[string]int {
+func (s *shop) send(t *testing.T, path string, n int) map[string]int {
 	t.Helper()
 	const workers = 4
 	var mu sync.Mutex
@@ -126,7 +129,7 @@ func (s *shop) send(t *testing.T, n int) map[string]int {
 	for w := range workers {
 		wg.Go(func() {
 			for range (n + w) / workers {
-				answer, err := s.get(t.Context(), "/")
+				answer, err := s.get(t.Context(), path)
 				if err != nil {
 					answer = err.Error()
 				}
@@ -158,6 +161,7 @@ func (s *shop) get(ctx context.Context, path string) (string, error) {
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Sprintf("%s: %s", resp.Status, body), nil
 	}
+	s.sent.Add(1)
 	return string(body), nil
 }
 
@@ -172,7 +176,7 @@ func (s *shop) testWait(t *testing.T) {
 	go func() {
 		tally := map[string]int{}
 		for ctx.Err() == nil {
-			maps.Copy(tally, s.send(t, 4))
+			maps.Copy(tally, s.send(t, "/", 4))
 		}
 		load <- tally
 	}()
@@ -182,7 +186,7 @@ func (s *shop) testWait(t *testing.T) {
 			share, want = 0, "v2"
 		}
 		seen := s.roll(t, s.split(share))
-		if got := s.send(t, requests); !maps.Equal(got, map[string]int{want: requests}) {
+		if got := s.send(t, "/", requests); !maps.Equal(got, map[string]int{want: requests}) {
 			t.Errorf("turn %d: answers %v, want %d of %s", i, got, requests, want)
 		}
 		// The gateway, front, both versions and copy.
@@ -241,7 +245,7 @@ func (s *shop) testRefusal(t *testing.T) {
 		}
 	})
 	s.roll(t, good)
-	if got := s.send(t, 40); !maps.Equal(got, map[string]int{"marked": 40}) {
+	if got := s.send(t, "/", 40); !maps.Equal(got, map[string]int{"marked": 40}) {
 		t.Errorf("with the filter: %v", got)
 	}
 	bad := luaFilter(t, `function (`)
@@ -258,7 +262,7 @@ func (s *shop) testRefusal(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.wait(t, bad)
-	if got := s.send(t, 40); !maps.Equal(got, map[string]int{"v2": 40}) {
+	if got := s.send(t, "/", 40); !maps.Equal(got, map[string]int{"v2": 40}) {
 		t.Errorf("without the filter: %v", got)
 	}
 }
@@ -266,7 +270,14 @@ func (s *shop) testRefusal(t *testing.T) {
 // testCounts compares the collector's statistics with what was sent.
 func (s *shop) testCounts(t *testing.T) {
 	const requests = 400
-	tally := s.send(t, requests)
+	analytics := s.collect(t)
+	// Once each service was seen, spans arrive from everywhere.
+	testutil.Eventually(t, takesEffect, func() (bool, string) {
+		answers := s.send(t, "/warm", 8)
+		got, err := perVersion(t.Context(), analytics, "/warm")
+		return err == nil && len(got) == 4, fmt.Sprintf("answers %v, counted %v, error %v", answers, got, err)
+	})
+	tally := s.send(t, "/counted", requests)
 	if tally["v1"]+tally["v2"] != requests || tally["v1"] < requests/4 || tally["v2"] < requests/4 {
 		t.Fatalf("answers %v, want half of %d from each", tally, requests)
 	}
@@ -274,36 +285,51 @@ func (s *shop) testCounts(t *testing.T) {
 		"istio-ingressgateway.istio-system": requests, "front." + shopNamespace: requests,
 		"shop." + shopNamespace + " v1": int64(tally["v1"]), "shop." + shopNamespace + " v2": int64(tally["v2"]),
 	}
-	store, err := embedded.Open(t.TempDir(), embedded.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	collector, err := visibility.NewCollector(store, visibility.CollectorOptions{Config: visibility.Config{Tracing: []string{s.jaeger}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- collector.Run(ctx) }()
-	analytics, err := visibility.NewAnalytics(store, visibility.AnalyticsOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	testutil.Eventually(t, takesEffect, func() (bool, string) {
-		got, err := perVersion(ctx, analytics)
+		got, err := perVersion(t.Context(), analytics, "/counted")
 		return err == nil && maps.Equal(got, want), fmt.Sprintf("%v, want %v, error %v", got, want, err)
 	})
 	// Istio does not sample mirrored requests, so they are in no trace.
 	testutil.Eventually(t, takesEffect, func() (bool, string) {
-		count, err := s.copies(t.Context())
+		count, err := s.copies(t.Context(), "/counted")
 		return count == strconv.Itoa(requests), fmt.Sprintf("%s mirrored, want %d, error %v", count, requests, err)
 	})
-	stop()
-	if err := <-ended; err != nil {
-		t.Error(err)
+	s.metricsCount(t, float64(s.sent.Load()))
+}
+
+// collect runs Clover's collector until the end of the test.
+func (s *shop) collect(t *testing.T) *visibility.Analytics {
+	t.Helper()
+	store, err := embedded.Open(t.TempDir(), embedded.Options{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	s.metricsCount(t, requests)
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	collector, err := visibility.NewCollector(store, visibility.CollectorOptions{Config: visibility.Config{Tracing: []string{s.jaeger}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- collector.Run(ctx) }()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("collector: %+v", collector.Status())
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	analytics, err := visibility.NewAnalytics(store, visibility.AnalyticsOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return analytics
 }
 
 // metricsCount reads the gateway's counter through Prometheus, by a name of
@@ -323,8 +349,9 @@ func (s *shop) metricsCount(t *testing.T, want float64) {
 	})
 }
 
-// copies asks the pod that gets the mirrored requests how many those were.
-func (s *shop) copies(ctx context.Context) (string, error) {
+// copies asks the pod that gets the mirrored requests how many of a path those
+// were.
+func (s *shop) copies(ctx context.Context, path string) (string, error) {
 	pods, err := s.client.core.Pods(shopNamespace).List(ctx, metav1.ListOptions{LabelSelector: "app=copy"})
 	if err != nil || len(pods.Items) != 1 {
 		return "", fmt.Errorf("%d pods, %w", len(pods.Items), err)
@@ -334,15 +361,15 @@ func (s *shop) copies(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer way.close()
-	body, err := way.get(ctx, "/count")
+	body, err := way.get(ctx, "/count?path="+path)
 	return string(body), err
 }
 
-// perVersion counts the requests by service, those to the shop by version
-// too.
-func perVersion(ctx context.Context, analytics *visibility.Analytics) (map[string]int64, error) {
+// perVersion counts the requests for a path by service, those to the shop by
+// version too.
+func perVersion(ctx context.Context, analytics *visibility.Analytics, path string) (map[string]int64, error) {
 	result, err := analytics.Query(ctx, visibility.Query{
-		GroupBy: []visibility.Dimension{visibility.Service, visibility.Version},
+		GroupBy: []visibility.Dimension{visibility.Service, visibility.Version, visibility.URL},
 	})
 	if err != nil {
 		return nil, err
@@ -353,9 +380,36 @@ func perVersion(ctx context.Context, analytics *visibility.Analytics) (map[strin
 		if strings.HasPrefix(name, "shop.") {
 			name += " " + g.Values[1]
 		}
-		counts[name] += g.Aggregate.Count
+		if strings.HasSuffix(g.Values[2], path) {
+			counts[name] += g.Aggregate.Count
+		}
 	}
 	return counts, nil
+}
+
+// testMarkers holds that no marker stays, not even one whose Wait was killed.
+func (s *shop) testMarkers(t *testing.T) {
+	stray := newMarker("istio-system")
+	object, err := stray.unstructured()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.client.of(stray).Create(t.Context(), object, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.client.sweep(t.Context(), markerLife); err != nil {
+		t.Fatal(err)
+	}
+	if o, err := s.client.live(t.Context(), stray); err != nil || o == nil {
+		t.Errorf("a marker that may be in use is gone: %v", err)
+	}
+	if err := s.client.sweep(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	known, err := s.client.Known(t.Context())
+	if err != nil || len(known.Set.Telemetries) != 1 {
+		t.Errorf("%d telemetries, want the one for tracing, %v", len(known.Set.Telemetries), err)
+	}
 }
 
 func (s *shop) testDelete(t *testing.T) {
@@ -369,7 +423,7 @@ func (s *shop) testDelete(t *testing.T) {
 		t.Errorf("left: %+v, %v", left, err)
 	}
 	// Without the split, the service's own balance is in force again.
-	if got := s.send(t, 100); got["v1"]+got["v2"] != 100 || got["v1"] == 0 || got["v2"] == 0 {
+	if got := s.send(t, "/", 100); got["v1"]+got["v2"] != 100 || got["v1"] == 0 || got["v2"] == 0 {
 		t.Errorf("answers %v, want both versions", got)
 	}
 }

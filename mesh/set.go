@@ -38,15 +38,17 @@ type kind struct {
 
 func (k kind) apiVersion() string { return k.resource.GroupVersion().String() }
 
-// kinds are in the order in which they are applied: what others refer to
-// comes first.
-var kinds = []kind{
-	{"Gateway", networking.SchemeGroupVersion.WithResource("gateways"), []string{"v1beta1", "v1alpha3"}},
-	{"DestinationRule", networking.SchemeGroupVersion.WithResource("destinationrules"), []string{"v1beta1", "v1alpha3"}},
-	{"VirtualService", networking.SchemeGroupVersion.WithResource("virtualservices"), []string{"v1beta1", "v1alpha3"}},
-	{"EnvoyFilter", filters.SchemeGroupVersion.WithResource("envoyfilters"), nil},
-	{"Telemetry", telemetry.SchemeGroupVersion.WithResource("telemetries"), []string{"v1alpha1"}},
-}
+var (
+	gatewayKind   = kind{"Gateway", networking.SchemeGroupVersion.WithResource("gateways"), []string{"v1beta1", "v1alpha3"}}
+	ruleKind      = kind{"DestinationRule", networking.SchemeGroupVersion.WithResource("destinationrules"), []string{"v1beta1", "v1alpha3"}}
+	routesKind    = kind{"VirtualService", networking.SchemeGroupVersion.WithResource("virtualservices"), []string{"v1beta1", "v1alpha3"}}
+	filterKind    = kind{"EnvoyFilter", filters.SchemeGroupVersion.WithResource("envoyfilters"), nil}
+	telemetryKind = kind{"Telemetry", telemetry.SchemeGroupVersion.WithResource("telemetries"), []string{"v1alpha1"}}
+
+	// kinds are in the order in which they are applied: what others refer to
+	// comes first.
+	kinds = []kind{gatewayKind, ruleKind, routesKind, filterKind, telemetryKind}
+)
 
 // entry is one resource of a Set with its kind.
 type entry struct {
@@ -65,19 +67,19 @@ func label(kind string, o metav1.Object) string {
 func (s Set) entries() []entry {
 	var all []entry
 	for _, o := range s.Gateways {
-		all = append(all, entry{kinds[0], o})
+		all = append(all, entry{gatewayKind, o})
 	}
 	for _, o := range s.DestinationRules {
-		all = append(all, entry{kinds[1], o})
+		all = append(all, entry{ruleKind, o})
 	}
 	for _, o := range s.VirtualServices {
-		all = append(all, entry{kinds[2], o})
+		all = append(all, entry{routesKind, o})
 	}
 	for _, o := range s.EnvoyFilters {
-		all = append(all, entry{kinds[3], o})
+		all = append(all, entry{filterKind, o})
 	}
 	for _, o := range s.Telemetries {
-		all = append(all, entry{kinds[4], o})
+		all = append(all, entry{telemetryKind, o})
 	}
 	return all
 }
@@ -164,14 +166,14 @@ func (s *Set) add(o *unstructured.Unstructured, strict bool) error {
 	}
 	o = o.DeepCopy()
 	o.SetAPIVersion(kinds[i].apiVersion())
-	switch i {
-	case 0:
+	switch kinds[i].name {
+	case gatewayKind.name:
 		return decode(o, strict, &s.Gateways, func(v *networking.Gateway) proto.Message { return &v.Spec })
-	case 1:
+	case ruleKind.name:
 		return decode(o, strict, &s.DestinationRules, func(v *networking.DestinationRule) proto.Message { return &v.Spec })
-	case 2:
+	case routesKind.name:
 		return decode(o, strict, &s.VirtualServices, func(v *networking.VirtualService) proto.Message { return &v.Spec })
-	case 3:
+	case filterKind.name:
 		return decode(o, strict, &s.EnvoyFilters, func(v *filters.EnvoyFilter) proto.Message { return &v.Spec })
 	default:
 		return decode(o, strict, &s.Telemetries, func(v *telemetry.Telemetry) proto.Message { return &v.Spec })

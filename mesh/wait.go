@@ -2,19 +2,14 @@ package mesh
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	telemetryapi "istio.io/api/telemetry/v1alpha1"
-	selector "istio.io/api/type/v1beta1"
-	telemetry "istio.io/client-go/pkg/apis/telemetry/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/rand"
 )
 
 const (
@@ -29,8 +24,6 @@ const (
 	// refusalLimit is how long a refusal may hold after a push; before, it may
 	// be about what was there earlier.
 	refusalLimit = 5 * time.Second
-	// cleanupLimit bounds the removal of the marker.
-	cleanupLimit = 10 * time.Second
 )
 
 // Rollout says what Wait saw.
@@ -129,46 +122,6 @@ func (d istiod) lacks(ctx context.Context, want map[string]string) (string, erro
 	return "", nil
 }
 
-// mark writes a marker, waits until each istiod makes its pushes with it, and
-// takes it away. As it was written after the resources were stored, these
-// pushes have them too.
-func (c *Client) mark(ctx context.Context, planes []istiod) error {
-	marker := entry{kinds[4], &telemetry.Telemetry{
-		ObjectMeta: named(c.options.IstioNamespace, "clover-wait-"+rand.String(10)),
-		Spec: telemetryapi.Telemetry{Selector: &selector.WorkloadSelector{
-			MatchLabels: map[string]string{"clover.opnfv.org/none": rand.String(10)},
-		}},
-	}}
-	object, err := marker.unstructured()
-	if err != nil {
-		return fault("mark", marker.label(), err)
-	}
-	if _, err := c.of(marker).Create(ctx, object, metav1.CreateOptions{FieldManager: c.options.FieldManager}); err != nil {
-		return fault("mark", marker.label(), err)
-	}
-	name := marker.object.GetName()
-	err = func() error {
-		for _, d := range planes {
-			if err := poll(ctx, d.name, func() (string, error) {
-				ok, err := d.heeds(ctx, c.options.IstioNamespace, name)
-				if ok || err != nil {
-					return "", err
-				}
-				return "has not begun to push", nil
-			}); err != nil {
-				return err
-			}
-		}
-		return nil
-	}()
-	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupLimit)
-	defer cancel()
-	if gone := c.of(marker).Delete(cleanup, name, metav1.DeleteOptions{}); gone != nil {
-		err = errors.Join(err, fault("delete", marker.label(), gone))
-	}
-	return err
-}
-
 // settle waits until every proxy has acknowledged a whole push of the present
 // state, and lists them.
 //
@@ -191,9 +144,11 @@ func (c *Client) settle(ctx context.Context, d istiod) ([]proxy, error) {
 		}
 		pushed := time.Now()
 		err := poll(ctx, d.name, func() (string, error) {
-			if proxies, err = d.proxies(ctx); err != nil {
+			now, err := d.proxies(ctx)
+			if err != nil {
 				return "", err
 			}
+			proxies = now
 			if refused := refusal(proxies); refused != nil && time.Since(pushed) > refusalLimit {
 				return "", refused
 			}

@@ -46,7 +46,7 @@ func isLinked(program string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	libs, err := file.ImportedLibraries()
 	return len(libs) > 0, err
 }
@@ -59,7 +59,7 @@ func (n node) linkedWith(ctx context.Context, program string) ([]imageFile, erro
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	names, err := file.ImportedLibraries()
 	if err != nil {
 		return nil, err

@@ -1,7 +1,8 @@
 // Command echo is a small server for tests in a mesh. It answers every request
 // with the value of VERSION or, if NEXT is the URL of another server, with
-// what that one answers; /count with how many requests that were; and /peer
-// with the client's certificate, as the sidecar tells it.
+// what that one answers for the same path; /count?path=PATH with how many
+// requests for a path that were; and /peer with the client's certificate, as
+// the sidecar tells it.
 package main
 
 import (
@@ -12,7 +13,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"sync/atomic"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -29,17 +30,24 @@ func main() {
 
 // run serves until ctx ends.
 func run(ctx context.Context, addr, version, next string) error {
-	var answered atomic.Int64
+	var mu sync.Mutex
+	answered := map[string]int{}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
-	mux.HandleFunc("GET /count", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, answered.Load()) })
+	mux.HandleFunc("GET /count", func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprint(w, answered[r.URL.Query().Get("path")])
+	})
 	mux.HandleFunc("GET /peer", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, r.Header.Get("X-Forwarded-Client-Cert"))
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		answered.Add(1)
+		mu.Lock()
+		answered[r.URL.Path]++
+		mu.Unlock()
 		if next != "" {
-			forward(w, r, next)
+			forward(w, r, next+r.URL.Path)
 			return
 		}
 		fmt.Fprint(w, version)
