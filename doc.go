@@ -16,6 +16,11 @@
 //     store passes, and a reference store for tests.
 //   - [github.com/opnfv/clover/api/server]: the gRPC and REST services.
 //
+// # Steer
+//
+//   - [github.com/opnfv/clover/mesh]: Istio's resources as typed values that
+//     are checked, applied, and waited for until the proxies have them.
+//
 // # Install
 //
 //   - [github.com/opnfv/clover/deploy]: the Helm chart, and the manifests that

@@ -29,6 +29,7 @@ type imageFile struct {
 type imageConfig struct {
 	Entrypoint []string `json:",omitempty"`
 	Env        []string `json:",omitempty"`
+	User       string   `json:",omitempty"`
 }
 
 // writeImages writes images that have one layer, the same for all, in the
