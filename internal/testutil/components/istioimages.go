@@ -56,9 +56,9 @@ func installIstioImages(ctx context.Context, dir string, log io.Writer) error {
 		return err
 	}
 	programs := filepath.Dir(ctl)
-	err = writeImage(filepath.Join(dir, PilotImage), IstioHub+"/pilot:"+IstioTag,
-		imageConfig{Entrypoint: []string{"/usr/local/bin/" + pilotDiscovery}, User: istioUser},
-		[]imageFile{{From: filepath.Join(programs, pilotDiscovery), To: "usr/local/bin/" + pilotDiscovery, Mode: 0o755}})
+	err = writeImages(filepath.Join(dir, PilotImage), map[string]imageConfig{IstioHub + "/pilot:" + IstioTag: {
+		Entrypoint: []string{"/usr/local/bin/" + pilotDiscovery}, User: istioUser,
+	}}, []imageFile{{From: filepath.Join(programs, pilotDiscovery), To: "usr/local/bin/" + pilotDiscovery, Mode: 0o755}})
 	if err != nil {
 		return err
 	}
@@ -71,11 +71,11 @@ func installIstioImages(ctx context.Context, dir string, log io.Writer) error {
 		imageFile{From: filepath.Join(programs, pilotAgent), To: "usr/local/bin/" + pilotAgent, Mode: 0o755},
 		imageFile{From: filepath.Join(programs, envoyBootstrap), To: "var/lib/istio/envoy/envoy_bootstrap_tmpl.json", Mode: 0o644},
 	)
-	return writeImage(filepath.Join(dir, ProxyImage), IstioHub+"/proxyv2:"+IstioTag, imageConfig{
+	return writeImages(filepath.Join(dir, ProxyImage), map[string]imageConfig{IstioHub + "/proxyv2:" + IstioTag: {
 		Entrypoint: []string{"/usr/local/bin/" + pilotAgent},
 		Env:        []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
 		User:       istioUser,
-	}, files)
+	}}, files)
 }
 
 // envoyFiles are Envoy, what it is linked with, and iptables, by which a pod

@@ -37,7 +37,7 @@ func ProgramImage(ctx context.Context, out, tag, program string) error {
 			files = append(files, imageFile{Link: "usr/" + dir, To: dir})
 		}
 	}
-	return writeImage(out, tag, imageConfig{Entrypoint: []string{"/" + name}, User: programUser}, files)
+	return writeImages(out, map[string]imageConfig{tag: {Entrypoint: []string{"/" + name}, User: programUser}}, files)
 }
 
 // isLinked reports whether a program needs shared libraries.
