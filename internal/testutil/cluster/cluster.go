@@ -102,7 +102,7 @@ func using(s *State) (*Cluster, error) {
 		return nil, err
 	}
 	if _, err := os.Stat(log); err != nil {
-		return nil, fmt.Errorf("the cluster's audit log: %w", err)
+		log = "" // an older cluster, or one whose API server has not logged yet
 	}
 	return &Cluster{
 		kubeconfig: kubeconfig, nodeAddress: s.NodeAddress, auditLog: log,
@@ -148,7 +148,7 @@ func (c *Cluster) NodeAddress() string { return c.nodeAddress }
 func (c *Cluster) AuditLog(t testing.TB) string {
 	t.Helper()
 	if c.auditLog == "" {
-		testutil.Missing(t, component, "there is no audit log of the cluster of KUBECONFIG, which Clover has not made")
+		testutil.Missing(t, component, "the cluster has no audit log that can be read here: unset KUBECONFIG, or make the cluster again by 'make cluster-up'")
 	}
 	return c.auditLog
 }

@@ -44,8 +44,8 @@ func NodeImage() Component {
 
 // nodeImageKey changes with everything that the image is made of.
 func nodeImageKey() (string, error) {
-	var parts []string
-	for _, c := range []Component{Kubernetes(), NodeRoot(), Kind()} {
+	parts := []string{kindVersion}
+	for _, c := range []Component{Kubernetes(), NodeRoot()} {
 		folder, err := c.folder()
 		if err != nil {
 			return "", err

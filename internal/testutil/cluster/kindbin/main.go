@@ -15,8 +15,10 @@ import (
 
 	"sigs.k8s.io/kind/pkg/apis/config/defaults"
 	"sigs.k8s.io/kind/pkg/cluster"
+	"sigs.k8s.io/kind/pkg/cluster/nodes"
 	"sigs.k8s.io/kind/pkg/cluster/nodeutils"
 	"sigs.k8s.io/kind/pkg/cmd"
+	"sigs.k8s.io/kind/pkg/exec"
 )
 
 const usage = `usage: kindbin create -name NAME -config FILE -image IMAGE -kubeconfig FILE
@@ -81,14 +83,17 @@ func create(provider *cluster.Provider, o options, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	nodes, err := provider.ListInternalNodes(o.name)
+	made, err := provider.ListInternalNodes(o.name)
 	if err != nil {
 		return err
 	}
-	if len(nodes) != 1 {
-		return fmt.Errorf("cluster %s has %d nodes, want 1", o.name, len(nodes))
+	if len(made) != 1 {
+		return fmt.Errorf("cluster %s has %d nodes, want 1", o.name, len(made))
 	}
-	address, _, err := nodes[0].IP()
+	if err := awaitServices(made[0]); err != nil {
+		return err
+	}
+	address, _, err := made[0].IP()
 	if err != nil {
 		return err
 	}
@@ -96,7 +101,7 @@ func create(provider *cluster.Provider, o options, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	kubeconfig = strings.ReplaceAll(kubeconfig, "https://"+nodes[0].String()+":", "https://"+address+":")
+	kubeconfig = strings.ReplaceAll(kubeconfig, "https://"+made[0].String()+":", "https://"+address+":")
 	if err := os.WriteFile(o.kubeconfig, []byte(kubeconfig), 0o600); err != nil {
 		return err
 	}
@@ -104,19 +109,35 @@ func create(provider *cluster.Provider, o options, stdout io.Writer) error {
 	return err
 }
 
+// awaitServices returns when the cluster's own services are up: its DNS, the
+// proxy for services and the provisioner of volumes.
+func awaitServices(node nodes.Node) error {
+	for _, args := range [][]string{
+		{"wait", "--for=condition=Available", "deployments", "--all", "--all-namespaces"},
+		{"rollout", "status", "--namespace=kube-system", "daemonset/kube-proxy"},
+	} {
+		args = append([]string{"--kubeconfig=/etc/kubernetes/admin.conf"}, args...)
+		out, err := exec.CombinedOutputLines(node.Command("kubectl", append(args, "--timeout="+readyLimit.String())...))
+		if err != nil {
+			return fmt.Errorf("the cluster's services are not up: %w: %s", err, strings.Join(out, "\n"))
+		}
+	}
+	return nil
+}
+
 // load imports an image archive into the cluster's node.
 func load(provider *cluster.Provider, o options) error {
 	if len(o.args) != 1 {
 		return errors.New(usage)
 	}
-	nodes, err := provider.ListInternalNodes(o.name)
+	made, err := provider.ListInternalNodes(o.name)
 	if err != nil {
 		return err
 	}
-	if len(nodes) == 0 {
+	if len(made) == 0 {
 		return fmt.Errorf("cluster %s has no nodes", o.name)
 	}
-	for _, node := range nodes {
+	for _, node := range made {
 		archive, err := os.Open(o.args[0])
 		if err != nil {
 			return err
