@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -49,7 +50,7 @@ func newKit(t *testing.T) *kit {
 	k.check(err)
 	k.api, err = kubernetes.NewForConfigAndClient(config, client)
 	k.check(err)
-	t.Cleanup(client.CloseIdleConnections)
+	t.Cleanup(func() { utilnet.CloseIdleConnectionsFor(client.Transport) })
 	for _, env := range []string{"HOME", "USERPROFILE"} {
 		t.Setenv(env, k.home)
 	}

@@ -184,7 +184,7 @@ func newCluster(config *rest.Config, context string) (*Cluster, error) {
 	if err := errors.Join(typedErr, streamsErr, dynErr, metErr); err != nil {
 		return nil, &ConfigError{err}
 	}
-	c.idle = endless.CloseIdleConnections
+	c.idle = func() { utilnet.CloseIdleConnectionsFor(endless.Transport) }
 	c.typed, c.streams, c.dynamic, c.meta = typed, streams, dyn, met
 	c.disco = memory.NewMemCacheClient(typed.Discovery())
 	c.mapper = restmapper.NewDeferredDiscoveryRESTMapper(c.disco)
@@ -243,9 +243,6 @@ func (n *naming) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	return res, err
 }
-
-// CloseIdleConnections lets http.Client.CloseIdleConnections work.
-func (n *naming) CloseIdleConnections() { utilnet.CloseIdleConnectionsFor(n.next) }
 
 // WrappedRoundTripper lets client-go see what is wrapped.
 func (n *naming) WrappedRoundTripper() http.RoundTripper { return n.next }
