@@ -27,8 +27,8 @@ import (
 
 const (
 	shopNamespace = "clover-shop"
-	// takesEffect bounds a Wait on a busy machine.
-	takesEffect = 2 * time.Minute
+	// takesEffect bounds what takes seconds, on a busy machine.
+	takesEffect = 4 * time.Minute
 )
 
 // shop is the sample of testdata/shop.yaml in a real mesh.
@@ -309,7 +309,9 @@ func (s *shop) collect(t *testing.T) *visibility.Analytics {
 			t.Error(err)
 		}
 	})
-	collector, err := visibility.NewCollector(store, visibility.CollectorOptions{Config: visibility.Config{Tracing: []string{s.jaeger}}})
+	collector, err := visibility.NewCollector(store, visibility.CollectorOptions{
+		Config: visibility.Config{Tracing: []string{s.jaeger}}, Timeout: takesEffect,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
