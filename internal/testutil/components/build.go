@@ -50,20 +50,20 @@ func built(name, title, version, module, pkg string) Component {
 		verb: "building", cost: "about 3 min", binary: binary,
 		key: func() (string, error) { return modulesKey(module) },
 		install: func(ctx context.Context, dir string, _ io.Writer) error {
-			return goBuild(ctx, build{module: module, pkgs: []string{pkg}, out: filepath.Join(dir, binary)})
+			return goBuild(ctx, build{module: module, pkg: pkg, out: filepath.Join(dir, binary)})
 		},
 	}
 }
 
-// build is what to compile of one module.
+// build is one program to compile.
 type build struct {
 	module string // folder below internal/testutil, usually a nested module
-	pkgs   []string
-	out    string            // file to write, or a folder for several programs, ending in "/"
+	pkg    string
+	out    string            // file to write
 	vars   map[string]string // variables that the linker sets
 }
 
-// goBuild compiles programs without cgo, so that they run in any container.
+// goBuild compiles a program without cgo, so that it runs in any container.
 func goBuild(ctx context.Context, b build) error {
 	src, err := nested(b.module)
 	if err != nil {
@@ -73,8 +73,8 @@ func goBuild(ctx context.Context, b build) error {
 	for _, name := range slices.Sorted(maps.Keys(b.vars)) {
 		ldflags += " -X " + name + "=" + b.vars[name]
 	}
-	args := []string{"build", "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", ldflags, "-o", b.out}
-	cmd := exec.CommandContext(ctx, "go", append(args, b.pkgs...)...)
+	cmd := exec.CommandContext(ctx, "go", "build", "-mod=readonly", "-buildvcs=false",
+		"-trimpath", "-ldflags", ldflags, "-o", b.out, b.pkg)
 	cmd.Dir = src
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=", "GOOS=", "GOARCH=")
 	return run(cmd)
@@ -163,5 +163,5 @@ func run(cmd *exec.Cmd) error {
 // BuildStatic compiles the program in a folder below internal/testutil so
 // that it runs on any root file system.
 func BuildStatic(ctx context.Context, folder, out string) error {
-	return goBuild(ctx, build{module: folder, pkgs: []string{"."}, out: out})
+	return goBuild(ctx, build{module: folder, pkg: ".", out: out})
 }

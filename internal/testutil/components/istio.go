@@ -35,17 +35,20 @@ func Istio() Component {
 	}
 }
 
-func installIstio(ctx context.Context, dir string, _ io.Writer) error {
+func installIstio(ctx context.Context, dir string, log io.Writer) error {
 	if runtime.GOOS != "linux" {
 		return fmt.Errorf("its images are made on Linux only, not on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 	}
-	err := goBuild(ctx, build{module: "istiobin", out: dir + "/", pkgs: []string{
-		istioModule + "/istioctl/cmd/" + istioctl,
-		istioModule + "/pilot/cmd/" + pilotAgent,
-		istioModule + "/pilot/cmd/" + pilotDiscovery,
-	}})
-	if err != nil {
-		return err
+	for _, b := range []build{
+		{pkg: "/istioctl/cmd/", out: istioctl},
+		{pkg: "/pilot/cmd/", out: pilotAgent},
+		{pkg: "/pilot/cmd/", out: pilotDiscovery},
+	} {
+		say(log, "building %s ...", b.out)
+		b.module, b.pkg, b.out = "istiobin", istioModule+b.pkg+b.out, filepath.Join(dir, b.out)
+		if err := goBuild(ctx, b); err != nil {
+			return err
+		}
 	}
 	source, err := moduleFolder(ctx, "istiobin", istioModule)
 	if err != nil {

@@ -56,9 +56,9 @@ func installIstioImages(ctx context.Context, dir string, log io.Writer) error {
 		return err
 	}
 	programs := filepath.Dir(ctl)
-	err = writeImages(filepath.Join(dir, PilotImage), map[string]imageConfig{IstioHub + "/pilot:" + IstioTag: {
-		Entrypoint: []string{"/usr/local/bin/" + pilotDiscovery}, User: istioUser,
-	}}, []imageFile{{From: filepath.Join(programs, pilotDiscovery), To: "usr/local/bin/" + pilotDiscovery, Mode: 0o755}})
+	pilot := imageConfig{Entrypoint: []string{"/usr/local/bin/" + pilotDiscovery}, User: istioUser}
+	err = writeImages(filepath.Join(dir, PilotImage), map[string]imageConfig{IstioHub + "/pilot:" + IstioTag: pilot},
+		[]imageFile{{From: filepath.Join(programs, pilotDiscovery), To: "usr/local/bin/" + pilotDiscovery, Mode: 0o755}})
 	if err != nil {
 		return err
 	}
@@ -71,11 +71,12 @@ func installIstioImages(ctx context.Context, dir string, log io.Writer) error {
 		imageFile{From: filepath.Join(programs, pilotAgent), To: "usr/local/bin/" + pilotAgent, Mode: 0o755},
 		imageFile{From: filepath.Join(programs, envoyBootstrap), To: "var/lib/istio/envoy/envoy_bootstrap_tmpl.json", Mode: 0o644},
 	)
-	return writeImages(filepath.Join(dir, ProxyImage), map[string]imageConfig{IstioHub + "/proxyv2:" + IstioTag: {
+	proxy := imageConfig{
 		Entrypoint: []string{"/usr/local/bin/" + pilotAgent},
-		Env:        []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+		Env:        imageEnv,
 		User:       istioUser,
-	}}, files)
+	}
+	return writeImages(filepath.Join(dir, ProxyImage), map[string]imageConfig{IstioHub + "/proxyv2:" + IstioTag: proxy}, files)
 }
 
 // envoyFiles are Envoy, what it is linked with, and iptables, by which a pod

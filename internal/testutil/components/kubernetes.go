@@ -43,11 +43,11 @@ func Kubernetes() Component {
 
 func installKubernetes(ctx context.Context, dir string, log io.Writer) error {
 	for _, b := range []build{
-		{module: "cluster/etcdbin", pkgs: []string{"go.etcd.io/etcd/server/v3"}, out: "etcd"},
-		{module: "cluster/corednsbin", pkgs: []string{"github.com/coredns/coredns"}, out: "coredns"},
-		{module: "cluster/localpathbin", pkgs: []string{"github.com/rancher/local-path-provisioner"}, out: "local-path-provisioner"},
-		{module: "cluster/pause", pkgs: []string{"."}, out: "pause"},
-		{module: "cluster/kubernetesbin", pkgs: []string{"."}, out: kubernetesFile, vars: kubernetesVars()},
+		{module: "cluster/etcdbin", pkg: "go.etcd.io/etcd/server/v3", out: "etcd"},
+		{module: "cluster/corednsbin", pkg: "github.com/coredns/coredns", out: "coredns"},
+		{module: "cluster/localpathbin", pkg: "github.com/rancher/local-path-provisioner", out: "local-path-provisioner"},
+		{module: "cluster/pause", pkg: ".", out: "pause"},
+		{module: "cluster/kubernetesbin", pkg: ".", out: kubernetesFile, vars: kubernetesVars()},
 	} {
 		say(log, "building %s ...", b.out)
 		b.out = filepath.Join(dir, b.out)
@@ -93,7 +93,7 @@ func Kind() Component {
 		verb: "building", cost: "about 20 s", binary: "kindbin",
 		key: func() (string, error) { return modulesKey("cluster/kindbin") },
 		install: func(ctx context.Context, dir string, _ io.Writer) error {
-			return goBuild(ctx, build{module: "cluster/kindbin", pkgs: []string{"."}, out: filepath.Join(dir, "kindbin")})
+			return goBuild(ctx, build{module: "cluster/kindbin", pkg: ".", out: filepath.Join(dir, "kindbin")})
 		},
 	}
 }
