@@ -5,7 +5,7 @@ CACHE ?= $(or $(CLOVER_CACHE),$(HOME)/.cache/clover)
 GO    ?= go
 BENCH ?= .
 
-.PHONY: help test unit lint bench generate check-generate fuzz crash build clean \
+.PHONY: help test test-kubernetes unit lint bench generate check-generate fuzz crash build clean \
 	images chart cluster-up cluster-down cluster-status
 
 help: ## list the targets
@@ -16,6 +16,9 @@ build: ## build the programs into bin/
 
 test: ## all tests with the race detector, against the real components
 	sh internal/tools/test.sh
+
+test-kubernetes: ## Clover as a whole, installed into a real cluster
+	CLOVER_TEST_REQUIRE=all $(GO) test -count=1 -v ./examples/internal/kubernetes
 
 unit: ## only what needs no other program
 	$(GO) test -short ./...
