@@ -100,6 +100,10 @@ func TestWhatAPodWaitsFor(t *testing.T) {
 			status: `conditions: [{type: PodScheduled, status: "False", reason: Unschedulable, message: "0/1 nodes are available: Insufficient cpu", lastTransitionTime: "2026-11-24T11:59:40Z"}]`,
 			state:  "waits for a node", reason: "Unschedulable", detail: "Insufficient cpu", remedy: "resources.requests", final: true,
 		},
+		"the scheduler tries again": {
+			status: `conditions: [{type: PodScheduled, status: "False", reason: SchedulerError, message: "the object has been modified", lastTransitionTime: "2026-11-24T11:59:40Z"}]`,
+			state:  "waits for a node", reason: "SchedulerError", detail: "modified", remedy: "tries again",
+		},
 		"no volume": {
 			status: `conditions: [{type: PodScheduled, status: "False", reason: Unschedulable, message: "pod has unbound immediate PersistentVolumeClaims", lastTransitionTime: "2026-11-24T11:59:40Z"}]`,
 			state:  "waits for a node", reason: "Unschedulable", remedy: "storage.class", final: true,

@@ -66,11 +66,22 @@ func (s *Snapshot) unscheduled(p *corev1.Pod, c *corev1.PodCondition) (string, *
 		Remedy: "Add a node or make room on one (kubectl describe nodes), or ask for less with --set COMPONENT.resources.requests",
 		Final:  s.Time.Sub(c.LastTransitionTime.Time) > patience,
 	}
-	if strings.Contains(c.Message, "PersistentVolumeClaim") || strings.Contains(c.Message, "persistentvolumeclaim") {
+	if c.Reason == corev1.PodReasonSchedulerError {
+		// The scheduler tries again, and says nothing while a volume is made.
+		problem.Final = false
+		problem.Remedy = "The scheduler tries again by itself; if it stays so, 'kubectl describe pod' says more"
+	}
+	if strings.Contains(c.Message, "unbound immediate PersistentVolumeClaims") || strings.Contains(c.Message, "persistentvolumeclaim \"") {
 		problem.Remedy = "The volume of the pod is not there: has the cluster a default storage class (kubectl get storageclass)? Choose one with --set collector.storage.class"
 	}
-	if e := s.lastWarning("Pod", p.Name, "ProvisioningFailed"); e != nil {
-		problem.Detail += "; " + e.Message
+	for i := range p.Spec.Volumes {
+		claim := p.Spec.Volumes[i].PersistentVolumeClaim
+		if claim == nil {
+			continue
+		}
+		if e := s.lastWarning("PersistentVolumeClaim", claim.ClaimName, "ProvisioningFailed"); e != nil {
+			problem.Detail += "; " + oneLine(e.Message)
+		}
 	}
 	return "waits for a node: " + c.Message, problem
 }

@@ -17,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/opnfv/clover/examples/cloverctl/internal/kube"
 )
@@ -159,7 +160,9 @@ func outside(ctx context.Context, c *kube.Cluster, s *corev1.Service, host strin
 		}
 		port := strconv.Itoa(int(p.NodePort))
 		if host != "" {
-			return net.JoinHostPort(host, port), viaNode
+			a := net.JoinHostPort(host, port)
+			awaitPort(ctx, a)
+			return a, viaNode
 		}
 		for _, name := range nodeAddresses(ctx, c) {
 			if a := net.JoinHostPort(name, port); answers(ctx, a) {
@@ -189,6 +192,18 @@ func nodeAddresses(ctx context.Context, c *kube.Cluster) []string {
 		}
 	}
 	return found
+}
+
+// newPortTimeout is how long nodes get to open the port of a service that is
+// only just there.
+const newPortTimeout = 3 * time.Second
+
+// awaitPort waits a little until an address answers. Whether it does is for
+// the caller to see.
+func awaitPort(ctx context.Context, address string) {
+	_ = wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, newPortTimeout, true, func(ctx context.Context) (bool, error) {
+		return answers(ctx, address), nil
+	})
 }
 
 // answers reports whether an address accepts connections.

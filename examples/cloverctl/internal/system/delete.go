@@ -264,10 +264,19 @@ func (in *Installer) awaitGone(ctx context.Context, r *Removal, going []*unstruc
 		if len(left) == 0 {
 			return true, nil
 		}
-		if text := "Waiting for the end of " + strings.Join(left, ", "); text != said && progress != nil && workload(going[0]) {
+		if text := "Waiting for the end of " + some(left); text != said && progress != nil && workload(going[0]) {
 			progress(text)
 			said = text
 		}
 		return false, nil
 	})
+}
+
+// some names the first of a list, and how many more there are.
+func some(list []string) string {
+	const most = 3
+	if len(list) <= most {
+		return strings.Join(list, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(list[:most], ", "), len(list)-most)
 }

@@ -98,7 +98,10 @@ func pending(w health.Workload) []string {
 		}
 		state := p.State
 		if p.Problem != nil && !strings.Contains(state, p.Problem.Reason) {
-			state += " (" + p.Problem.Reason + ": " + p.Problem.Detail + ")"
+			state += " (" + p.Problem.Reason + ")"
+			if !strings.Contains(state, p.Problem.Detail) {
+				state += ": " + p.Problem.Detail
+			}
 		}
 		lines = append(lines, fmt.Sprintf("%s: pod %s: %s", name, p.Name, state))
 	}
