@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -38,15 +39,18 @@ custom_metrics:
 // sample, visibility, and everything removed again.
 func TestGuide(t *testing.T) {
 	k := newKit(t)
-	before := k.objects()
+	before, start := k.objects(), time.Now()
 	k.startJaeger()
 	k.guideController()
 	k.guideSample()
 	k.guideVisibility()
 	k.guideScan(k.guideTraffic())
+	k.guideReader()
 	k.guideClear()
+	granted := k.granted()
 	k.guideDelete()
 	k.isAsBefore(before)
+	k.holdsRights(start, granted)
 }
 
 // lines are expected one after the other.
@@ -99,9 +103,8 @@ func (k *kit) guideDelete() {
 	k.types("cloverctl delete system visibility", "Deleting visibility services\n", `Deleted statefulset "clover-collector".`)
 	k.types("cloverctl delete system controller nodeport")
 	k.types("cloverctl delete system controller")
-	if k.hasNamespace(cloverNamespace) {
+	if k.hasNamespace(k.Context(), cloverNamespace) {
 		k.Errorf("namespace %s is left", cloverNamespace)
 	}
-	background := metav1.DeletePropagationForeground
-	k.check(k.api.CoreV1().Namespaces().Delete(k.Context(), jaegerNamespace, metav1.DeleteOptions{PropagationPolicy: &background}))
+	k.check(k.api.CoreV1().Namespaces().Delete(k.Context(), jaegerNamespace, metav1.DeleteOptions{}))
 }

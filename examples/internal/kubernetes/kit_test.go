@@ -47,6 +47,7 @@ type kit struct {
 	http    *http.Client
 	api     clientset.Interface
 	home    string
+	program string // cloverctl
 }
 
 // newKit returns a kit for a cluster without Clover. When the test is over
@@ -65,13 +66,31 @@ func newKit(t *testing.T) *kit {
 	k.api, err = clientset.NewForConfigAndClient(k.config, k.http)
 	k.check(err)
 	for _, name := range []string{cloverNamespace, jaegerNamespace} {
-		if k.hasNamespace(name) {
+		if k.hasNamespace(t.Context(), name) {
 			t.Fatalf("namespace %s is there already: this test installs Clover and removes it, so it needs a cluster without", name)
 		}
 	}
+	k.isReady()
 	t.Cleanup(k.cleanUp)
+	k.program, err = program()
+	k.check(err)
 	k.loadImages()
 	return k
+}
+
+// isReady waits until what the cluster itself consists of runs.
+func (k *kit) isReady() {
+	k.Helper()
+	k.eventually(func() (bool, string) {
+		list, err := k.api.AppsV1().Deployments("").List(k.Context(), metav1.ListOptions{})
+		k.check(err)
+		for _, d := range list.Items {
+			if d.Status.ReadyReplicas == 0 {
+				return false, k.podStates(d.Namespace)
+			}
+		}
+		return true, ""
+	})
 }
 
 // cleanUp removes what a test that has failed has left.
@@ -93,6 +112,9 @@ func (k *kit) cleanUp() {
 			k.Error(err)
 		}
 	}
+	k.eventually(func() (bool, string) {
+		return !k.hasNamespace(ctx, cloverNamespace) && !k.hasNamespace(ctx, jaegerNamespace), "namespaces of the test are left"
+	})
 }
 
 func (k *kit) check(err error) {
@@ -102,9 +124,9 @@ func (k *kit) check(err error) {
 	}
 }
 
-func (k *kit) hasNamespace(name string) bool {
+func (k *kit) hasNamespace(ctx context.Context, name string) bool {
 	k.Helper()
-	_, err := k.api.CoreV1().Namespaces().Get(k.Context(), name, metav1.GetOptions{})
+	_, err := k.api.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {
 		k.Fatal(err)
 	}
@@ -160,9 +182,7 @@ func (k *kit) run(line string) answer {
 
 func (k *kit) runIn(ctx context.Context, line string) answer {
 	k.Helper()
-	file, err := program()
-	k.check(err)
-	cmd := exec.CommandContext(ctx, file, strings.Fields(line)[1:]...)
+	cmd := exec.CommandContext(ctx, k.program, strings.Fields(line)[1:]...)
 	cmd.Dir = k.home
 	cmd.Env = append(os.Environ(), "HOME="+k.home, "KUBECONFIG="+k.cluster.Kubeconfig(), "CLOVER_CONTROLLER=")
 	var out, errs bytes.Buffer
