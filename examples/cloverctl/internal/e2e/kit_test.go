@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"io"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -22,6 +24,7 @@ import (
 	"github.com/opnfv/clover/examples/cloverctl/internal/command"
 	"github.com/opnfv/clover/internal/testutil"
 	"github.com/opnfv/clover/internal/testutil/cluster"
+	"github.com/opnfv/clover/internal/testutil/components"
 	"github.com/opnfv/clover/internal/testutil/images"
 )
 
@@ -51,9 +54,7 @@ func newKit(t *testing.T) *kit {
 	k.api, err = kubernetes.NewForConfigAndClient(config, client)
 	k.check(err)
 	t.Cleanup(func() { utilnet.CloseIdleConnectionsFor(client.Transport) })
-	for _, env := range []string{"HOME", "USERPROFILE"} {
-		t.Setenv(env, k.home)
-	}
+	k.moveHome()
 	t.Setenv("CLOVER_CONTROLLER", "")
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
@@ -68,6 +69,25 @@ func newKit(t *testing.T) *kit {
 		}
 	})
 	return k
+}
+
+// moveHome gives cloverctl a home folder of its own. What builds images and
+// clusters keeps its caches.
+func (k *kit) moveHome() {
+	k.Helper()
+	cache, err := components.CacheDir()
+	k.check(err)
+	k.Setenv("CLOVER_CACHE", cache)
+	out, err := exec.Command("go", "env", "-json", "GOCACHE", "GOMODCACHE").Output()
+	k.check(err)
+	caches := map[string]string{}
+	k.check(json.Unmarshal(out, &caches))
+	for name, folder := range caches {
+		k.Setenv(name, folder)
+	}
+	for _, name := range []string{"HOME", "USERPROFILE"} {
+		k.Setenv(name, k.home)
+	}
 }
 
 // in is the same kit for a subtest.

@@ -72,26 +72,35 @@ func (b *Backlog[T]) Run(ctx context.Context) error {
 	return nil
 }
 
+// work takes items until ctx ends, and then those that wait.
 func (b *Backlog[T]) work(ctx, working context.Context) {
 	for {
 		select {
 		case item := <-b.items:
-			b.do(working, item)
-			continue
+			b.take(working, item)
 		case <-ctx.Done():
+			b.drain(working)
+			return
 		}
-		break
 	}
+}
+
+func (b *Backlog[T]) drain(working context.Context) {
 	for {
 		select {
 		case item := <-b.items:
-			if working.Err() != nil {
-				b.dropped.Add(1)
-				continue
-			}
-			b.do(working, item)
+			b.take(working, item)
 		default:
 			return
 		}
 	}
+}
+
+// take does an item, unless the time for work is over.
+func (b *Backlog[T]) take(working context.Context, item T) {
+	if working.Err() != nil {
+		b.dropped.Add(1)
+		return
+	}
+	b.do(working, item)
 }

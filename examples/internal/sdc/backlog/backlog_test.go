@@ -33,16 +33,26 @@ func TestNothingIsLostUncounted(t *testing.T) {
 
 // TestTheEndIsBounded ends while the work hangs.
 func TestTheEndIsBounded(t *testing.T) {
-	b := backlog.New(backlog.Options{Size: 10, Workers: 2, Grace: 10 * time.Millisecond}, func(ctx context.Context, _ int) { <-ctx.Done() })
-	for i := range 8 {
+	const items, workers = 8, 2
+	begun := make(chan struct{}, items)
+	b := backlog.New(backlog.Options{Size: 10, Workers: workers, Grace: 10 * time.Millisecond}, func(ctx context.Context, _ int) {
+		begun <- struct{}{}
+		<-ctx.Done()
+	})
+	for i := range items {
 		b.Offer(i)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- b.Run(ctx) }()
+	for range workers {
+		<-begun
+	}
 	cancel()
-	if err := b.Run(ctx); err != nil {
+	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
-	if b.Dropped() != 6 {
-		t.Errorf("dropped %d, want the 6 that no worker had", b.Dropped())
+	if b.Dropped() != items-workers {
+		t.Errorf("dropped %d, want the %d that no worker had", b.Dropped(), items-workers)
 	}
 }
