@@ -31,6 +31,14 @@ func InstallDefinitions(t testing.TB, c *cluster.Cluster) {
 	}
 	m.Apply(t, string(definitions))
 	m.run(t, string(definitions), "wait", "--for=condition=Established", "--timeout=60s", "-f", "-")
+	// The API server opens the storage of a kind when somebody asks for it.
+	// If that is the removal of the definition, it fails and is tried again
+	// after pauses that grow to minutes.
+	kinds := m.run(t, string(definitions), "get", "-f", "-", "-o", "jsonpath={.items[*].metadata.name}")
+	testutil.Eventually(t, readyLimit, func() (bool, string) {
+		out, err := m.command(t.Context(), "", "get", "-A", strings.ReplaceAll(kinds, " ", ","))
+		return err == nil, out
+	})
 }
 
 func newMesh(t testing.TB, c *cluster.Cluster) *Mesh {

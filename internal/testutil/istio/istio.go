@@ -21,7 +21,7 @@ const (
 	// readyLimit bounds the start of a pod on a busy machine.
 	readyLimit = 3 * time.Minute
 	// removeLimit bounds the removal, which goes on when the test is over.
-	removeLimit = 3 * time.Minute
+	removeLimit = 5 * time.Minute
 )
 
 // Mesh is an installed Istio.
