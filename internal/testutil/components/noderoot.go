@@ -27,7 +27,7 @@ var nodePackages = []string{
 
 // NodeRoot is a root file system of Debian with everything that a Kubernetes
 // node and the Docker daemon around it need of Debian. It is made by
-// debootstrap and nothing of it is installed into the system. The path is
+// debootstrap, and nothing in it is installed into the system. The path is
 // that of the Docker daemon in it.
 func NodeRoot() Component {
 	return Component{
@@ -42,7 +42,7 @@ func installNodeRoot(ctx context.Context, dir string, log io.Writer) error {
 	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
 		return fmt.Errorf("a Debian root file system is only made by root on Linux: %w", errors.ErrUnsupported)
 	}
-	tool, err := debootstrap(ctx, filepath.Join(dir, "debootstrap"), log)
+	tool, err := debootstrap(ctx, log)
 	if err != nil {
 		return err
 	}
@@ -63,21 +63,21 @@ func installNodeRoot(ctx context.Context, dir string, log io.Writer) error {
 	return nil
 }
 
-// debootstrap returns the command that makes a Debian root file system: the
-// one on PATH, else Debian's package, unpacked into dir.
-func debootstrap(ctx context.Context, dir string, log io.Writer) (*exec.Cmd, error) {
-	if path, err := exec.LookPath("debootstrap"); err == nil {
-		return exec.CommandContext(ctx, path), nil
+// debootstrap returns the command that makes a Debian root file system. Where
+// it is missing, or wget, by which it fetches, apt installs them.
+func debootstrap(ctx context.Context, log io.Writer) (*exec.Cmd, error) {
+	for _, tool := range []string{"debootstrap", "wget"} {
+		if _, err := exec.LookPath(tool); err == nil {
+			continue
+		}
+		if debianRelease() == "" {
+			return nil, fmt.Errorf("install %s: it is not on PATH and there is no apt to fetch it", tool)
+		}
+		if err := aptInstall(ctx, tool, log); err != nil {
+			return nil, err
+		}
 	}
-	if debianRelease() == "" {
-		return nil, errors.New("install debootstrap: it is not on PATH and there is no apt to fetch it")
-	}
-	if err := unpackDebian(ctx, dir, "debootstrap", log); err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, "sh", filepath.Join(dir, "usr/sbin/debootstrap"))
-	cmd.Env = append(os.Environ(), "LC_ALL=C", "DEBOOTSTRAP_DIR="+filepath.Join(dir, "usr/share/debootstrap"))
-	return cmd, nil
+	return exec.CommandContext(ctx, "debootstrap"), nil
 }
 
 // textKey is short and differs for different texts.

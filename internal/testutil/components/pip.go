@@ -50,11 +50,8 @@ func findPip(ctx context.Context, log io.Writer) ([]string, error) {
 	if os.Geteuid() != 0 || debianRelease() == "" {
 		return nil, errNoPip
 	}
-	say(log, "installing Debian's python3-pip ...")
-	for _, args := range [][]string{{"update"}, {"install", "-y", "--no-install-recommends", "python3-pip"}} {
-		if err := aptGet(ctx, "", args...); err != nil {
-			return nil, errors.Join(errNoPip, err)
-		}
+	if err := aptInstall(ctx, "python3-pip", log); err != nil {
+		return nil, errors.Join(errNoPip, err)
 	}
 	if pip := pipCommand(ctx); pip != nil {
 		return pip, nil
