@@ -163,6 +163,3 @@ func (s *EnvoyServer) Restart() {
 	s.Stop()
 	s.start()
 }
-
-// Log returns what the present run has printed.
-func (s *EnvoyServer) Log() string { return s.process.Log() }

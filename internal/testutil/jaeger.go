@@ -154,9 +154,6 @@ func (s *JaegerServer) Restart() {
 	s.start()
 }
 
-// Log returns what the present run has printed.
-func (s *JaegerServer) Log() string { return s.process.Log() }
-
 // jaegerV1Command configures the first generation by flags.
 func jaegerV1Command(path string, a jaegerAddrs, o JaegerOptions) Command {
 	c := Command{Name: "jaeger-v1", Path: path, Args: []string{

@@ -99,12 +99,6 @@ func (p *Process) start() error {
 	return <-started
 }
 
-// PID returns the process id.
-func (p *Process) PID() int { return p.cmd.Process.Pid }
-
-// Done is closed when the program has ended.
-func (p *Process) Done() <-chan struct{} { return p.done }
-
 // Stop asks the program to end, waits for it and kills it if it does not end
 // within 20 s, which fails the test. It may be called again.
 func (p *Process) Stop() {

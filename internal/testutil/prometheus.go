@@ -97,9 +97,6 @@ func (s *PrometheusServer) Restart() {
 	s.start()
 }
 
-// Log returns what the present run has printed.
-func (s *PrometheusServer) Log() string { return s.process.Log() }
-
 // Sample is one series of an instant query's answer.
 type Sample struct {
 	// Labels has the metric's name under "__name__".
