@@ -21,6 +21,11 @@
 //   - [github.com/opnfv/clover/mesh]: Istio's resources as typed values that
 //     are checked, applied, and waited for until the proxies have them.
 //
+// # Protect
+//
+//   - [github.com/opnfv/clover/ids/blocklist]: who is kept out after alerts,
+//     by a policy, for how long.
+//
 // # Install
 //
 //   - [github.com/opnfv/clover/deploy]: the Helm chart, and the manifests that
