@@ -14,6 +14,8 @@ import (
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 
+	idsv1 "github.com/opnfv/clover/api/clover/ids/v1"
+	lbv1 "github.com/opnfv/clover/api/clover/loadbalancer/v1"
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
 	"github.com/opnfv/clover/api/collector"
 )
@@ -41,9 +43,12 @@ func (s *Server) grpcServer(running context.Context) (*grpc.Server, *health.Serv
 		grpc.ChainStreamInterceptor(s.streamOf(running)),
 	)
 	v1.RegisterVisibilityServiceServer(srv, s.service)
+	lbv1.RegisterLoadBalancerServiceServer(srv, s.opts.Balancers)
+	idsv1.RegisterIdsServiceServer(srv, s.opts.IDS)
 	collector.RegisterControllerServer(srv, control{service: s.service})
 	checks := health.NewServer()
-	for _, name := range []string{"", v1.VisibilityService_ServiceDesc.ServiceName, collector.Controller_ServiceDesc.ServiceName} {
+	checks.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
+	for name := range srv.GetServiceInfo() {
 		checks.SetServingStatus(name, healthpb.HealthCheckResponse_SERVING)
 	}
 	healthpb.RegisterHealthServer(srv, checks)

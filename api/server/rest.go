@@ -15,11 +15,14 @@ import (
 	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/opnfv/clover/api"
+	idsv1 "github.com/opnfv/clover/api/clover/ids/v1"
+	lbv1 "github.com/opnfv/clover/api/clover/loadbalancer/v1"
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
 )
 
@@ -30,7 +33,7 @@ func (s *Server) runREST(ctx, running context.Context) error {
 		return fmt.Errorf("REST: %w", err)
 	}
 	defer conn.Close()
-	handler, err := s.handler(running, v1.NewVisibilityServiceClient(conn))
+	handler, err := s.handler(running, conn)
 	if err != nil {
 		return fmt.Errorf("REST: %w", err)
 	}
@@ -72,7 +75,7 @@ const (
 )
 
 // handler is all of REST.
-func (s *Server) handler(ctx context.Context, client v1.VisibilityServiceClient) (http.Handler, error) {
+func (s *Server) handler(ctx context.Context, conn *grpc.ClientConn) (http.Handler, error) {
 	useStrictQuery()
 	gateway := runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, jsonMarshaler()),
@@ -85,7 +88,12 @@ func (s *Server) handler(ctx context.Context, client v1.VisibilityServiceClient)
 		runtime.WithDisablePathLengthFallback(),
 		runtime.WithDisableHTTPMethodOverride(),
 	)
-	if err := v1.RegisterVisibilityServiceHandlerClient(ctx, gateway, client); err != nil {
+	err := errors.Join(
+		v1.RegisterVisibilityServiceHandler(ctx, gateway, conn),
+		lbv1.RegisterLoadBalancerServiceHandler(ctx, gateway, conn),
+		idsv1.RegisterIdsServiceHandler(ctx, gateway, conn),
+	)
+	if err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()

@@ -16,6 +16,8 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
+	idsv1 "github.com/opnfv/clover/api/clover/ids/v1"
+	lbv1 "github.com/opnfv/clover/api/clover/loadbalancer/v1"
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
 	"github.com/opnfv/clover/api/server/auth"
 )
@@ -58,6 +60,10 @@ type Options struct {
 	// MetricsAddr is the same for these and /metrics. It may be the same
 	// address.
 	MetricsAddr string
+	// Balancers and IDS serve the other areas of the API. nil: their calls are
+	// UNIMPLEMENTED.
+	Balancers lbv1.LoadBalancerServiceServer
+	IDS       idsv1.IdsServiceServer
 	// Root answers what is not the API, e.g. with a page. nil: 404.
 	Root http.Handler
 	// Metrics is exposed at /metrics. nil: an empty registry.
@@ -98,6 +104,12 @@ func (o Options) withDefaults() Options {
 	if o.Authorizer == nil {
 		o.Authorizer = auth.Roles{}
 	}
+	if o.Balancers == nil {
+		o.Balancers = lbv1.UnimplementedLoadBalancerServiceServer{}
+	}
+	if o.IDS == nil {
+		o.IDS = idsv1.UnimplementedIdsServiceServer{}
+	}
 	if o.Metrics == nil {
 		o.Metrics = prometheus.NewRegistry()
 	}
@@ -111,7 +123,7 @@ func def[T comparable](v *T, d T) {
 	}
 }
 
-// Server serves one visibility service by gRPC and REST.
+// Server serves the API by gRPC and REST.
 type Server struct {
 	service    v1.VisibilityServiceServer
 	opts       Options
@@ -124,7 +136,8 @@ type Server struct {
 	strangers  *limiter      // of audit lines about callers that nobody knows
 }
 
-// New opens the listeners of a server. Run serves and closes them; without
+// New opens the listeners of a server for a visibility service and those of
+// the options. Run serves and closes them; without
 // Run, Close does.
 func New(ctx context.Context, service v1.VisibilityServiceServer, opts Options) (*Server, error) {
 	s := &Server{service: service, opts: opts.withDefaults(), inside: newPipeListener()}
