@@ -22,6 +22,7 @@ import (
 	"github.com/opnfv/clover/examples/internal/access"
 	"github.com/opnfv/clover/examples/internal/cli"
 	"github.com/opnfv/clover/examples/internal/statuspage"
+	"github.com/opnfv/clover/examples/internal/steering"
 )
 
 func main() { cli.Main("clover-controller", run) }
@@ -52,6 +53,7 @@ func dial(target string, creds credentials.TransportCredentials) (*grpc.ClientCo
 type settings struct {
 	api       server.Options
 	access    access.Flags
+	steering  steering.Flags
 	collector string
 	files     certfile.Files // of the connection to the collector
 	logLevel  string
@@ -66,6 +68,7 @@ func parse(args []string, stderr io.Writer) (s settings, err error) {
 	f.StringVar(&s.api.GRPCAddr, "grpc-addr", "127.0.0.1:50054", "`address` of gRPC")
 	f.StringVar(&s.api.RESTAddr, "rest-addr", "127.0.0.1:32044", "`address` of REST and of the status page")
 	s.access.Add(f, server.DefaultRateLimit)
+	s.steering.Add(f)
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error; the audit log stays")
 	err = cli.Parse(f, args, stderr, "Serves REST, gRPC and the status page, and passes questions on to a clover-collector.\n\nUsage:\n  clover-controller [flags]\n")
 	if err != nil {
@@ -75,6 +78,9 @@ func parse(args []string, stderr io.Writer) (s settings, err error) {
 		return s, err
 	}
 	s.api.Audit = cli.AuditLogger(stderr)
+	if err := s.steering.Apply(&s.api); err != nil {
+		return s, err
+	}
 	return s, s.access.Apply(&s.api)
 }
 
