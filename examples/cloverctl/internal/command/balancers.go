@@ -133,7 +133,7 @@ func firstName(what string, args []string, fromFile ...string) (string, error) {
 func (a *app) setLB() *cobra.Command {
 	change, res := &nginx.ModifyLBRequest{}, &lbv1.SetLBResponse{}
 	return a.setByFile(setCommand{
-		noun: "lb", short: "Replace the servers of a load balancer",
+		noun: "lb", file: "lbv2.yaml", short: "Replace the servers of a load balancer",
 		keys:   "server_port, server_name, lb_name, lb_group, lb_path, lb_list, lb_method",
 		change: change, answer: res,
 		names: func() []string { return []string{change.GetLbName(), change.GetServerName()} },
@@ -144,7 +144,7 @@ func (a *app) setLB() *cobra.Command {
 func (a *app) setServer() *cobra.Command {
 	change, res := &nginx.ModifyServerRequest{}, &lbv1.SetServerResponse{}
 	return a.setByFile(setCommand{
-		noun: "server", short: "Change what a server serves",
+		noun: "server", file: "server.yaml", short: "Change what a server serves",
 		keys:   "server_port, server_name, site_root, site_index, upload_path_config, upload_path_test, locations, files",
 		change: change, answer: res,
 		names: func() []string { return []string{change.GetServerName()} },
@@ -155,7 +155,7 @@ func (a *app) setServer() *cobra.Command {
 func (a *app) setProxy() *cobra.Command {
 	change, res := &nginx.ModifyProxyRequest{}, &lbv1.SetProxyResponse{}
 	return a.setByFile(setCommand{
-		noun: "proxy", short: "Change where a proxy sends requests and their copies",
+		noun: "proxy", file: "proxy.yaml", short: "Change where a proxy sends requests and their copies",
 		keys:   "server_port, server_name, location_path, proxy_path, mirror_path, block, unblock",
 		change: change, answer: res,
 		names: func() []string { return []string{change.GetServerName()} },
@@ -165,7 +165,7 @@ func (a *app) setProxy() *cobra.Command {
 
 // setCommand is a command that sends a file to the agents of a balancer.
 type setCommand struct {
-	noun, short, keys string
+	noun, file, short, keys string
 	change            proto.Message   // what the file is read into
 	answer            message         // what the controller answers
 	names             func() []string // of the balancer, as the file gives them
@@ -176,7 +176,7 @@ func (a *app) setByFile(s setCommand) *cobra.Command {
 	f := &changeFlags{}
 	c := &cobra.Command{
 		Use: s.noun + " [NAME]", Short: s.short, Args: cobra.MaximumNArgs(1),
-		Example: fmt.Sprintf("  cloverctl set %[1]s -f %[1]s.yaml --dry-run\n  cloverctl set %[1]s -f %[1]s.yaml --wait", s.noun),
+		Example: fmt.Sprintf("  cloverctl set %[1]s -f %[2]s\n  cloverctl set %[1]s -f %[2]s --dry-run", s.noun, s.file),
 		RunE: func(c *cobra.Command, args []string) error {
 			what := "set " + s.noun
 			if err := a.readManifest(what, f.file, s.change); err != nil {
