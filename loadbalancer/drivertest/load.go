@@ -29,7 +29,7 @@ func testLoad(k *kit) {
 			k.Fatalf("CLOVER_LB_CHANGES=%q; want a number of changes", text)
 		}
 		changes = n
-		l.long = true
+		l.full = true
 	}
 	pause := k.Pause
 	if pause == 0 {
@@ -52,7 +52,7 @@ type load struct {
 	k       *kit
 	origins []*origin
 	h2c     bool // the driver has HTTP/2 on both sides
-	long    bool // CLOVER_LB_CHANGES is set
+	full    bool // CLOVER_LB_CHANGES is set
 
 	// begun is the last change whose Apply was called, done the last whose
 	// Apply has returned.
@@ -224,7 +224,7 @@ func (l *load) report(changes int) {
 		changes, l.took[len(l.took)/2], p99, l.took[len(l.took)-1])
 	// A short run is one of many on a machine that may be busy with others.
 	held, what := l.took[len(l.took)/2], "half"
-	if l.long {
+	if l.full {
 		held, what = p99, "99%"
 	}
 	if k.InEffect > 0 && held > k.InEffect {
