@@ -20,6 +20,8 @@
 //
 //   - [github.com/opnfv/clover/mesh]: Istio's resources as typed values that
 //     are checked, applied, and waited for until the proxies have them.
+//   - [github.com/opnfv/clover/loadbalancer]: what a load balancer does as one
+//     value; drivers that change a real one while it runs; the agent.
 //
 // # Install
 //
