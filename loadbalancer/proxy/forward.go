@@ -1,0 +1,229 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/netip"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/opnfv/clover/loadbalancer"
+)
+
+// exchange is a request on its way, with the configuration that it began with.
+type exchange struct {
+	group  *group
+	client netip.Addr
+	key    uint64
+}
+
+type exchangeKey struct{}
+
+// newForwarder returns what forwards requests whose context has an exchange.
+func newForwarder(logger *slog.Logger) *httputil.ReverseProxy {
+	return &httputil.ReverseProxy{
+		Rewrite:      rewrite,
+		Transport:    sender{},
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) { refuse(w, r, err, logger) },
+		ErrorLog:     slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		BufferPool:   buffers{},
+	}
+}
+
+// rewrite passes on what the client sent, and who the client is.
+func rewrite(r *httputil.ProxyRequest) {
+	x, _ := r.In.Context().Value(exchangeKey{}).(*exchange)
+	r.Out.URL.Scheme = "http"
+	r.Out.URL.Host = "server" // until one is chosen
+	r.Out.URL.RawQuery = r.In.URL.RawQuery
+	// An asterisk is the path of OPTIONS *.
+	r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
+	if x.client.IsValid() {
+		r.Out.Header.Add("X-Forwarded-For", x.client.String())
+	}
+	if r.Out.Header["User-Agent"] == nil {
+		r.Out.Header["User-Agent"] = nil // send none instead of Go's own
+	}
+}
+
+// hashKey is what chooses the server of a request by method Hash.
+func hashKey(k loadbalancer.HashKey, r *http.Request, client netip.Addr) uint64 {
+	switch k.Source {
+	case loadbalancer.HashHeader:
+		return hashText(r.Header.Get(k.Name))
+	case loadbalancer.HashCookie:
+		c, err := r.Cookie(k.Name)
+		if err != nil {
+			return hashText("")
+		}
+		return hashText(c.Value)
+	case loadbalancer.HashURI:
+		return hashText(r.RequestURI)
+	default:
+		return hashText(client.String())
+	}
+}
+
+// sender sends requests to the servers of their group.
+type sender struct{}
+
+// RoundTrip implements http.RoundTripper.
+func (sender) RoundTrip(r *http.Request) (*http.Response, error) {
+	x, _ := r.Context().Value(exchangeKey{}).(*exchange)
+	g := x.group
+	body := &onceBody{ReadCloser: r.Body}
+	var tried []*server
+	for {
+		s, err := g.acquire(r.Context(), x.key, tried)
+		if err != nil {
+			if len(tried) > 0 && errors.Is(err, errNoServer) {
+				err = fmt.Errorf("%w; tried %d", errServer, len(tried))
+			}
+			return nil, errors.Join(err, body.end())
+		}
+		res, err := send(r, s, g, body)
+		if err == nil {
+			s.stats.count(res.StatusCode)
+			res.Body = g.pool.tracked(res.Body, s)
+			return res, nil
+		}
+		g.pool.release(s)
+		if r.Context().Err() != nil {
+			return nil, errors.Join(err, body.end())
+		}
+		g.pool.failed(s, g.conf.Failures, time.Now())
+		tried = append(tried, s)
+		if len(tried) >= g.conf.Tries || !again(r, err, body) {
+			return nil, errors.Join(fmt.Errorf("%w: %s: %w", errServer, s.address, err), body.end())
+		}
+		g.pool.stats.retries.Add(1)
+	}
+}
+
+// errServer is a server's connection that failed.
+var errServer = errors.New("server failed")
+
+// send sends a request to one server.
+func send(r *http.Request, s *server, g *group, body *onceBody) (*http.Response, error) {
+	s.stats.requests.Add(1)
+	try := new(http.Request)
+	*try = *r
+	try.URL = new(url.URL)
+	*try.URL = *r.URL
+	try.URL.Host = s.address
+	if g.conf.Host == loadbalancer.HostOfServer {
+		try.Host = s.address
+	}
+	if r.Body != nil && r.Body != http.NoBody {
+		try.Body = body
+	}
+	return s.wire.Load().transport.RoundTrip(try)
+}
+
+// again reports whether a request that failed may be sent to another server.
+func again(r *http.Request, err error, body *onceBody) bool {
+	if body.read.Load() {
+		return false
+	}
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		return true
+	}
+	if r.Body != nil && r.Body != http.NoBody || r.Header.Get("Upgrade") != "" {
+		return false
+	}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
+		return true
+	}
+	return false
+}
+
+// onceBody is a request's body that stays open between tries, and knows
+// whether anything of it has been read.
+type onceBody struct {
+	io.ReadCloser
+	read atomic.Bool
+}
+
+// Read implements io.Reader.
+func (b *onceBody) Read(p []byte) (int, error) {
+	b.read.Store(true)
+	return b.ReadCloser.Read(p)
+}
+
+// Close does nothing: the server closes a request's body itself.
+func (b *onceBody) Close() error { return nil }
+
+func (b *onceBody) end() error {
+	if b.ReadCloser == nil {
+		return nil
+	}
+	return b.ReadCloser.Close()
+}
+
+// tracked returns the body of a response that gives the server back when it
+// is closed. The body of an upgraded connection can be written to as well.
+func (p *pool) tracked(body io.ReadCloser, s *server) io.ReadCloser {
+	t := trackedBody{ReadCloser: body, release: sync.OnceFunc(func() { p.release(s) })}
+	if w, ok := body.(io.Writer); ok {
+		return struct {
+			trackedBody
+			io.Writer
+		}{t, w}
+	}
+	return t
+}
+
+type trackedBody struct {
+	io.ReadCloser
+	release func()
+}
+
+// Close implements io.Closer.
+func (b trackedBody) Close() error {
+	defer b.release()
+	return b.ReadCloser.Close()
+}
+
+// refuse answers a request that no server has answered.
+func refuse(w http.ResponseWriter, r *http.Request, err error, logger *slog.Logger) {
+	if r.Context().Err() != nil {
+		panic(http.ErrAbortHandler) // the client is gone
+	}
+	status := http.StatusBadGateway
+	var timeout net.Error
+	switch {
+	case errors.Is(err, errNoServer), errors.Is(err, errFull):
+		status = http.StatusServiceUnavailable
+	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
+		status = http.StatusGatewayTimeout
+	}
+	logger.Warn("proxy: request", "status", status, "error", err)
+	http.Error(w, fmt.Sprintf("%d %s", status, http.StatusText(status)), status)
+}
+
+// buffers are what bodies are copied through.
+type buffers struct{}
+
+const bufferBytes = 32 << 10
+
+var bufferPool = sync.Pool{New: func() any { return new([bufferBytes]byte) }}
+
+// Get implements httputil.BufferPool.
+func (buffers) Get() []byte { return bufferPool.Get().(*[bufferBytes]byte)[:] }
+
+// Put implements httputil.BufferPool.
+func (buffers) Put(b []byte) {
+	if len(b) == bufferBytes {
+		bufferPool.Put((*[bufferBytes]byte)(b))
+	}
+}
