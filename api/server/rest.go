@@ -102,6 +102,9 @@ func (s *Server) handler(ctx context.Context, conn *grpc.ClientConn) (http.Handl
 	mux.Handle("GET /metrics", s.needs(metricsAccess, s.metricsHandler()))
 	mux.Handle("GET "+healthPath, s.needs(openAccess, http.HandlerFunc(alive)))
 	mux.Handle("GET "+readyPath, s.needs(openAccess, s.readiness(s.opts.Authenticator == nil)))
+	if s.hasLogin() {
+		s.handleLogin(mux)
+	}
 	if s.opts.Root != nil {
 		mux.Handle("/", s.needs(readAccess, s.opts.Root))
 	}
@@ -180,16 +183,25 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			refuse(w, http.StatusForbidden, codes.PermissionDenied, fmt.Sprintf("host %q is not this machine; use %s", r.Host, s.rest.Addr()))
 			return
 		}
-		c, err := s.httpCaller(r, r.URL.Path == healthPath || r.URL.Path == readyPath)
+		login := s.isLogin(r)
+		c, err := s.httpCaller(r, login || r.URL.Path == healthPath || r.URL.Path == readyPath)
 		h.Set("X-Request-Id", c.RequestID)
+		if s.mayLogin(r, err) {
+			http.Redirect(w, r, loginPath, http.StatusSeeOther)
+			return
+		}
 		if err != nil {
 			s.audit(r.Context(), audited{caller: c, what: r.Method + " " + r.URL.Path, began: time.Now()}, err)
 			refuseStatus(w, err)
 			return
 		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
-				refuse(w, http.StatusUnsupportedMediaType, codes.InvalidArgument, "requests that change something need Content-Type: application/json")
+			want := "application/json"
+			if login {
+				want = "application/x-www-form-urlencoded"
+			}
+			if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != want {
+				refuse(w, http.StatusUnsupportedMediaType, codes.InvalidArgument, "requests that change something need Content-Type: "+want)
 				return
 			}
 		}

@@ -64,7 +64,9 @@ type Options struct {
 	// UNIMPLEMENTED.
 	Balancers lbv1.LoadBalancerServiceServer
 	IDS       idsv1.IdsServiceServer
-	// Root answers what is not the API, e.g. with a page. nil: 404.
+	// Root answers what is not the API, e.g. with a page. nil: 404. With
+	// Authenticator, browsers sign in for it with a token, at /login; see
+	// SessionUser.
 	Root http.Handler
 	// Metrics is exposed at /metrics. nil: an empty registry.
 	Metrics prometheus.Gatherer
@@ -73,6 +75,12 @@ type Options struct {
 	// MaxStreams bounds the streams that are open at once, so that they
 	// leave room for other calls; more are refused. 0: 128.
 	MaxStreams int
+	// Recheck is how often the token and the rights of a stream's caller are
+	// checked again, and so how long a stream outlives them. 0: 30 s.
+	Recheck time.Duration
+	// SessionLifetime is how long a browser that has signed in at /login may
+	// read Root. 0: 8 h.
+	SessionLifetime time.Duration
 	// Timeout bounds an answer that is not a stream. 0: 30 s.
 	Timeout time.Duration
 	// Grace bounds how long calls under way are waited for at the end.
@@ -94,6 +102,8 @@ func (o Options) withDefaults() Options {
 	def(&o.MaxStreams, 128)
 	def(&o.Timeout, 30*time.Second)
 	def(&o.Grace, 5*time.Second)
+	def(&o.Recheck, 30*time.Second)
+	def(&o.SessionLifetime, defaultSessionLifetime)
 	def(&o.RateLimit, DefaultRateLimit)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -134,6 +144,8 @@ type Server struct {
 	rates      *limiter      // of callers
 	failures   *limiter      // of addresses that show wrong credentials
 	strangers  *limiter      // of audit lines about callers that nobody knows
+	sessions   sessions      // of browsers
+	status     recentStatus  // for readiness
 }
 
 // New opens the listeners of a server for a visibility service and those of
@@ -148,6 +160,7 @@ func New(ctx context.Context, service v1.VisibilityServiceServer, opts Options) 
 	s.rates = newLimiter(s.opts.RateLimit, 2*s.opts.RateLimit)
 	s.failures = newLimiter(s.opts.RateLimit/10, s.opts.RateLimit)
 	s.strangers = newLimiter(1, 20)
+	s.sessions.lifetime = s.opts.SessionLifetime
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

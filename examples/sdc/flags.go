@@ -22,6 +22,7 @@ import (
 type common struct {
 	http, grpc, admin string
 	cert, key, ca     string
+	clients           []string // names of client certificates; none: all
 	insecure          bool
 	otlp, otlpCA      string
 	identity          sidecar.Identity
@@ -37,6 +38,7 @@ func (c *common) add(f *pflag.FlagSet, name, http, grpc string) {
 	f.StringVar(&c.cert, "tls-cert-file", "", "PEM `file` with the certificate of gRPC and its chain")
 	f.StringVar(&c.key, "tls-key-file", "", "PEM `file` with the certificate's key")
 	f.StringVar(&c.ca, "tls-client-ca-file", "", "PEM `file` with the authorities of client certificates: each client needs one")
+	f.StringSliceVar(&c.clients, "tls-client-name", nil, "common `name` that a client certificate needs; again for several (default: any)")
 	f.BoolVar(&c.insecure, "insecure", false, "gRPC without TLS on other addresses than loopback, where a mesh encrypts")
 	f.StringVar(&c.otlp, "otlp", "", "send spans to this `address` by OTLP, where no mesh does it (default: hand the headers of traces on only)")
 	f.StringVar(&c.otlpCA, "otlp-ca-file", "", "PEM `file` with the authorities of the OTLP receiver; turns TLS on")
@@ -71,6 +73,9 @@ func parse(f *pflag.FlagSet, args []string, stderr io.Writer, usage string) erro
 func (c *common) check() error {
 	if (c.cert == "") != (c.key == "") || c.ca != "" && c.cert == "" {
 		return cli.Usagef("--tls-cert-file and --tls-key-file are needed together, also for --tls-client-ca-file")
+	}
+	if len(c.clients) > 0 && c.ca == "" {
+		return cli.Usagef("--tls-client-name needs --tls-client-ca-file")
 	}
 	if c.cert != "" && c.ca == "" && !c.insecure && !isLoopback(c.grpc) {
 		return cli.Usagef("--grpc-addr %s is not a loopback address: give --tls-client-ca-file, without which everybody may control this service", c.grpc)

@@ -16,6 +16,7 @@ func TestFaults(t *testing.T) {
 	k.install()
 	k.figures()
 	k.startJaeger()
+	k.startPrometheus()
 	k.write("start_visibility.yaml", startFile)
 	k.types("cloverctl start visibility -f start_visibility.yaml")
 	otlp := k.nodePort(cloverNamespace, "clover-collector", 4317)

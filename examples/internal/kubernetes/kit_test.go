@@ -141,7 +141,7 @@ func (k *kit) loadImages() {
 	k.Helper()
 	loaded.Do(func() {
 		archives := images.Clover(k, repository, "clover-controller", "clover-collector", "clover-sdc", "clover-redis")
-		for _, a := range append(archives, images.Jaeger(k)) {
+		for _, a := range append(archives, images.Jaeger(k), images.Prometheus(k)) {
 			k.cluster.LoadImage(k, a.File)
 		}
 	})
