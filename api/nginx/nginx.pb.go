@@ -540,6 +540,12 @@ type ModifyLBRequest struct {
 	// How a server is chosen: round_robin, least_connections,
 	// random_two_choices, hash; empty leaves it as it is.
 	LbMethod string `protobuf:"bytes,7,opt,name=lb_method,json=lbMethod,proto3" json:"lb_method,omitempty"`
+	// What hash hashes: source_address, uri, header:NAME, cookie:NAME.
+	LbHash string `protobuf:"bytes,10,opt,name=lb_hash,json=lbHash,proto3" json:"lb_hash,omitempty"`
+	// Path that servers are asked for to know whether they work.
+	LbHealthPath string `protobuf:"bytes,11,opt,name=lb_health_path,json=lbHealthPath,proto3" json:"lb_health_path,omitempty"`
+	// Time between two such questions.
+	LbHealthInterval *durationpb.Duration `protobuf:"bytes,12,opt,name=lb_health_interval,json=lbHealthInterval,proto3" json:"lb_health_interval,omitempty"`
 	// Say what would change, and change nothing.
 	DryRun bool `protobuf:"varint,8,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	// Version that the change is based on; 0: whichever is there.
@@ -625,6 +631,27 @@ func (x *ModifyLBRequest) GetLbMethod() string {
 		return x.LbMethod
 	}
 	return ""
+}
+
+func (x *ModifyLBRequest) GetLbHash() string {
+	if x != nil {
+		return x.LbHash
+	}
+	return ""
+}
+
+func (x *ModifyLBRequest) GetLbHealthPath() string {
+	if x != nil {
+		return x.LbHealthPath
+	}
+	return ""
+}
+
+func (x *ModifyLBRequest) GetLbHealthInterval() *durationpb.Duration {
+	if x != nil {
+		return x.LbHealthInterval
+	}
+	return nil
 }
 
 func (x *ModifyLBRequest) GetDryRun() bool {
@@ -1181,7 +1208,9 @@ type Version struct {
 	// loadbalancer.
 	Config string `protobuf:"bytes,3,opt,name=config,proto3" json:"config,omitempty"`
 	// What differs from the version before, a line each, for people.
-	Diff          []string `protobuf:"bytes,4,rep,name=diff,proto3" json:"diff,omitempty"`
+	Diff []string `protobuf:"bytes,4,rep,name=diff,proto3" json:"diff,omitempty"`
+	// What it is for.
+	Note          string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1242,6 +1271,13 @@ func (x *Version) GetDiff() []string {
 		return x.Diff
 	}
 	return nil
+}
+
+func (x *Version) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
 }
 
 // ApplyConfigRequest replaces the whole configuration.
@@ -2028,7 +2064,7 @@ const file_nginx_nginx_proto_rawDesc = "" +
 	"\x14ModifyServerResponse\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12\x14\n" +
 	"\x05files\x18\x02 \x01(\x05R\x05files\x12%\n" +
-	"\x06change\x18\x03 \x01(\v2\r.nginx.ChangeR\x06change\"\x9d\x02\n" +
+	"\x06change\x18\x03 \x01(\v2\r.nginx.ChangeR\x06change\"\xa5\x03\n" +
 	"\x0fModifyLBRequest\x12\x1f\n" +
 	"\vserver_port\x18\x01 \x01(\tR\n" +
 	"serverPort\x12\x1f\n" +
@@ -2039,6 +2075,10 @@ const file_nginx_nginx_proto_rawDesc = "" +
 	"\alb_list\x18\x05 \x03(\v2\r.nginx.ServerR\x06lbList\x12\x17\n" +
 	"\alb_name\x18\x06 \x01(\tR\x06lbName\x12\x1b\n" +
 	"\tlb_method\x18\a \x01(\tR\blbMethod\x12\x17\n" +
+	"\alb_hash\x18\n" +
+	" \x01(\tR\x06lbHash\x12$\n" +
+	"\x0elb_health_path\x18\v \x01(\tR\flbHealthPath\x12G\n" +
+	"\x12lb_health_interval\x18\f \x01(\v2\x19.google.protobuf.DurationR\x10lbHealthInterval\x12\x17\n" +
 	"\adry_run\x18\b \x01(\bR\x06dryRun\x12\x1d\n" +
 	"\n" +
 	"if_version\x18\t \x01(\x04R\tifVersion\"\xc3\x01\n" +
@@ -2081,12 +2121,13 @@ const file_nginx_nginx_proto_rawDesc = "" +
 	"\x0edriver_version\x18\x03 \x01(\tR\rdriverVersion\x12\x1d\n" +
 	"\n" +
 	"loses_none\x18\x04 \x01(\bR\tlosesNone\x12\x18\n" +
-	"\apromise\x18\x05 \x01(\tR\apromise\"}\n" +
+	"\apromise\x18\x05 \x01(\tR\apromise\"\x91\x01\n" +
 	"\aVersion\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x16\n" +
 	"\x06config\x18\x03 \x01(\tR\x06config\x12\x12\n" +
-	"\x04diff\x18\x04 \x03(\tR\x04diff\"d\n" +
+	"\x04diff\x18\x04 \x03(\tR\x04diff\x12\x12\n" +
+	"\x04note\x18\x05 \x01(\tR\x04note\"d\n" +
 	"\x12ApplyConfigRequest\x12\x16\n" +
 	"\x06config\x18\x01 \x01(\tR\x06config\x12\x17\n" +
 	"\adry_run\x18\x02 \x01(\bR\x06dryRun\x12\x1d\n" +
@@ -2201,47 +2242,48 @@ var file_nginx_nginx_proto_depIdxs = []int32{
 	4,  // 2: nginx.ModifyServerRequest.files:type_name -> nginx.File
 	9,  // 3: nginx.ModifyServerResponse.change:type_name -> nginx.Change
 	7,  // 4: nginx.ModifyLBRequest.lb_list:type_name -> nginx.Server
-	29, // 5: nginx.Server.slow_start:type_name -> google.protobuf.Duration
-	9,  // 6: nginx.ModifyLBResponse.change:type_name -> nginx.Change
-	29, // 7: nginx.Change.took:type_name -> google.protobuf.Duration
-	14, // 8: nginx.GetConfigResponse.current:type_name -> nginx.Version
-	30, // 9: nginx.Version.time:type_name -> google.protobuf.Timestamp
-	9,  // 10: nginx.ApplyConfigResponse.change:type_name -> nginx.Change
-	14, // 11: nginx.ListVersionsResponse.versions:type_name -> nginx.Version
-	9,  // 12: nginx.UndoResponse.change:type_name -> nginx.Change
-	23, // 13: nginx.ListBlockedResponse.entries:type_name -> nginx.BlockEntry
-	28, // 14: nginx.ListBlockedResponse.not_blocked:type_name -> nginx.ListBlockedResponse.NotBlockedEntry
-	30, // 15: nginx.BlockEntry.since:type_name -> google.protobuf.Timestamp
-	30, // 16: nginx.BlockEntry.until:type_name -> google.protobuf.Timestamp
-	29, // 17: nginx.BlockRequest.duration:type_name -> google.protobuf.Duration
-	23, // 18: nginx.BlockResponse.entry:type_name -> nginx.BlockEntry
-	0,  // 19: nginx.Controller.ModifyProxy:input_type -> nginx.ModifyProxyRequest
-	2,  // 20: nginx.Controller.ModifyServer:input_type -> nginx.ModifyServerRequest
-	6,  // 21: nginx.Controller.ModifyLB:input_type -> nginx.ModifyLBRequest
-	10, // 22: nginx.Controller.ProcessAlerts:input_type -> nginx.ProcessAlertsRequest
-	12, // 23: nginx.Controller.GetConfig:input_type -> nginx.GetConfigRequest
-	15, // 24: nginx.Controller.ApplyConfig:input_type -> nginx.ApplyConfigRequest
-	17, // 25: nginx.Controller.ListVersions:input_type -> nginx.ListVersionsRequest
-	19, // 26: nginx.Controller.Undo:input_type -> nginx.UndoRequest
-	21, // 27: nginx.Controller.ListBlocked:input_type -> nginx.ListBlockedRequest
-	24, // 28: nginx.Controller.Block:input_type -> nginx.BlockRequest
-	26, // 29: nginx.Controller.Unblock:input_type -> nginx.UnblockRequest
-	1,  // 30: nginx.Controller.ModifyProxy:output_type -> nginx.ModifyProxyResponse
-	5,  // 31: nginx.Controller.ModifyServer:output_type -> nginx.ModifyServerResponse
-	8,  // 32: nginx.Controller.ModifyLB:output_type -> nginx.ModifyLBResponse
-	11, // 33: nginx.Controller.ProcessAlerts:output_type -> nginx.ProcessAlertsResponse
-	13, // 34: nginx.Controller.GetConfig:output_type -> nginx.GetConfigResponse
-	16, // 35: nginx.Controller.ApplyConfig:output_type -> nginx.ApplyConfigResponse
-	18, // 36: nginx.Controller.ListVersions:output_type -> nginx.ListVersionsResponse
-	20, // 37: nginx.Controller.Undo:output_type -> nginx.UndoResponse
-	22, // 38: nginx.Controller.ListBlocked:output_type -> nginx.ListBlockedResponse
-	25, // 39: nginx.Controller.Block:output_type -> nginx.BlockResponse
-	27, // 40: nginx.Controller.Unblock:output_type -> nginx.UnblockResponse
-	30, // [30:41] is the sub-list for method output_type
-	19, // [19:30] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	29, // 5: nginx.ModifyLBRequest.lb_health_interval:type_name -> google.protobuf.Duration
+	29, // 6: nginx.Server.slow_start:type_name -> google.protobuf.Duration
+	9,  // 7: nginx.ModifyLBResponse.change:type_name -> nginx.Change
+	29, // 8: nginx.Change.took:type_name -> google.protobuf.Duration
+	14, // 9: nginx.GetConfigResponse.current:type_name -> nginx.Version
+	30, // 10: nginx.Version.time:type_name -> google.protobuf.Timestamp
+	9,  // 11: nginx.ApplyConfigResponse.change:type_name -> nginx.Change
+	14, // 12: nginx.ListVersionsResponse.versions:type_name -> nginx.Version
+	9,  // 13: nginx.UndoResponse.change:type_name -> nginx.Change
+	23, // 14: nginx.ListBlockedResponse.entries:type_name -> nginx.BlockEntry
+	28, // 15: nginx.ListBlockedResponse.not_blocked:type_name -> nginx.ListBlockedResponse.NotBlockedEntry
+	30, // 16: nginx.BlockEntry.since:type_name -> google.protobuf.Timestamp
+	30, // 17: nginx.BlockEntry.until:type_name -> google.protobuf.Timestamp
+	29, // 18: nginx.BlockRequest.duration:type_name -> google.protobuf.Duration
+	23, // 19: nginx.BlockResponse.entry:type_name -> nginx.BlockEntry
+	0,  // 20: nginx.Controller.ModifyProxy:input_type -> nginx.ModifyProxyRequest
+	2,  // 21: nginx.Controller.ModifyServer:input_type -> nginx.ModifyServerRequest
+	6,  // 22: nginx.Controller.ModifyLB:input_type -> nginx.ModifyLBRequest
+	10, // 23: nginx.Controller.ProcessAlerts:input_type -> nginx.ProcessAlertsRequest
+	12, // 24: nginx.Controller.GetConfig:input_type -> nginx.GetConfigRequest
+	15, // 25: nginx.Controller.ApplyConfig:input_type -> nginx.ApplyConfigRequest
+	17, // 26: nginx.Controller.ListVersions:input_type -> nginx.ListVersionsRequest
+	19, // 27: nginx.Controller.Undo:input_type -> nginx.UndoRequest
+	21, // 28: nginx.Controller.ListBlocked:input_type -> nginx.ListBlockedRequest
+	24, // 29: nginx.Controller.Block:input_type -> nginx.BlockRequest
+	26, // 30: nginx.Controller.Unblock:input_type -> nginx.UnblockRequest
+	1,  // 31: nginx.Controller.ModifyProxy:output_type -> nginx.ModifyProxyResponse
+	5,  // 32: nginx.Controller.ModifyServer:output_type -> nginx.ModifyServerResponse
+	8,  // 33: nginx.Controller.ModifyLB:output_type -> nginx.ModifyLBResponse
+	11, // 34: nginx.Controller.ProcessAlerts:output_type -> nginx.ProcessAlertsResponse
+	13, // 35: nginx.Controller.GetConfig:output_type -> nginx.GetConfigResponse
+	16, // 36: nginx.Controller.ApplyConfig:output_type -> nginx.ApplyConfigResponse
+	18, // 37: nginx.Controller.ListVersions:output_type -> nginx.ListVersionsResponse
+	20, // 38: nginx.Controller.Undo:output_type -> nginx.UndoResponse
+	22, // 39: nginx.Controller.ListBlocked:output_type -> nginx.ListBlockedResponse
+	25, // 40: nginx.Controller.Block:output_type -> nginx.BlockResponse
+	27, // 41: nginx.Controller.Unblock:output_type -> nginx.UnblockResponse
+	31, // [31:42] is the sub-list for method output_type
+	20, // [20:31] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_nginx_nginx_proto_init() }
