@@ -30,6 +30,10 @@ type Nginx struct {
 	nginx.UnimplementedControllerServer
 	Role  Role
 	Agent *loadbalancer.Agent
+	// Port is the one that is listened on by something else than the agent's
+	// driver: changes that name another are refused. "": the driver listens,
+	// and its port may be changed.
+	Port string
 	// Blocks keeps clients out, beside a proxy. nil: nobody is.
 	Blocks *Blocks
 }
@@ -74,6 +78,19 @@ func (n *Nginx) is(role Role, method string) error {
 		return nil
 	}
 	return status.Errorf(codes.Unimplemented, "%s changes a %s; this is a %s", method, role, n.Role)
+}
+
+// checkPort refuses the port of an update that cannot be changed, and takes it
+// off one that is so already.
+func (n *Nginx) checkPort(port *string) error {
+	if n.Port == "" || *port == "" {
+		return nil
+	}
+	if *port != n.Port {
+		return field("server_port", fmt.Errorf("this %s listens on %s, not on %s", n.Role, n.Port, *port))
+	}
+	*port = ""
+	return nil
 }
 
 // base is what requests for a change have in common.
@@ -131,7 +148,7 @@ func (n *Nginx) ModifyLB(ctx context.Context, r *nginx.ModifyLBRequest) (*nginx.
 		return nil, err
 	}
 	update, err := balancerUpdate(r)
-	if err != nil {
+	if err = errors.Join(err, n.checkPort(&update.Port)); err != nil {
 		return nil, rpcError(err)
 	}
 	var before, after loadbalancer.Config
@@ -169,7 +186,7 @@ func (n *Nginx) ModifyServer(ctx context.Context, r *nginx.ModifyServerRequest) 
 		return nil, err
 	}
 	update, err := serverUpdate(r)
-	if err != nil {
+	if err = errors.Join(err, n.checkPort(&update.Port)); err != nil {
 		return nil, rpcError(err)
 	}
 	text, change, err := n.change(ctx, r, "ModifyServer", update.Apply)
@@ -195,7 +212,7 @@ func (n *Nginx) ModifyProxy(ctx context.Context, r *nginx.ModifyProxyRequest) (*
 		return nil, err
 	}
 	update, err := proxyUpdate(r)
-	if err != nil {
+	if err = errors.Join(err, n.checkPort(&update.Port)); err != nil {
 		return nil, rpcError(err)
 	}
 	block, unblock := update.Block, update.Unblock

@@ -66,6 +66,8 @@ type Options struct {
 	Timeout time.Duration
 	// Lookup resolves a host. nil: that of the system.
 	Lookup func(ctx context.Context, host string) ([]string, error)
+	// Dial connects to an agent at an address of those. nil: by TCP.
+	Dial func(ctx context.Context, address string) (net.Conn, error)
 }
 
 // Agents knows where agents are. Methods may be called concurrently.
@@ -173,8 +175,11 @@ func (a *Agents) open(ctx context.Context, t Target) (replicas, error) {
 	var list replicas
 	for _, address := range slices.Compact(addresses) {
 		address = net.JoinHostPort(address, port)
-		conn, err := grpc.NewClient("passthrough:///"+address,
-			grpc.WithTransportCredentials(a.opts.Credentials), grpc.WithAuthority(host))
+		options := []grpc.DialOption{grpc.WithTransportCredentials(a.opts.Credentials), grpc.WithAuthority(host)}
+		if a.opts.Dial != nil {
+			options = append(options, grpc.WithContextDialer(a.opts.Dial))
+		}
+		conn, err := grpc.NewClient("passthrough:///"+address, options...)
 		if err != nil {
 			list.close()
 			return nil, status.Errorf(codes.Internal, "%s: %v", t.Name, err)

@@ -2,7 +2,11 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/opnfv/clover/api/snort"
 )
@@ -48,4 +52,16 @@ func (s *Snort) StopSnort(ctx context.Context, _ *snort.StopSnortRequest) (*snor
 		Message: fmt.Sprintf("Stopped %s on pid: %d, Cleared %s logs", e.Engine, e.PID, e.Engine),
 		Engine:  e.Engine, Pid: int32(e.PID),
 	}, nil
+}
+
+// rpcError gives an error its gRPC code.
+func rpcError(err error) error {
+	switch {
+	case errors.Is(err, ErrInvalid):
+		return status.Error(codes.InvalidArgument, err.Error())
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return status.FromContextError(err).Err()
+	default:
+		return status.Error(codes.FailedPrecondition, err.Error())
+	}
 }

@@ -8,10 +8,10 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/opnfv/clover/examples/internal/sdc/control"
-	"github.com/opnfv/clover/examples/internal/sdc/proxy"
 )
 
 // Bounds of what is looked at and of what is kept of it.
@@ -64,7 +64,7 @@ func packet(r *http.Request, body []byte, trustedHops int) Packet {
 	b.WriteString("\r\n")
 	b.Write(body)
 	p := Packet{Payload: b.Bytes()}
-	client := proxy.ClientAddr(r, trustedHops)
+	client := clientAddr(r, trustedHops)
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil || peer.Addr().Unmap() != client {
 		peer = netip.AddrPort{} // the client's own port is not known
@@ -76,6 +76,26 @@ func packet(r *http.Request, body []byte, trustedHops int) Packet {
 		}
 	}
 	return p
+}
+
+// clientAddr tells who sent a request: the peer, or with trusted hops the
+// address that the first of them has seen. What comes from farther away in
+// X-Forwarded-For is the client's own word and is not read. The address is
+// invalid where nothing usable is there.
+func clientAddr(r *http.Request, trustedHops int) netip.Addr {
+	if trustedHops > 0 {
+		hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+		if len(hops) >= trustedHops {
+			if a, err := netip.ParseAddr(strings.TrimSpace(hops[len(hops)-trustedHops])); err == nil {
+				return a.Unmap()
+			}
+		}
+	}
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return peer.Addr().Unmap().WithZone("")
 }
 
 // kept is what an event keeps of its request: nothing that may be a secret.

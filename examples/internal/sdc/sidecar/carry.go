@@ -35,25 +35,11 @@ type carried struct {
 	sampled bool
 }
 
-type (
-	carriedKey  struct{}
-	mirroredKey struct{}
-)
+type carriedKey struct{}
 
 func carriedFrom(ctx context.Context) *carried {
 	c, _ := ctx.Value(carriedKey{}).(*carried)
 	return c
-}
-
-// WithMirrored marks requests as copies. Reported, their host ends in
-// "-shadow", as that of Envoy's copies does.
-func WithMirrored(ctx context.Context) context.Context {
-	return context.WithValue(ctx, mirroredKey{}, true)
-}
-
-func isMirrored(ctx context.Context) bool {
-	mirrored, _ := ctx.Value(mirroredKey{}).(bool)
-	return mirrored
 }
 
 // receive reads the headers of a request; without a trace one begins. It
