@@ -51,11 +51,9 @@ func (c *converter) option(o Option) {
 	case "enable":
 		c.out.Disabled = c.out.Disabled || Unquote(o.Value) == "no"
 	case "threshold":
-		if c.to == Snort3 {
-			c.issue(o.String(), EffectApproximate, "Snort 3 limits alerts by event_filter in its configuration")
-			return
-		}
-		c.add(o)
+		c.threshold(o)
+	case "dce_iface", "dce_opnum":
+		c.dce(o)
 	case "tag", "stream_size":
 		if c.to == Snort3 || c.src.Dialect == Snort3 {
 			c.drop(o, "Snort 3 writes it differently")
@@ -205,4 +203,55 @@ func (c *converter) compare(o Option) {
 		r.From, r.To = r.From+1, r.To-1
 	}
 	c.add(r.Option())
+}
+
+// threshold limits alerts. Snort 3 does that in its configuration, but for
+// what alerts only from a number of matches on.
+func (c *converter) threshold(o Option) {
+	if c.to != Snort3 {
+		c.add(o)
+		return
+	}
+	t, err := decodeThreshold(o)
+	limit, ok := t.(Threshold)
+	if err != nil || !ok {
+		c.issue(o.String(), EffectRefused, "it cannot be read")
+		return
+	}
+	if limit.Type == "limit" {
+		c.issue(o.String(), EffectApproximate, "alerts on each match: Snort 3 limits them by event_filter in its configuration")
+		return
+	}
+	c.add(Threshold{Name: "detection_filter", Track: limit.Track, Count: limit.Count, Seconds: limit.Seconds}.Option())
+	c.issue(o.String(), EffectApproximate, "detection_filter alerts on each match after the number")
+}
+
+// dce writes the interface and operations of DCE/RPC: Snort 3 names the
+// parts and quotes the numbers.
+func (c *converter) dce(o Option) {
+	switch {
+	case o.Name == "dce_opnum" && c.to == Snort3:
+		o.Value = `"` + Unquote(o.Value) + `"`
+	case o.Name == "dce_opnum":
+		o.Value = Unquote(o.Value)
+	case c.src.Dialect == Snort3:
+		parts := splitTrim(o.Value, ",")
+		for i := range parts {
+			for _, key := range []string{"uuid ", "version "} {
+				parts[i] = strings.TrimPrefix(parts[i], key)
+			}
+			parts[i] = Unquote(parts[i])
+		}
+		o.Value = strings.Join(parts, ",")
+	case c.to == Snort3:
+		parts := splitTrim(o.Value, ",")
+		parts[0] = "uuid " + parts[0]
+		for i := 1; i < len(parts); i++ {
+			if parts[i] != "any_frag" {
+				parts[i] = "version " + parts[i]
+			}
+		}
+		o.Value = strings.Join(parts, ",")
+	}
+	c.add(o)
 }

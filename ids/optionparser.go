@@ -92,7 +92,7 @@ func (p *ruleParser) checkName(name string, at int) *fault {
 func (p *ruleParser) push(o Option) {
 	if len(p.arena) == cap(p.arena) {
 		mine := p.arena[p.first:]
-		p.arena = append(make([]Option, 0, max(arenaSize, 2*len(mine))), mine...)
+		p.arena = append(make([]Option, 0, max(p.size, 2*len(mine))), mine...)
 		p.first = 0
 	}
 	p.arena = append(p.arena, o)
