@@ -62,6 +62,9 @@ func (p *ruleParser) option(start int) (int, *fault) {
 		for from < len(text) && isSpace(text[from]) {
 			from++
 		}
+		if p.dialect == Snort3 && startsLine(text, from) && startsRule(text, from) {
+			return start, &fault{at, "option has no value before the next rule"}
+		}
 		var f *fault
 		if at, f = p.valueEnd(name, from); f != nil {
 			return start, f

@@ -225,6 +225,9 @@ func (p *ruleParser) assign(at int) *fault {
 		arrow = 3
 	}
 	if n < arrow+2 || n < 7 && p.dialect != Snort3 {
+		if n > 0 {
+			at = p.fields[n-1].end
+		}
 		return &fault{at, fmt.Sprintf("header has %d fields: want action, protocol, addresses, ports, direction, addresses, ports", n)}
 	}
 	if !isDirection(s(arrow)) {
