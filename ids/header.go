@@ -142,6 +142,10 @@ func parseExpr(s string) (expr, error) {
 		return expr{word: "any"}, nil
 	}
 	e, rest, err := readExpr(s, 0)
+	if err == nil && strings.HasPrefix(rest, ",") {
+		// A list without brackets, which some engines accept.
+		e, rest, err = readExpr("["+s+"]", 0)
+	}
 	if err == nil && rest != "" {
 		err = fmt.Errorf("text %q after the end", rest)
 	}

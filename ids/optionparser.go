@@ -62,6 +62,9 @@ func (p *ruleParser) option(start int) (int, *fault) {
 		for from < len(text) && isSpace(text[from]) {
 			from++
 		}
+		if p.dialect == Snort3 && startsLine(text, from) && startsRule(text, from) {
+			return start, &fault{at, "option has no value before the next rule"}
+		}
 		var f *fault
 		if at, f = p.valueEnd(name, from); f != nil {
 			return start, f
@@ -92,7 +95,7 @@ func (p *ruleParser) checkName(name string, at int) *fault {
 func (p *ruleParser) push(o Option) {
 	if len(p.arena) == cap(p.arena) {
 		mine := p.arena[p.first:]
-		p.arena = append(make([]Option, 0, max(arenaSize, 2*len(mine))), mine...)
+		p.arena = append(make([]Option, 0, max(p.size, 2*len(mine))), mine...)
 		p.first = 0
 	}
 	p.arena = append(p.arena, o)

@@ -121,7 +121,7 @@ func (p *parser) comment(first, end int) {
 	}
 	if isAction(word(p.text, at)) {
 		stop := trimRight(p.text, at, end)
-		if p.text[stop-1] == ')' && p.rule.parse(p.text[p.pos:stop], at-p.pos) == nil && p.rule.end == stop-p.pos {
+		if p.rule.parse(p.text[p.pos:stop], at-p.pos) == nil && p.rule.open >= 0 && isRest(p.text[p.pos+p.rule.end:stop]) {
 			p.addRule(end, true)
 			return
 		}

@@ -171,3 +171,29 @@ func (r *Rule) Equal(o *Rule) bool {
 }
 
 func sameOption(a, b Option) bool { return a.Name == b.Name && a.Value == b.Value }
+
+// Position returns where the rule begins in its file; the zero value for a
+// rule that did not come from a file.
+func (r *Rule) Position() Position {
+	if r.line == 0 {
+		return Position{}
+	}
+	return Position{Line: int(r.line), Column: 1, Offset: int(r.offset)}
+}
+
+// OptionPosition returns where an option of an unchanged rule begins.
+func (r *Rule) OptionPosition(i int) Position {
+	p := r.Position()
+	if i < 0 || i >= len(r.Options) || r.line == 0 {
+		return p
+	}
+	return r.at(int(r.Options[i].start))
+}
+
+// at returns the place of an offset in the rule's text.
+func (r *Rule) at(offset int) Position {
+	before := r.source[:min(offset, len(r.source))]
+	p := Position{Line: int(r.line) + strings.Count(before, "\n"), Offset: int(r.offset) + len(before)}
+	p.Column = len(before) - strings.LastIndexByte(before, '\n')
+	return p
+}

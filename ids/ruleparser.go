@@ -30,12 +30,17 @@ type ruleParser struct {
 
 	arena []Option // room for options
 	first int      // of this rule's options in arena
+	size  int      // of the last arena
 }
 
 // join is a place in the joined text after which offsets are larger by skip.
 type join struct{ at, skip int }
 
-const arenaSize = 4096
+// usualOptions is what a rule seldom has more of; arenaSize bounds an arena.
+const (
+	usualOptions = 24
+	arenaSize    = 4096
+)
 
 // parse reads the rule that begins at from, after its blanks and hashes.
 func (p *ruleParser) parse(text string, from int) *fault {
@@ -46,8 +51,10 @@ func (p *ruleParser) parse(text string, from int) *fault {
 		p.join(from)
 	}
 	p.header, p.nField, p.open = Header{}, 0, -1
-	if cap(p.arena)-len(p.arena) < 64 {
-		p.arena = make([]Option, 0, max(64, min(arenaSize, len(text)/16)))
+	if cap(p.arena)-len(p.arena) < usualOptions {
+		// Larger as the file goes on, so that a small one takes little.
+		p.size = min(max(2*p.size, usualOptions), arenaSize)
+		p.arena = make([]Option, 0, p.size)
 	}
 	p.first = len(p.arena)
 	f := p.body(from)
@@ -218,6 +225,9 @@ func (p *ruleParser) assign(at int) *fault {
 		arrow = 3
 	}
 	if n < arrow+2 || n < 7 && p.dialect != Snort3 {
+		if n > 0 {
+			at = p.fields[n-1].end
+		}
 		return &fault{at, fmt.Sprintf("header has %d fields: want action, protocol, addresses, ports, direction, addresses, ports", n)}
 	}
 	if !isDirection(s(arrow)) {
