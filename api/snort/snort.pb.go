@@ -44,7 +44,21 @@ type AddRulesRequest struct {
 	// Revision of the rule: a number.
 	Rev string `protobuf:"bytes,8,opt,name=rev,proto3" json:"rev,omitempty"`
 	// What is looked for, in double quotes; empty: every packet matches.
-	Content       string `protobuf:"bytes,9,opt,name=content,proto3" json:"content,omitempty"`
+	Content string `protobuf:"bytes,9,opt,name=content,proto3" json:"content,omitempty"`
+	// What happens: alert, drop, reject or pass; empty is alert.
+	Action string `protobuf:"bytes,10,opt,name=action,proto3" json:"action,omitempty"`
+	// -> or <>; empty is ->.
+	Direction string `protobuf:"bytes,11,opt,name=direction,proto3" json:"direction,omitempty"`
+	// Class of the rule, e.g. web-application-attack; empty: none.
+	Classtype string `protobuf:"bytes,12,opt,name=classtype,proto3" json:"classtype,omitempty"`
+	// 1, the most severe, to 255; empty: that of the class.
+	Priority string `protobuf:"bytes,13,opt,name=priority,proto3" json:"priority,omitempty"`
+	// Words with commas, e.g. to_server,established; empty: any traffic.
+	Flow string `protobuf:"bytes,14,opt,name=flow,proto3" json:"flow,omitempty"`
+	// "true" if small letters match capitals too.
+	Nocase string `protobuf:"bytes,15,opt,name=nocase,proto3" json:"nocase,omitempty"`
+	// Where content is looked for, e.g. http.user_agent; empty: anywhere.
+	Buffer        string `protobuf:"bytes,16,opt,name=buffer,proto3" json:"buffer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -138,6 +152,55 @@ func (x *AddRulesRequest) GetRev() string {
 func (x *AddRulesRequest) GetContent() string {
 	if x != nil {
 		return x.Content
+	}
+	return ""
+}
+
+func (x *AddRulesRequest) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *AddRulesRequest) GetDirection() string {
+	if x != nil {
+		return x.Direction
+	}
+	return ""
+}
+
+func (x *AddRulesRequest) GetClasstype() string {
+	if x != nil {
+		return x.Classtype
+	}
+	return ""
+}
+
+func (x *AddRulesRequest) GetPriority() string {
+	if x != nil {
+		return x.Priority
+	}
+	return ""
+}
+
+func (x *AddRulesRequest) GetFlow() string {
+	if x != nil {
+		return x.Flow
+	}
+	return ""
+}
+
+func (x *AddRulesRequest) GetNocase() string {
+	if x != nil {
+		return x.Nocase
+	}
+	return ""
+}
+
+func (x *AddRulesRequest) GetBuffer() string {
+	if x != nil {
+		return x.Buffer
 	}
 	return ""
 }
@@ -549,7 +612,7 @@ var File_snort_snort_proto protoreflect.FileDescriptor
 
 const file_snort_snort_proto_rawDesc = "" +
 	"\n" +
-	"\x11snort/snort.proto\x12\x05snort\"\xe5\x01\n" +
+	"\x11snort/snort.proto\x12\x05snort\"\x99\x03\n" +
 	"\x0fAddRulesRequest\x12\x10\n" +
 	"\x03sid\x18\x01 \x01(\tR\x03sid\x12\x1a\n" +
 	"\bprotocol\x18\x02 \x01(\tR\bprotocol\x12\x1b\n" +
@@ -559,7 +622,15 @@ const file_snort_snort_proto_rawDesc = "" +
 	"\x06src_ip\x18\x06 \x01(\tR\x05srcIp\x12\x10\n" +
 	"\x03msg\x18\a \x01(\tR\x03msg\x12\x10\n" +
 	"\x03rev\x18\b \x01(\tR\x03rev\x12\x18\n" +
-	"\acontent\x18\t \x01(\tR\acontent\"V\n" +
+	"\acontent\x18\t \x01(\tR\acontent\x12\x16\n" +
+	"\x06action\x18\n" +
+	" \x01(\tR\x06action\x12\x1c\n" +
+	"\tdirection\x18\v \x01(\tR\tdirection\x12\x1c\n" +
+	"\tclasstype\x18\f \x01(\tR\tclasstype\x12\x1a\n" +
+	"\bpriority\x18\r \x01(\tR\bpriority\x12\x12\n" +
+	"\x04flow\x18\x0e \x01(\tR\x04flow\x12\x16\n" +
+	"\x06nocase\x18\x0f \x01(\tR\x06nocase\x12\x16\n" +
+	"\x06buffer\x18\x10 \x01(\tR\x06buffer\"V\n" +
 	"\x10AddRulesResponse\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12\x12\n" +
 	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x14\n" +

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"time"
 
 	"google.golang.org/grpc"
@@ -15,11 +17,12 @@ import (
 	"github.com/opnfv/clover/api/agent"
 	"github.com/opnfv/clover/api/nginx"
 	"github.com/opnfv/clover/api/snort"
-	idscontrol "github.com/opnfv/clover/examples/internal/sdc/control"
 	"github.com/opnfv/clover/examples/internal/sdc/ids"
 	"github.com/opnfv/clover/examples/internal/sdc/sidecar"
 	"github.com/opnfv/clover/examples/internal/sdc/site"
+	rules "github.com/opnfv/clover/ids"
 	"github.com/opnfv/clover/ids/blocklist"
+	"github.com/opnfv/clover/ids/starter"
 	"github.com/opnfv/clover/loadbalancer"
 	"github.com/opnfv/clover/loadbalancer/proxy"
 )
@@ -61,8 +64,10 @@ type chain struct {
 	control  []*control
 	proxies  []*proxy.Proxy // the first is proxy-access-control
 	blocks   *blocklist.List
-	alerts   *ids.Alerts
+	alerts   *ids.Pipeline
 	toProxy  *grpc.ClientConn // of the IDS
+	state    string           // folder of what is kept
+	temp     bool             // it ends with the chain
 }
 
 // control is the agent of a service.
@@ -79,6 +84,9 @@ func (s *Sample) newChain(ctx context.Context) (c *chain, err error) {
 			c.close()
 		}
 	}()
+	if err := c.openState(s.opts.StateDir); err != nil {
+		return nil, err
+	}
 	if err := s.addProxy(ctx, c); err != nil {
 		return nil, err
 	}
@@ -108,6 +116,26 @@ func (s *Sample) newChain(ctx context.Context) (c *chain, err error) {
 	return c, s.addIDS(ctx, c)
 }
 
+// openState makes the folder of what is kept; "" is one that ends with the
+// chain.
+func (c *chain) openState(dir string) (err error) {
+	if dir == "" {
+		c.temp = true
+		c.state, err = os.MkdirTemp("", "clover-sdc-")
+		return err
+	}
+	c.state = dir
+	return os.MkdirAll(dir, 0o700)
+}
+
+// closeState ends what was kept for the time of the chain only.
+func (c *chain) closeState() error {
+	if !c.temp {
+		return nil
+	}
+	return os.RemoveAll(c.state)
+}
+
 func (s *Sample) newService(name, version, port string) *service {
 	return &service{name: name, version: version, sidecar: sidecar.New(
 		sidecar.Identity{Service: name, Version: version, Port: port},
@@ -131,7 +159,7 @@ func (s *Sample) addSteered(ctx context.Context, c *chain, svc *service, a agent
 	o.Transport, o.Logger, o.ShutdownTimeout = svc.sidecar.Outbound(s.mesh), s.opts.Logger, timeout
 	p := proxy.New(o)
 	var err error
-	if a.Agent, err = loadbalancer.NewAgent(p, loadbalancer.AgentOptions{}); err != nil {
+	if a.Agent, err = loadbalancer.NewAgent(p, loadbalancer.AgentOptions{Path: filepath.Join(c.state, svc.id()+".json")}); err != nil {
 		return err
 	}
 	if err := a.Agent.Begin(ctx, config); err != nil {
@@ -162,7 +190,7 @@ func (s *Sample) addControl(ctx context.Context, c *chain, svc *service, port st
 func (s *Sample) addProxy(ctx context.Context, c *chain) error {
 	svc := s.newService(proxyName, "latest", port)
 	var err error
-	c.blocks, err = blocklist.Open(blocklist.Options{Logger: s.opts.Logger, Policy: blocklist.Policy{
+	c.blocks, err = blocklist.Open(blocklist.Options{Path: filepath.Join(c.state, "blocklist.jsonl"), Logger: s.opts.Logger, Policy: blocklist.Policy{
 		For: s.opts.BlockFor, Never: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 	}})
 	if err != nil {
@@ -187,15 +215,26 @@ func (s *Sample) addIDS(ctx context.Context, c *chain) error {
 	if err != nil {
 		return err
 	}
-	engine := ids.NewEngine()
-	c.alerts = ids.NewAlerts(nil, ids.NewProxyNotifier(c.toProxy), s.opts.Logger)
-	err = s.addControl(ctx, c, svc, idsControlPort, func(g *grpc.Server) {
-		snort.RegisterControllerServer(g, &idscontrol.Snort{Engine: engine})
+	engine, source := ids.NewEngine(), ids.NewSource()
+	c.alerts, err = ids.NewPipeline(ids.PipelineOptions{
+		Source: source, SpoolDir: filepath.Join(c.state, "alerts"), Logger: s.opts.Logger,
+		Proxy: &agent.ProxySink{Client: nginx.NewControllerClient(c.toProxy), InTrace: svc.sidecar.InTrace},
 	})
 	if err != nil {
 		return err
 	}
-	return s.add(ctx, c, svc, idsPort, &ids.Monitor{Engine: engine, Raise: c.alerts.Raise, TrustedHops: 1})
+	base, _ := starter.Rules(rules.Suricata)
+	control := &agent.Snort{Engine: engine, Base: base, LocalFile: filepath.Join(c.state, "local.rules"), Alerts: c.alerts.Ledger}
+	if err := control.Load(ctx); err != nil {
+		return err
+	}
+	err = s.addControl(ctx, c, svc, idsControlPort, func(g *grpc.Server) { snort.RegisterControllerServer(g, control) })
+	if err != nil {
+		return err
+	}
+	return s.add(ctx, c, svc, idsPort, &ids.Monitor{
+		Engine: engine, Raise: source.Raise, TrustedHops: 1, Traceparent: svc.sidecar.Traceparent,
+	})
 }
 
 // close closes what a chain that cannot run has opened.
@@ -210,8 +249,12 @@ func (c *chain) close() {
 	if c.toProxy != nil {
 		err = errors.Join(err, c.toProxy.Close())
 	}
+	if c.alerts != nil {
+		err = errors.Join(err, c.alerts.Close())
+	}
 	if c.blocks != nil {
 		err = errors.Join(err, c.blocks.Close())
 	}
+	err = errors.Join(err, c.closeState())
 	_ = err // the reason why it cannot run is what matters
 }

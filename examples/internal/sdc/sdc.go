@@ -42,6 +42,9 @@ type Options struct {
 	// address of 203.0.113.0/24 (RFC 5737), so that the one that the IDS knows
 	// is kept out. Else all requests come from this machine, which never is.
 	Clients bool
+	// StateDir keeps configurations, rules, alerts and blocks over restarts.
+	// "": they end with the sample.
+	StateDir string
 	// BlockFor is how long an alert keeps its client out. 0: one minute.
 	BlockFor time.Duration
 	// Logger receives what goes wrong; nil: discarded.
@@ -181,7 +184,7 @@ func (s *Sample) stop(ctx context.Context, c *chain) error {
 		}
 	}
 	s.mesh.CloseIdleConnections()
-	return errors.Join(err, c.blocks.Close())
+	return errors.Join(err, c.blocks.Close(), c.closeState())
 }
 
 // setAgent notes where an agent listens.

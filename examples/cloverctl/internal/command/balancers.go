@@ -166,10 +166,10 @@ func (a *app) setProxy() *cobra.Command {
 // setCommand is a command that sends a file to the agents of a balancer.
 type setCommand struct {
 	noun, file, short, keys string
-	change            proto.Message   // what the file is read into
-	answer            message         // what the controller answers
-	names             func() []string // of the balancer, as the file gives them
-	done              func() []*nginx.Change
+	change                  proto.Message   // what the file is read into
+	answer                  message         // what the controller answers
+	names                   func() []string // of the balancer, as the file gives them
+	done                    func() []*nginx.Change
 }
 
 func (a *app) setByFile(s setCommand) *cobra.Command {

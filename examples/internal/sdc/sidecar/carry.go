@@ -42,6 +42,31 @@ func carriedFrom(ctx context.Context) *carried {
 	return c
 }
 
+// InTrace returns a context whose requests belong to the trace of a header
+// traceparent.
+func (s *Sidecar) InTrace(ctx context.Context, parent string) context.Context {
+	h := http.Header{}
+	h.Set(traceparent, parent)
+	c, _ := receive(h)
+	return context.WithValue(ctx, carriedKey{}, c)
+}
+
+// Traceparent returns the header for what belongs to the request of a context;
+// "" if there is none.
+func (s *Sidecar) Traceparent(ctx context.Context) string {
+	c := carriedFrom(ctx)
+	if c == nil {
+		return ""
+	}
+	h := http.Header{}
+	if s.opts.Report == nil {
+		c.copyTo(h)
+	} else {
+		c.within(h, c.span)
+	}
+	return h.Get(traceparent)
+}
+
 // receive reads the headers of a request; without a trace one begins. It
 // gives the request an id if it has none, as the edge of a mesh does.
 func receive(h http.Header) (*carried, tracing.SpanID) {
