@@ -16,11 +16,14 @@ var (
 	namePattern  = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$`)
 	label        = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$`)
 	tokenPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
-	pathPattern  = regexp.MustCompile(`^/[A-Za-z0-9._~!&()*+,=:@/-]{0,1023}$`)
-	filePattern  = regexp.MustCompile(`^[A-Za-z0-9._~@+=,/-]{1,1024}$`)
+	pathPattern  = regexp.MustCompile(`^/[A-Za-z0-9._~!&()*+,=:@/-]*$`)
+	filePattern  = regexp.MustCompile(`^[A-Za-z0-9._~@+=,/-]+$`)
 	namedPattern = regexp.MustCompile(`^[A-Za-z0-9_]{1,64}$`)
 	portPattern  = regexp.MustCompile(`^[0-9]{1,5}$`)
 )
+
+// maxPath bounds paths and names of files.
+const maxPath = 1024
 
 // clip bounds what a message repeats of what somebody wrote.
 func clip(text string) string {
@@ -98,7 +101,7 @@ func checkToken(name string) error {
 
 // checkPath checks an absolute path of a URL in its decoded form.
 func checkPath(p string) error {
-	if !pathPattern.MatchString(p) {
+	if len(p) > maxPath || !pathPattern.MatchString(p) {
 		return fmt.Errorf("%q; want a path that begins with / and holds letters, digits and ._~!&()*+,=:@/-", clip(p))
 	}
 	if clean := path.Clean(p); clean != p && clean+"/" != p {
@@ -109,7 +112,7 @@ func checkPath(p string) error {
 
 // checkFile checks the name of a file, absolute or not.
 func checkFile(name string) error {
-	if !filePattern.MatchString(name) {
+	if len(name) > maxPath || !filePattern.MatchString(name) {
 		return fmt.Errorf("%q; want the name of a file of letters, digits and ._~@+=,/-", clip(name))
 	}
 	if path.Clean(name) != name || name == "/" || name == "." || name == ".." || strings.HasPrefix(name, "../") {

@@ -1,0 +1,43 @@
+package proxy_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/opnfv/clover/internal/testutil"
+	"github.com/opnfv/clover/loadbalancer/drivertest"
+	"github.com/opnfv/clover/loadbalancer/proxy"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// start runs a proxy until the test ends.
+func start(t *testing.T, o proxy.Options) *proxy.Proxy {
+	t.Helper()
+	if o.Logger == nil {
+		o.Logger = testutil.Logger(t)
+	}
+	p := proxy.New(o)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	return p
+}
+
+func TestConformance(t *testing.T) {
+	drivertest.Run(t, func(t *testing.T) drivertest.Fixture {
+		return drivertest.Fixture{
+			Driver: start(t, proxy.Options{ShutdownTimeout: 100 * time.Millisecond}),
+			Addr:   testutil.FreeAddr(t), H2CAddr: testutil.FreeAddr(t), InEffect: 10 * time.Millisecond,
+		}
+	})
+}
