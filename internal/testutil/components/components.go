@@ -38,7 +38,7 @@ type Component struct {
 
 // All lists every component, those that only need a download first.
 func All() []Component {
-	return []Component{Envoy(), Prometheus(), Redis(), JaegerV1(), JaegerV2(), Helm(), Kind(), NodeRoot(), Kubernetes(), NodeImage(), Istio(), IstioImages()}
+	return []Component{Envoy(), Prometheus(), Redis(), Nginx(), NginxStable(), NginxMainline(), JaegerV1(), JaegerV2(), Helm(), Kind(), NodeRoot(), Kubernetes(), NodeImage(), Istio(), IstioImages()}
 }
 
 // Needed lists the components that tests need on this machine: all, except

