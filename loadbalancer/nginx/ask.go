@@ -19,6 +19,7 @@ const askLimit = 2 * time.Second
 // answer is what a worker says of itself.
 type answer struct {
 	generation int
+	process    int
 	drains     bool
 }
 
@@ -45,7 +46,7 @@ func (dr *Driver) ask(ctx context.Context, door string) (answer, error) {
 	}
 	_, body, _ := strings.Cut(string(text), "\r\n\r\n")
 	var a answer
-	if _, err := fmt.Sscanf(body, "generation %d", &a.generation); err != nil {
+	if _, err := fmt.Sscanf(body, "generation %d process %d", &a.generation, &a.process); err != nil {
 		return answer{}, fmt.Errorf("a worker answers %q", text)
 	}
 	a.drains = strings.HasSuffix(body, " drains")

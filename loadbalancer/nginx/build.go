@@ -137,7 +137,7 @@ func proxyDefaults() []conf.Directive {
 // door answers which generation a worker is of, and whether it sees that
 // clients are to go.
 func (p plan) door() conf.Directive {
-	answer := "generation " + strconv.Itoa(p.generation)
+	answer := "generation " + strconv.Itoa(p.generation) + " process $pid"
 	return b("server", nil,
 		d("listen", "unix:"+p.file(doorFile(p.generation))),
 		d("keepalive_timeout", "0"),

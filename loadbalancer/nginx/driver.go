@@ -32,6 +32,7 @@ type Driver struct {
 	// In effect: the generation, its configuration without its number, and
 	// the listeners.
 	generation int
+	attempts   int // changes since then that failed
 	current    []byte
 	listeners  []loadbalancer.Listener
 

@@ -1,8 +1,9 @@
 package nginx
 
 import (
-	"net/http"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -59,19 +60,63 @@ func TestRoutes(t *testing.T) {
 			{"", "/", "192.0.2.7, 198.51.100.9", 200, "root GET / host="},
 			{"", "/", "192.0.2.7, what", 403, ""},
 		} {
-			status, body := get(t, "GET", "http://"+addr+q.path, func(r *http.Request) {
-				r.URL.Opaque = "//" + addr + q.path
-				r.Host = q.host
-				if q.host == "" {
-					r.Host = "127.0.0.1"
-				}
-				if q.xff != "" {
-					r.Header.Set("X-Forwarded-For", q.xff)
-				}
-			})
+			status, body := ask(t, addr, q.path, q.host, q.xff)
 			if status != q.status || len(body) < len(q.begin) || body[:len(q.begin)] != q.begin {
 				t.Errorf("%+v: %d %q", q, status, body)
 			}
+		}
+	})
+}
+
+func TestSites(t *testing.T) {
+	root := filepath.Join(folder(t), "www")
+	for name, text := range map[string]string{
+		"index.html": "front", "a.css": "style", "docs/index.html": "docs", "docs/x y.txt": "blank",
+		"clover/testurl/file1.png": "png", "other/f.txt": "other", "../secret": "secret",
+	} {
+		file := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("../secret", filepath.Join(root, "link")); err != nil {
+		t.Fatal(err)
+	}
+	eachProgram(t, func(t *testing.T, path string) {
+		dr := running(t, Options{Program: path, DrainTime: 100 * time.Millisecond, Workers: 1})
+		addr := testutil.FreeAddr(t)
+		apply(t, dr, loadbalancer.Config{
+			Listeners: []loadbalancer.Listener{{Address: addr}},
+			Groups:    []loadbalancer.Group{{Name: "g", Servers: []loadbalancer.Server{{Address: origin(t, "g")}}}},
+			Sites: []loadbalancer.Site{{Name: "s", Root: root, Locations: []loadbalancer.Location{
+				{Match: "/clover/testurl", Try: loadbalancer.Try{Files: []string{"$uri"}, Named: "default2"}},
+				{Match: "/moved.(x)", Folder: "/other", Try: loadbalancer.Try{Files: []string{"$uri"}, Status: 410}},
+				{Match: "/api/files", Try: loadbalancer.Try{Files: []string{"$uri"}}},
+			}}},
+			Routes: []loadbalancer.Route{{Site: "s"}, {Path: "/api", Group: "g"}},
+		})
+		for _, q := range []struct {
+			path   string
+			status int
+			begin  string
+		}{
+			{"/", 200, "front"}, {"/a.css", 200, "style"}, {"/docs/", 200, "docs"}, {"/docs/x%20y.txt", 200, "blank"},
+			{"/nothing", 404, ""}, {"/clover/", 404, ""},
+			{"/clover/testurl/file1.png", 200, "png"}, {"/clover/testurl/none.png", 200, "front"},
+			{"/moved.(x)/f.txt", 200, "other"}, {"/moved.(x)/none", 410, ""}, {"/movedxx/f.txt", 404, ""},
+			{"/api/files/x", 200, "g GET /api/files/x"},
+			{"/link", 404, ""}, {"/../secret", 400, ""}, {"/%2e%2e/secret", 400, ""}, {"/docs/..%2f..%2fsecret", 400, ""},
+		} {
+			status, body := ask(t, addr, q.path, "x", "")
+			if status != q.status || len(body) < len(q.begin) || body[:len(q.begin)] != q.begin {
+				t.Errorf("%+v: %d %q", q, status, body)
+			}
+		}
+		if status, _ := get(t, "POST", "http://"+addr+"/a.css", nil); status != 405 {
+			t.Errorf("POST to a file: %d", status)
 		}
 	})
 }

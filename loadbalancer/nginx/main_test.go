@@ -1,9 +1,12 @@
 package nginx
 
 import (
+	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -132,4 +135,31 @@ func get(t testing.TB, method, url string, set func(r *http.Request)) (status in
 		t.Fatal(err)
 	}
 	return res.StatusCode, string(text)
+}
+
+// ask sends a path as it is, which net/http would change.
+func ask(t testing.TB, addr, path, host, xff string) (status int, body string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	text := "GET " + path + " HTTP/1.1\r\nHost: " + cmp.Or(host, "127.0.0.1") + "\r\nConnection: close\r\n"
+	if xff != "" {
+		text += "X-Forwarded-For: " + xff + "\r\n"
+	}
+	if _, err := io.WriteString(conn, text+"\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	all, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(all)
 }

@@ -31,6 +31,11 @@ func adopt(pid int) (*master, error) {
 		return nil, err
 	}
 	m := &master{process: process, done: make(chan struct{}), unwatch: make(chan struct{})}
+	if process.Signal(syscall.Signal(0)) != nil {
+		m.err = errGone
+		close(m.done)
+		return m, nil
+	}
 	go func() {
 		tick := time.NewTicker(50 * time.Millisecond)
 		defer tick.Stop()
@@ -41,8 +46,10 @@ func adopt(pid int) (*master, error) {
 				return
 			}
 		}
-		m.err = errors.New("it is gone")
+		m.err = errGone
 		close(m.done)
 	}()
 	return m, nil
 }
+
+var errGone = errors.New("it is gone")

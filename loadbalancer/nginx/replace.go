@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/opnfv/clover/loadbalancer"
@@ -37,7 +38,10 @@ const rollbackLimit = 20 * time.Second
 // replace puts a configuration into effect as the next generation, or leaves
 // all as it was.
 func (dr *Driver) replace(ctx context.Context, c loadbalancer.Config) error {
-	next := dr.generation + 1
+	// A number is never used twice: a door that a failed change has left
+	// would be in the way.
+	dr.attempts++
+	next := dr.generation + dr.attempts
 	text, err := dr.encode(c, next)
 	if err != nil {
 		return err
@@ -59,12 +63,12 @@ func (dr *Driver) replace(ctx context.Context, c loadbalancer.Config) error {
 	defer cancel()
 	err = dr.reload(limited, next)
 	if err == nil {
-		dr.generation = next
+		dr.generation, dr.attempts = next, 0
 		return dr.undrain()
 	}
 	back, cancelBack := context.WithTimeout(context.WithoutCancel(ctx), rollbackLimit)
 	defer cancelBack()
-	return errors.Join(err, dr.rollback(back, old, next), dr.undrain())
+	return errors.Join(err, dr.rollback(back, old, next, err), dr.undrain())
 }
 
 // test writes the next configuration and has nginx test it.
@@ -104,24 +108,40 @@ func (dr *Driver) reload(ctx context.Context, next int) error {
 	if err := dr.waitNew(ctx, next, log); err != nil {
 		return err
 	}
-	if err := os.Link(dr.file(doorFile(next)), dr.file(oldDoorFile(next))); err != nil {
+	if err := dr.relink(next); err != nil {
 		return dr.fail("verify", "", err)
 	}
 	return dr.waitOldGone(ctx, dr.generation)
 }
 
 // waitNew waits until a worker of the new generation answers. What nginx logs
-// as an emergency meanwhile is the reason why none will.
+// as an emergency meanwhile is the reason why none will, but for a bind that
+// it tries again; after the last try it says something else.
 func (dr *Driver) waitNew(ctx context.Context, generation int, log int64) error {
 	return dr.poll(ctx, "reload", log, func() (bool, error) {
-		answer, err := dr.ask(ctx, doorFile(generation))
-		if err != nil {
-			if text := dr.emergencies(log); text != "" {
-				return false, dr.fail("reload", text, nil)
-			}
+		a, err := dr.ask(ctx, doorFile(generation))
+		if err == nil {
+			return a.generation == generation, nil
 		}
-		return err == nil && answer.generation == generation, nil
+		if text := dr.emergencies(log); final(text) {
+			return false, dr.fail("reload", text, errGivenUp)
+		}
+		return false, nil
 	})
+}
+
+// errGivenUp says that nginx itself has refused a reload and goes on with what
+// it had.
+var errGivenUp = errors.New("nginx keeps the old configuration")
+
+// final reports whether emergencies are the last word on a reload.
+func final(text string) bool {
+	for line := range strings.Lines(text) {
+		if !strings.Contains(line, "bind() to ") {
+			return true
+		}
+	}
+	return false
 }
 
 // waitOldGone waits until nobody accepts connections for the old generation.
@@ -151,33 +171,30 @@ func (dr *Driver) poll(ctx context.Context, step string, log int64, done func() 
 	}
 }
 
-// rollback puts the old configuration back. If workers of the new generation
-// run already, the old one is loaded again as one more generation.
-func (dr *Driver) rollback(ctx context.Context, old []byte, failed int) error {
-	// The failed generation may have been taken over just now: ask for the
-	// old one in any case, which does no harm.
+// rollback puts the old configuration back. Unless nginx has said that it
+// never left that, it is told to load it again, which also undoes a reload
+// that is only just under way.
+func (dr *Driver) rollback(ctx context.Context, old []byte, failed int, cause error) error {
 	if err := writeFile(dr.file(nextFile), old); err != nil {
 		return dr.fail("roll back", "", err)
 	}
 	if err := os.Rename(dr.file(nextFile), dr.file(confFile)); err != nil {
 		return dr.fail("roll back", "", err)
 	}
-	if _, err := dr.ask(ctx, doorFile(failed)); err != nil {
-		return nil // it never came up
+	if errors.Is(cause, errGivenUp) {
+		return removeFile(dr.file(doorFile(failed)))
 	}
 	if err := dr.master.signal(reloadSignal); err != nil {
 		return dr.fail("roll back", "", err)
 	}
-	if err := dr.waitNew(ctx, dr.generation, -1); err != nil {
+	err := dr.poll(ctx, "roll back", -1, func() (bool, error) {
+		a, err := dr.ask(ctx, doorFile(dr.generation))
+		return err == nil && a.generation == dr.generation && dr.refused(ctx, doorFile(failed)), nil
+	})
+	if err != nil {
 		return err
 	}
-	if err := removeFile(dr.file(oldDoorFile(dr.generation))); err != nil {
-		return dr.fail("roll back", "", err)
-	}
-	if err := os.Link(dr.file(doorFile(dr.generation)), dr.file(oldDoorFile(dr.generation))); err != nil {
-		return dr.fail("roll back", "", err)
-	}
-	return dr.waitOldGone(ctx, failed)
+	return dr.relink(dr.generation)
 }
 
 // drain tells clients to go for the time that this version of nginx needs.

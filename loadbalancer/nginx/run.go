@@ -46,6 +46,9 @@ func (dr *Driver) run(ctx context.Context) error {
 	}
 	if m == nil {
 		if m, err = dr.start(ctx); err != nil {
+			if ctx.Err() != nil {
+				return nil // it was to end while it began
+			}
 			return err
 		}
 	}
@@ -54,7 +57,8 @@ func (dr *Driver) run(ctx context.Context) error {
 	close(dr.ready)
 	select {
 	case <-m.done:
-		return fmt.Errorf("nginx: ended by itself: %w: %s", m.err, dr.lastWords())
+		err := fmt.Errorf("nginx: ended by itself: %w: %s", m.err, dr.lastWords())
+		return errors.Join(err, dr.endOrphans(context.WithoutCancel(ctx)))
 	case <-ctx.Done():
 	}
 	if dr.options.LeaveRunning {
@@ -85,25 +89,73 @@ func (dr *Driver) takeOver(ctx context.Context) (*master, error) {
 	if err != nil {
 		return nil, nil // not written yet, or not by nginx
 	}
-	doors, err := filepath.Glob(dr.file("run/*.sock"))
+	m, err := adopt(pid)
 	if err != nil {
 		return nil, err
 	}
-	for _, door := range doors {
-		a, err := dr.ask(ctx, "run/"+filepath.Base(door))
-		if err != nil {
-			continue
-		}
-		dr.generation = a.generation
-		dr.options.Logger.InfoContext(ctx, "nginx taken over", "pid", pid, "generation", a.generation)
-		// Its listeners are not known, so the first change drains them.
-		dr.listeners = []loadbalancer.Listener{{}}
-		if err := dr.relink(a.generation); err != nil {
-			return nil, err
-		}
-		return adopt(pid)
+	a, err := dr.findWorker(ctx)
+	if err != nil {
+		close(m.unwatch) // some other process has that number now, if any
+		return nil, nil
 	}
-	return nil, nil
+	select {
+	case <-m.done:
+		return nil, dr.endOrphans(ctx)
+	default:
+	}
+	dr.generation = a.generation
+	dr.options.Logger.InfoContext(ctx, "nginx taken over", "pid", pid, "generation", a.generation)
+	// Its listeners are not known, so the first change drains them.
+	dr.listeners = []loadbalancer.Listener{{}}
+	return m, dr.relink(a.generation)
+}
+
+// errNoWorker says that no worker answers in this folder.
+var errNoWorker = errors.New("no worker answers")
+
+// findWorker asks at every door, the newest first.
+func (dr *Driver) findWorker(ctx context.Context) (answer, error) {
+	doors, err := filepath.Glob(dr.file("run/*.sock"))
+	if err != nil {
+		return answer{}, err
+	}
+	best := answer{}
+	for _, door := range doors {
+		if a, err := dr.ask(ctx, "run/"+filepath.Base(door)); err == nil && a.generation > best.generation {
+			best = a
+		}
+	}
+	if best.generation == 0 {
+		return best, errNoWorker
+	}
+	return best, nil
+}
+
+// endOrphans ends workers whose master was killed: they would go on and keep
+// the addresses.
+func (dr *Driver) endOrphans(ctx context.Context) error {
+	for end := time.Now().Add(quitLimit); time.Now().Before(end); {
+		a, err := dr.findWorker(ctx)
+		if errors.Is(err, errNoWorker) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		process, err := os.FindProcess(a.process)
+		if err != nil {
+			return err
+		}
+		if err := process.Signal(quitSignal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			return fmt.Errorf("nginx: end worker %d without a master: %w", a.process, err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return fmt.Errorf("nginx: workers without a master do not end in %s", dr.options.Dir)
 }
 
 // relink gives the door of a generation its second name.
