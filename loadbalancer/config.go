@@ -11,6 +11,9 @@ import (
 // A Config is a value: nothing in this module changes one that it was given.
 // Copy it by [Config.Clone] before you change what its slices hold.
 type Config struct {
+	// Name is what people call the load balancer. It has no effect on
+	// requests.
+	Name string `json:"name,omitempty"`
 	// Listeners are where clients come in. Empty: nowhere, for programs that
 	// serve the built-in proxy themselves.
 	Listeners []Listener `json:"listeners,omitempty"`

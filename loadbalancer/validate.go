@@ -32,6 +32,9 @@ const maxFaults = 10
 // everywhere but in the words of Try.
 func (c Config) Validate() error {
 	v := &validator{}
+	if c.Name != "" {
+		v.check("name", checkHost(c.Name))
+	}
 	v.bound("listeners", len(c.Listeners), MaxListeners)
 	v.bound("server_names", len(c.ServerNames), MaxNames)
 	v.bound("groups", len(c.Groups), MaxGroups)

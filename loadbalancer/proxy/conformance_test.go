@@ -12,7 +12,8 @@ import (
 	"github.com/opnfv/clover/loadbalancer/proxy"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// verify runs the tests and looks for goroutines that are left.
+func verify(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // start runs a proxy until the test ends.
 func start(t *testing.T, o proxy.Options) *proxy.Proxy {

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -28,13 +27,16 @@ type exchange struct {
 type exchangeKey struct{}
 
 // newForwarder returns what forwards requests whose context has an exchange.
-func newForwarder(logger *slog.Logger) *httputil.ReverseProxy {
+func (p *Proxy) newForwarder() *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
-		Rewrite:      rewrite,
-		Transport:    sender{},
-		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) { refuse(w, r, err, logger) },
-		ErrorLog:     slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
-		BufferPool:   buffers{},
+		Rewrite:   rewrite,
+		Transport: sender{},
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			x, _ := r.Context().Value(exchangeKey{}).(*exchange)
+			p.refuse(w, r, x.group, err)
+		},
+		ErrorLog:   slog.NewLogLogger(p.opts.Logger.Handler(), slog.LevelDebug),
+		BufferPool: buffers{},
 	}
 }
 
@@ -195,20 +197,25 @@ func (b trackedBody) Close() error {
 }
 
 // refuse answers a request that no server has answered.
-func refuse(w http.ResponseWriter, r *http.Request, err error, logger *slog.Logger) {
+func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, g *group, err error) {
 	if r.Context().Err() != nil {
 		panic(http.ErrAbortHandler) // the client is gone
 	}
 	status := http.StatusBadGateway
-	var timeout net.Error
 	switch {
 	case errors.Is(err, errNoServer), errors.Is(err, errFull):
 		status = http.StatusServiceUnavailable
-	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
+		g.pool.stats.unserved.Add(1)
+	case isTimeout(err):
 		status = http.StatusGatewayTimeout
 	}
-	logger.Warn("proxy: request", "status", status, "error", err)
+	p.opts.Logger.Warn("proxy: request", "status", status, "error", err)
 	http.Error(w, fmt.Sprintf("%d %s", status, http.StatusText(status)), status)
+}
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // buffers are what bodies are copied through.

@@ -66,10 +66,11 @@ func New(opts Options) *Proxy {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	p := &Proxy{
-		opts: opts, forward: newForwarder(opts.Logger), mirror: newMirror(),
+		opts: opts, mirror: newMirror(),
 		checks: &checker{logger: opts.Logger, running: map[checkKey]context.CancelFunc{}},
 		pools:  map[string]*pool{},
 	}
+	p.forward = p.newForwarder()
 	p.front = newFront(p, opts)
 	p.current.Store(&snapshot{router: newRouter(nil, nil, nil)})
 	return p
@@ -209,6 +210,10 @@ func (p *Proxy) send(w http.ResponseWriter, r *http.Request, s *snapshot, g *gro
 	x := &exchange{group: g, client: client}
 	if g.conf.Method == loadbalancer.Hash {
 		x.key = hashKey(g.conf.Hash, r, client)
+	}
+	if quick(r, g) {
+		p.sendQuick(w, r, x)
+		return
 	}
 	p.forward.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
 }

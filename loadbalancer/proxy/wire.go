@@ -18,6 +18,7 @@ type wireOptions struct {
 // wire is the connections to one server.
 type wire struct {
 	options   wireOptions
+	conns     *conns // for requests without a body
 	transport *http.Transport
 }
 
@@ -30,7 +31,7 @@ func (s *server) setWire(o wireOptions) {
 	if before != nil && before.options == o {
 		return
 	}
-	s.wire.Store(&wire{options: o, transport: newTransport(o)})
+	s.wire.Store(&wire{options: o, conns: newConns(s.address, o.connect), transport: newTransport(o)})
 	if before != nil {
 		before.retire()
 	}
@@ -55,6 +56,9 @@ func newTransport(o wireOptions) *http.Transport {
 	}
 }
 
-// retire closes what is idle now. What is busy closes when it has been idle
-// for idleTimeout.
-func (w *wire) retire() { w.transport.CloseIdleConnections() }
+// retire closes what is idle. What is busy closes when it has been idle for
+// idleTimeout at most.
+func (w *wire) retire() {
+	w.conns.retire()
+	w.transport.CloseIdleConnections()
+}

@@ -1,0 +1,299 @@
+package loadbalancer
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// Bounds of a file. The time to parse YAML grows with the square of its depth.
+const (
+	maxFileBytes = 256 << 10
+	maxDepth     = 32
+)
+
+// key is one key of a file with the reader of its value.
+type key struct {
+	name string
+	read func(r *reader, n ast.Node, at string)
+}
+
+// reader collects the faults of one file.
+type reader struct{ faults validator }
+
+// readFile reads a file of one mapping with those keys.
+func readFile(data []byte, keys []key) error {
+	if len(data) > maxFileBytes {
+		return &FieldError{Msg: fmt.Sprintf("%d bytes; at most %d", len(data), maxFileBytes)}
+	}
+	if line := tooDeep(data); line > 0 {
+		return &FieldError{Line: line, Column: 1, Msg: "nested too deeply; want lists of values at most"}
+	}
+	root, err := document(data)
+	if err != nil {
+		return err
+	}
+	r := &reader{}
+	r.mapping(root, "", keys)
+	return r.faults.err()
+}
+
+// tooDeep returns the first line whose nesting exceeds maxDepth, by a count of
+// brackets and indentation that needs no parser; 0: none.
+func tooDeep(data []byte) int {
+	brackets := 0
+	for i, line := range strings.Split(string(data), "\n") {
+		if len(line)-len(strings.TrimLeft(line, " \t-?")) > 2*maxDepth {
+			return i + 1
+		}
+		for _, b := range []byte(line) {
+			switch b {
+			case '[', '{':
+				brackets++
+			case ']', '}':
+				brackets--
+			}
+			if brackets > maxDepth {
+				return i + 1
+			}
+		}
+	}
+	return 0
+}
+
+func document(data []byte) (ast.Node, error) {
+	file, err := parser.ParseBytes(data, 0)
+	if err != nil {
+		var syntax *yaml.SyntaxError
+		if errors.As(err, &syntax) && syntax.Token != nil {
+			at := syntax.Token.Position
+			return nil, &FieldError{Line: at.Line, Column: at.Column, Msg: "not YAML: " + syntax.Message}
+		}
+		return nil, &FieldError{Msg: "not YAML: " + clip(err.Error())}
+	}
+	var body ast.Node
+	for _, d := range file.Docs {
+		if d.Body == nil {
+			continue
+		}
+		if body != nil {
+			return nil, faultAt(d.Body, "", "a second document; want one")
+		}
+		body = d.Body
+	}
+	if body == nil {
+		return nil, &FieldError{Msg: "empty; want keys with values, e.g. server_port: 9180"}
+	}
+	return body, nil
+}
+
+// pairsOf returns the pairs of a mapping.
+func pairsOf(n ast.Node) ([]*ast.MappingValueNode, bool) {
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		return n.Values, true
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{n}, true
+	}
+	return nil, false
+}
+
+// mapping reads a mapping with those keys. Keys may be written with "-" for
+// "_", and in any case.
+func (r *reader) mapping(n ast.Node, at string, keys []key) {
+	pairs, ok := pairsOf(n)
+	if !ok || len(pairs) == 0 {
+		r.fault(n, at, "%s; want keys with values: %s", describe(n), names(keys))
+		return
+	}
+	seen := map[string]bool{}
+	for _, p := range pairs {
+		text, ok := scalarText(p.Key)
+		if !ok {
+			text = clip(p.Key.String())
+		}
+		name := strings.ReplaceAll(strings.ToLower(text), "-", "_")
+		field := joinField(at, name)
+		if seen[name] {
+			r.fault(p.Key, field, "is there twice")
+			continue
+		}
+		seen[name] = true
+		if !r.value(p, name, field, keys) {
+			r.fault(p.Key, joinField(at, text), "is not known; want %s", names(keys))
+		}
+	}
+}
+
+func (r *reader) value(p *ast.MappingValueNode, name, field string, keys []key) bool {
+	for _, k := range keys {
+		if k.name == name {
+			k.read(r, p.Value, field)
+			return true
+		}
+	}
+	return false
+}
+
+func joinField(at, name string) string {
+	if at == "" {
+		return name
+	}
+	return at + "." + name
+}
+
+func names(keys []key) string {
+	list := make([]string, len(keys))
+	for i, k := range keys {
+		list[i] = k.name
+	}
+	return strings.Join(list, ", ")
+}
+
+// text reads a string or number as it was written.
+func (r *reader) text(n ast.Node, at string) (string, bool) {
+	s, ok := scalarText(n)
+	if !ok {
+		r.fault(n, at, "%s; want a string or number", describe(n))
+	}
+	return s, ok
+}
+
+func (r *reader) fault(n ast.Node, field, format string, args ...any) {
+	r.faults.faults = append(r.faults.faults, faultAt(n, field, format, args...))
+}
+
+func faultAt(n ast.Node, field, format string, args ...any) *FieldError {
+	e := &FieldError{Field: clip(field), Msg: fmt.Sprintf(format, args...)}
+	if pairs, ok := pairsOf(n); ok && len(pairs) > 0 {
+		n = pairs[0].Key // a block mapping's own token is its first colon
+	}
+	if tok := n.GetToken(); tok != nil && tok.Position != nil {
+		e.Line, e.Column = tok.Position.Line, tok.Position.Column
+	}
+	return e
+}
+
+// scalarText returns a string's or number's text without quotes.
+func scalarText(n ast.Node) (string, bool) {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return n.Value, true
+	case *ast.LiteralNode:
+		return strings.TrimSuffix(n.Value.Value, "\n"), true
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+		return n.GetToken().Value, true
+	}
+	return "", false
+}
+
+// describe names what a node is, for messages.
+func describe(n ast.Node) string {
+	switch n.(type) {
+	case *ast.NullNode:
+		return "no value"
+	case *ast.SequenceNode:
+		return "a list"
+	case *ast.MappingNode, *ast.MappingValueNode:
+		return "a mapping"
+	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode:
+		return "an anchor or alias, which are not supported"
+	case *ast.TagNode:
+		return "a tag, which is not supported"
+	}
+	if _, ok := scalarText(n); ok {
+		return "a plain value"
+	}
+	return "something else"
+}
+
+// into returns a reader of one value that parse checks.
+func into[T any](to *T, parse func(string) (T, error)) func(*reader, ast.Node, string) {
+	return func(r *reader, n ast.Node, at string) {
+		text, ok := r.text(n, at)
+		if !ok {
+			return
+		}
+		v, err := parse(text)
+		if err != nil {
+			r.fault(n, at, "%s", message(err))
+			return
+		}
+		*to = v
+	}
+}
+
+// message is an error without a place of its own.
+func message(err error) string {
+	var f *FieldError
+	if errors.As(err, &f) {
+		return f.Msg
+	}
+	return err.Error()
+}
+
+// checked returns a parser of what check accepts.
+func checked(check func(string) error) func(string) (string, error) {
+	return func(text string) (string, error) { return text, check(text) }
+}
+
+// listInto returns a reader of a list. Its entries are read by entry; a single
+// one may stand for a list of one.
+func listInto[T any](to *[]T, limit int, entry func(r *reader, n ast.Node, at string) (T, bool)) func(*reader, ast.Node, string) {
+	return func(r *reader, n ast.Node, at string) {
+		entries := []ast.Node{n}
+		if seq, ok := n.(*ast.SequenceNode); ok {
+			entries = seq.Values
+		}
+		if len(entries) > limit {
+			r.fault(n, at, "%d entries; at most %d", len(entries), limit)
+			return
+		}
+		list := make([]T, 0, len(entries))
+		for i, e := range entries {
+			if v, ok := entry(r, e, index(at, i)); ok {
+				list = append(list, v)
+			}
+		}
+		*to = list
+	}
+}
+
+// parseDuration reads a duration such as 500ms, or seconds.
+func parseDuration(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if seconds, numErr := strconv.ParseFloat(text, 64); numErr == nil && seconds >= 0 && seconds <= MaxTimeout.Seconds() {
+		d, err = time.Duration(seconds*float64(time.Second)), nil
+	}
+	if err != nil || d < 0 || d > MaxTimeout {
+		return 0, fmt.Errorf("%q; want seconds or a duration such as 500ms, at most %s", clip(text), MaxTimeout)
+	}
+	return d, nil
+}
+
+// parseInt reads a whole number up to limit.
+func parseInt(limit int) func(string) (int, error) {
+	return func(text string) (int, error) {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 || n > limit {
+			return 0, fmt.Errorf("%q; want a whole number from 0 to %d", clip(text), limit)
+		}
+		return n, nil
+	}
+}
+
+func parseBool(text string) (bool, error) {
+	switch strings.ToLower(text) {
+	case "true", "yes", "on", "1":
+		return true, nil
+	case "false", "no", "off", "0":
+		return false, nil
+	}
+	return false, fmt.Errorf("%q; want true or false", clip(text))
+}
