@@ -28,6 +28,8 @@ type common struct {
 	identity          sidecar.Identity
 	drainDelay, grace time.Duration
 	level, format     string
+	state             string
+	nginx             string // "": Clover's own proxy
 }
 
 // add adds the flags. name, http and grpc are the defaults of the role.
@@ -49,8 +51,14 @@ func (c *common) add(f *pflag.FlagSet, name, http, grpc string) {
 	f.StringVar(&c.identity.IP, "pod-ip", os.Getenv("POD_IP"), "address of the pod in spans")
 	f.DurationVar(&c.drainDelay, "drain-delay", 0, "how long requests are taken after the pod has said that it is not ready")
 	f.DurationVar(&c.grace, "grace", 10*time.Second, "how long requests under way are waited for after that")
+	f.StringVar(&c.state, "state-dir", "", "`folder` that keeps configurations, rules, alerts and blocks over restarts (default: they are not kept)")
 	f.StringVar(&c.level, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&c.format, "log-format", "json", "json, or text for people")
+}
+
+// addEngine adds the flag of roles that nginx can serve.
+func (c *common) addEngine(f *pflag.FlagSet) {
+	f.StringVar(&c.nginx, "nginx", "", "nginx's `program`, which then serves in place of Clover's own proxy")
 }
 
 // parse parses the flags of a role, from the environment too.

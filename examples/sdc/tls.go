@@ -14,8 +14,7 @@ import (
 
 	"github.com/opnfv/clover/api/server/certfile"
 	"github.com/opnfv/clover/examples/internal/cli"
-	"github.com/opnfv/clover/examples/internal/sdc/control"
-	"github.com/opnfv/clover/examples/internal/sdc/ids"
+	"github.com/opnfv/clover/loadbalancer"
 )
 
 // serverTLS is that of gRPC; nil: none.
@@ -65,33 +64,33 @@ func (a *alertFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&a.files.Key, "alerts-key-file", "", "PEM `file` with that certificate's key")
 }
 
-// dial makes the notifier: nil if nobody is told. Nothing is connected
-// before the first alert.
-func (a *alertFlags) dial(r *role) (ids.Notifier, func(), error) {
+// dial makes the connection to the proxy: nil if nobody is told. Nothing is
+// connected before the first alert.
+func (a *alertFlags) dial(r *role) (*grpc.ClientConn, error) {
 	if a.addr == "" {
-		return nil, func() {}, nil
+		return nil, nil
 	}
-	if _, err := control.Target(a.addr); err != nil {
-		return nil, nil, cli.Usagef("--alerts: %w", err)
+	if _, err := loadbalancer.ParseAddress(a.addr); err != nil {
+		return nil, cli.Usagef("--alerts: %w", err)
 	}
 	creds := insecure.NewCredentials()
 	var err error
 	switch {
 	case a.files.CA != "":
 		if creds, err = certfile.Client(a.files, r.logger); err != nil {
-			return nil, nil, cli.Usagef("--alerts-ca-file, --alerts-cert-file, --alerts-key-file: %w", err)
+			return nil, cli.Usagef("--alerts-ca-file, --alerts-cert-file, --alerts-key-file: %w", err)
 		}
 	case a.files != certfile.Files{}:
-		return nil, nil, cli.Usagef("--alerts-cert-file and --alerts-key-file need --alerts-ca-file")
+		return nil, cli.Usagef("--alerts-cert-file and --alerts-key-file need --alerts-ca-file")
 	case !r.common.insecure && !isLoopback(a.addr):
-		return nil, nil, cli.Usagef("--alerts %s is not a loopback address: give --alerts-ca-file, or --insecure where a mesh encrypts", a.addr)
+		return nil, cli.Usagef("--alerts %s is not a loopback address: give --alerts-ca-file, or --insecure where a mesh encrypts", a.addr)
 	}
 	conn, err := grpc.NewClient("dns:///"+a.addr, grpc.WithTransportCredentials(creds),
 		grpc.WithUnaryInterceptor(r.sidecar.UnaryClient(a.addr)))
 	if err != nil {
-		return nil, nil, cli.Usagef("--alerts: %w", err)
+		return nil, cli.Usagef("--alerts: %w", err)
 	}
-	return ids.NewProxyNotifier(conn), func() { _ = conn.Close() }, nil
+	return conn, nil
 }
 
 // isLoopback reports whether an address is reached from this machine only.
