@@ -84,7 +84,8 @@ type LintOptions struct {
 }
 
 // Lint checks the meaning of rules and returns what it finds in the order of
-// the file. Pieces that Parse could not read are in its error, not here.
+// the file, at most 100 of a rule. Pieces that Parse could not read are in its
+// error, not here.
 func Lint(s *Ruleset, o LintOptions) []Finding { return LintAll([]*Ruleset{s}, o) }
 
 // LintAll checks files that an engine loads together: a sid may be taken, and
@@ -97,7 +98,7 @@ func LintAll(sets []*Ruleset, o LintOptions) []Finding {
 			if r.Disabled && !o.Disabled {
 				continue
 			}
-			l.rule, l.name = r, s.Name
+			l.rule, l.name, l.count = r, s.Name, 0
 			l.check()
 		}
 	}
@@ -118,6 +119,9 @@ type placed struct {
 	file int
 }
 
+// maxFindings bounds what is said of one rule.
+const maxFindings = 100
+
 // linter goes over rules one after another.
 type linter struct {
 	options   LintOptions
@@ -129,6 +133,7 @@ type linter struct {
 	name     string // of the rule's file
 	file     int    // its index
 	findings []placed
+	count    int                 // of this rule's findings
 	seen     map[string]Position // gid:sid
 	set      map[string]bool     // flowbits
 	tested   map[string]bool
@@ -167,6 +172,9 @@ func newLinter(o LintOptions) *linter {
 
 // found records a finding at an option; -1: at the rule.
 func (l *linter) found(index int, c Code, s Severity, message, remedy string) {
+	if l.count++; l.count > maxFindings {
+		return
+	}
 	f := Finding{
 		Code: c, Severity: s, Position: l.rule.OptionPosition(index),
 		GID: l.rule.GID(), SID: l.rule.SID(), Message: message, Remedy: remedy,
@@ -278,7 +286,7 @@ func (l *linter) notEnded() {
 // flowbits finds marks that no rule sets, or none tests.
 func (l *linter) flowbits() {
 	for _, u := range l.bits {
-		l.rule, l.name, l.file = u.rule, u.name, u.file
+		l.rule, l.name, l.file, l.count = u.rule, u.name, u.file, 0
 		if u.test && !l.set[u.bit] {
 			l.found(u.index, CodeFlowbitsUnset, Warning, "no rule sets flowbits "+u.bit, "enable the rule that sets it, or remove the test")
 		}

@@ -182,3 +182,33 @@ func TestOneRuleOnly(t *testing.T) {
 		}
 	}
 }
+
+func TestBlankLineEndsAContinuedRule(t *testing.T) {
+	s := mustParse(t, "include x \\\n   \nalert tcp any any -> any any (sid:1;)\n", Snort2)
+	if kinds(s) != "dr" {
+		t.Error(kinds(s))
+	}
+}
+
+// TestHostileTextsTakeLinearTime would run for minutes if what is left open
+// were searched for again from each line.
+func TestHostileTextsTakeLinearTime(t *testing.T) {
+	const size = 1 << 20
+	for _, d := range dialects {
+		for _, unit := range []string{
+			"x (pcre:\"\n\n", "x (a:\"\n\n", "x [\n\n", "x /*\n\n", "x (/*\n\n", "alert http ( sid:1 /*\n", "x (a:b\n\n", "alert tcp any any -> any any (a;\\\n",
+			"a:\\;", "\\\n", " \\\n", "(", "[", "#begin\n", "alert", "# alert tcp any any -> any any (a:", "a;", "\"", ";", "alert http ( msg:\"a\n",
+		} {
+			head := ""
+			if len(unit) < 5 {
+				head = "alert tcp any any -> any any ("
+			}
+			s, _ := Parse(head+strings.Repeat(unit, size/len(unit)), ParseOptions{Dialect: d})
+			_ = Lint(s, LintOptions{Disabled: true})
+			_ = s.String()
+			for r := range s.Rules() {
+				r.Matches()
+			}
+		}
+	}
+}
