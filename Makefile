@@ -5,7 +5,7 @@ CACHE ?= $(or $(CLOVER_CACHE),$(HOME)/.cache/clover)
 GO    ?= go
 BENCH ?= .
 
-.PHONY: help test test-kubernetes unit lint bench generate check-generate fuzz crash build clean \
+.PHONY: help test test-kubernetes unit lint bench bench-ids generate check-generate fuzz crash build clean \
 	images chart cluster-up cluster-down cluster-status
 
 help: ## list the targets
@@ -34,6 +34,9 @@ check-generate: generate ## fail if the committed generated code differs
 
 bench: ## the benchmarks, beside a peer where there is one
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+bench-ids: ## the rule parser beside gonids, on one core
+	cd internal/bench/ids && GOMAXPROCS=1 $(GO) test -run '^$$' -bench . -benchmem .
 
 fuzz: ## each fuzz target for FUZZTIME (20s)
 	sh internal/tools/fuzz.sh $(or $(FUZZTIME),20s)

@@ -208,7 +208,9 @@ func (l *linter) speed(matches []Match) {
 		}
 	}
 	for i, o := range r.Options {
-		if k, ok := r.Dialect.Keyword(o.Name); ok && (k.Role == RoleModifier && !o.Is("fast_pattern") || k.Role == RoleBuffer) && !owned[i] && !(r.Dialect == Snort3 && o.Is("replace")) {
+		k, _ := r.Dialect.Keyword(o.Name)
+		alone := o.Is("fast_pattern") || r.Dialect == Snort3 && o.Is("replace") // which need no pattern before them
+		if (k.Role == RoleModifier || k.Role == RoleBuffer) && !owned[i] && !alone {
 			l.found(i, CodeNoPattern, Error, o.Name+" has no pattern before it", "put it after the content that it is for")
 		}
 	}

@@ -127,9 +127,9 @@ func TestFaultsHaveTheirPlaceAndCostOneRule(t *testing.T) {
 		if got := f.Position.String(); got != c.at || !strings.Contains(f.Message, c.words) {
 			t.Errorf("%s: %v, want %s … %s", c.name, f, c.at, c.words)
 		}
-		before := text[:f.Offset]
-		if line := 1 + strings.Count(before, "\n"); line != f.Line || f.Offset-strings.LastIndex(before, "\n") != f.Column {
-			t.Errorf("%s: offset %d is not %s", c.name, f.Offset, f.Position)
+		before := text[:f.Position.Offset]
+		if line := 1 + strings.Count(before, "\n"); line != f.Position.Line || f.Position.Offset-strings.LastIndex(before, "\n") != f.Position.Column {
+			t.Errorf("%s: offset %d is not %s", c.name, f.Position.Offset, f.Position)
 		}
 		if c.name != "open comment" && s.Find(1, 7) == nil {
 			t.Errorf("%s: the rule after it is lost", c.name)

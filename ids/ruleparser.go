@@ -202,7 +202,7 @@ func (p *ruleParser) field(at int) (int, *fault) {
 			return at, nil
 		case c == '\n' && startsRule(text, at+1):
 			return start, &fault{at: start, message: "list is not closed: a ] is missing"}
-		case isSpace(c) && depth <= 0 && !(at == start+1 && text[start] == '!'):
+		case isSpace(c) && depth <= 0 && (at != start+1 || text[start] != '!'):
 			return at, nil
 		}
 	}
