@@ -43,6 +43,8 @@ const (
 	CodeValueMissing   Code = "value-missing"            // error
 	CodeValueExtra     Code = "value-unexpected"         // error
 	CodeNotEnded       Code = "option-not-ended"         // error
+	CodeNotClosed      Code = "rule-not-closed"          // error; warning in Suricata
+	CodeSemicolon      Code = "unescaped-semicolon"      // error
 	CodeVariable       Code = "undefined-variable"       // error
 	CodeNoPattern      Code = "modifier-without-pattern" // error
 	CodeContradiction  Code = "contradictory-modifiers"  // error
@@ -272,14 +274,42 @@ func wordSet(words string) map[string]bool {
 	return m
 }
 
-// notEnded finds a last option without semicolon.
-func (l *linter) notEnded() {
-	r, n := l.rule, len(l.rule.Options)-1
-	if n < 0 || r.source == "" || r.Dialect == Snort2 {
+// semicolon finds a semicolon that ends a value for the engine, though it
+// stands in quotes.
+func (l *linter) semicolon(i int, o Option) {
+	p := ruleParser{dialect: l.rule.Dialect, text: o.Value}
+	if p.dialect == Snort3 {
 		return
 	}
-	if end := int(r.Options[n].end); end < len(r.source) && strings.IndexByte(r.source[end:], ';') < 0 && end > 0 {
+	for at := 0; at < len(o.Value); at++ {
+		if o.Value[at] == ';' && !p.escaped(0, at) {
+			l.found(i, CodeSemicolon, Error, o.Name+" has a semicolon that is not escaped", `write \; or, in content and pcre, |3B| or \x3b`)
+			return
+		}
+	}
+}
+
+// notEnded finds a last option without semicolon, and a rule without its
+// parenthesis.
+func (l *linter) notEnded() {
+	r, n := l.rule, len(l.rule.Options)-1
+	if n < 0 || r.source == "" {
+		return
+	}
+	end := int(r.Options[n].end)
+	if end == 0 || end > len(r.source) {
+		return // an option that was added
+	}
+	rest := r.source[end:]
+	if strings.IndexByte(rest, ';') < 0 && r.Dialect != Snort2 {
 		l.found(n, CodeNotEnded, Error, "the last option is not ended", "add a ; before the closing parenthesis")
+	}
+	if strings.IndexByte(rest, ')') < 0 {
+		severity := Error
+		if r.Dialect == Suricata {
+			severity = Warning
+		}
+		l.found(n, CodeNotClosed, severity, "the rule has no closing parenthesis", "add a ) at its end")
 	}
 }
 

@@ -31,6 +31,7 @@ func (l *linter) option(i int, o Option) {
 	case o.Value == "":
 		return
 	}
+	l.semicolon(i, o)
 	t, err := o.Typed(d)
 	if err != nil {
 		l.found(i, CodeBadValue, l.badSeverity(o), err.Error(), "see the manual of "+d.String()+" for its form")

@@ -9,6 +9,9 @@ func (p *ruleParser) readOptions(at int) *fault {
 		at = p.skip(at)
 		if at == len(text) {
 			p.close, p.end = at, at
+			if p.dialect != Snort3 && p.hasSID() {
+				return nil // Suricata does without the parenthesis
+			}
 			return &fault{at, "options are not closed: a ) is missing", true}
 		}
 		switch text[at] {
@@ -108,13 +111,17 @@ func (p *ruleParser) valueEnd(name string, from int) (int, *fault) {
 		return p.valueEnd3(name, from)
 	}
 	text := p.text
+	counted, open := from, false // quotes
 	for at := from; ; {
 		n := strings.IndexByte(text[at:], ';')
 		if n < 0 {
 			break
 		}
 		at += n
-		if !p.escaped(from, at) {
+		for ; p.quotes && counted < at; counted++ {
+			open = open != (text[counted] == '"' && !p.escaped(from, counted))
+		}
+		if !open && !p.escaped(from, at) {
 			return at, nil
 		}
 		at++
@@ -124,6 +131,16 @@ func (p *ruleParser) valueEnd(name string, from int) (int, *fault) {
 		return end - 1, nil
 	}
 	return 0, &fault{len(text), "rule is not closed: a ; and a ) are missing", true}
+}
+
+// hasSID reports whether the options so far have a sid.
+func (p *ruleParser) hasSID() bool {
+	for _, o := range p.arena[p.first:] {
+		if o.Is("sid") {
+			return true
+		}
+	}
+	return false
 }
 
 // escaped reports whether the semicolon at is part of the value. Suricata

@@ -33,6 +33,7 @@ type ruleParser struct {
 	lines  bool // the rule has more than one line
 
 	unclosed bool // a comment has no end
+	quotes   bool // quotes protect semicolons, though the engine says no
 
 	arena []Option // room for options
 	first int      // of this rule's options in arena
@@ -50,7 +51,7 @@ const (
 
 // parse reads the rule that begins at from, after its blanks and hashes.
 func (p *ruleParser) parse(text string, from int) *fault {
-	p.joins, p.lines, p.unclosed = p.joins[:0], false, false
+	p.joins, p.lines, p.unclosed, p.quotes = p.joins[:0], false, false, false
 	p.text = text
 	if p.dialect != Snort3 && strings.IndexByte(text, '\n') >= 0 {
 		p.lines = true
@@ -154,7 +155,17 @@ func (p *ruleParser) body(at int) *fault {
 		}
 		return &fault{at: at, message: "rule has no options: they follow the header in parentheses"}
 	}
-	return p.readOptions(at)
+	f = p.readOptions(at)
+	if f == nil || p.dialect == Snort3 {
+		return f
+	}
+	// A semicolon in quotes that is not escaped: an engine refuses the rule,
+	// but what is meant is plain. Lint reports it.
+	p.arena, p.quotes = p.arena[:p.first], true
+	if p.readOptions(at) == nil {
+		return nil
+	}
+	return f
 }
 
 // readHeader reads up to and with the opening parenthesis.
