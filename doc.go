@@ -31,6 +31,14 @@
 //   - [github.com/opnfv/clover/ids/blocklist]: who is kept out after alerts,
 //     by a policy, for how long.
 //
+// # Protect
+//
+//   - [github.com/opnfv/clover/ids]: rules of Suricata, Snort 2 and Snort 3:
+//     read, changed, checked, translated, compared.
+//   - [github.com/opnfv/clover/ids/starter]: rules to begin with.
+//   - [github.com/opnfv/clover/ids/source]: rule files from folders and by
+//     HTTPS, checked before use.
+//
 // # Install
 //
 //   - [github.com/opnfv/clover/deploy]: the Helm chart, and the manifests that

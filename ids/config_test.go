@@ -24,7 +24,7 @@ func TestClassifications(t *testing.T) {
 	}
 	f, err = ParseClassifications("config classification: a,b\nconfig other: x\nconfig classification: a,b,c\nconfig classification: d,e,5\n")
 	var faults SyntaxErrors
-	if !errors.As(err, &faults) || len(faults) != 3 || faults[2].Line != 3 || len(f.All()) != 1 || !strings.Contains(f.String(), "config other: x\n") {
+	if !errors.As(err, &faults) || len(faults) != 3 || faults[2].Position.Line != 3 || len(f.All()) != 1 || !strings.Contains(f.String(), "config other: x\n") {
 		t.Errorf("%v, %q", err, f)
 	}
 }

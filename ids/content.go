@@ -239,10 +239,12 @@ func DecodePCRE(value string) (PCRE, error) {
 		p.Not = true
 		v = strings.TrimSpace(v[1:])
 	}
-	if len(v) < 2 || v[0] != '"' || v[len(v)-1] != '"' {
+	// Suricata takes an expression without quotes too.
+	if quoted := len(v) > 1 && v[0] == '"' && v[len(v)-1] == '"'; quoted {
+		v = v[1 : len(v)-1]
+	} else if !strings.HasPrefix(v, "/") || strings.ContainsRune(v, '"') {
 		return p, fmt.Errorf("expression %.40q is not quoted", value)
 	}
-	v = v[1 : len(v)-1]
 	if len(v) > 1 && v[0] == 'm' {
 		v = v[1:]
 		p.Delimiter = byteAt(v, 0)

@@ -88,6 +88,7 @@ func TestExpressions(t *testing.T) {
 		{`!"/a\/b/Ui"`, PCRE{Not: true, Expr: `a\/b`, Flags: "Ui"}, `!"/a\/b/Ui"`},
 		{`"m#a/b#i"`, PCRE{Delimiter: '#', Expr: "a/b", Flags: "i"}, `"m#a/b#i"`},
 		{`"m{a}s"`, PCRE{Delimiter: '{', Expr: "a", Flags: "s"}, `"m{a}s"`},
+		{`/a/i`, PCRE{Expr: "a", Flags: "i"}, `"/a/i"`},
 		{`"/a"b\;/R"`, PCRE{Expr: `a"b\;`, Flags: "R"}, `"/a\x22b\x3b/R"`},
 	} {
 		p, err := DecodePCRE(c.value)
@@ -95,7 +96,7 @@ func TestExpressions(t *testing.T) {
 			t.Errorf("%s: %+v, %s, %v", c.value, p, p.Option(), err)
 		}
 	}
-	for _, bad := range []string{"", `"a"`, `/a/`, `"/a"`, `"//"x`, `"m"`, `"/"`, `"`} {
+	for _, bad := range []string{"", `"a"`, `a`, `/a/"`, `"/a"`, `"//"x`, `"m"`, `"/"`, `"`} {
 		if p, err := DecodePCRE(bad); err == nil {
 			t.Errorf("%s: %+v", bad, p)
 		}

@@ -257,7 +257,7 @@ func (c *converter) snortProtocol(h *Header, proto string) {
 	case "ip", "tcp", "udp", "icmp":
 	case "":
 		h.Protocol = "ip"
-		if len(c.services) > 0 || c.src.Header.Action == "alert" {
+		if len(c.services) > 0 || c.src.Action == "alert" {
 			h.Protocol = "tcp"
 		}
 		if len(c.src.Matches()) == 0 {

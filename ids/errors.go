@@ -29,8 +29,8 @@ func (p Position) String() string {
 
 // SyntaxError is one fault in a text. It matches [ErrSyntax].
 type SyntaxError struct {
-	Position
-	Message string
+	Position Position
+	Message  string
 }
 
 func (e *SyntaxError) Error() string { return e.Position.String() + ": " + e.Message }

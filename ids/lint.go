@@ -43,6 +43,8 @@ const (
 	CodeValueMissing   Code = "value-missing"            // error
 	CodeValueExtra     Code = "value-unexpected"         // error
 	CodeNotEnded       Code = "option-not-ended"         // error
+	CodeNotClosed      Code = "rule-not-closed"          // error; warning in Suricata
+	CodeSemicolon      Code = "unescaped-semicolon"      // error
 	CodeVariable       Code = "undefined-variable"       // error
 	CodeNoPattern      Code = "modifier-without-pattern" // error
 	CodeContradiction  Code = "contradictory-modifiers"  // error
@@ -84,7 +86,8 @@ type LintOptions struct {
 }
 
 // Lint checks the meaning of rules and returns what it finds in the order of
-// the file. Pieces that Parse could not read are in its error, not here.
+// the file, at most 100 of a rule. Pieces that Parse could not read are in its
+// error, not here.
 func Lint(s *Ruleset, o LintOptions) []Finding { return LintAll([]*Ruleset{s}, o) }
 
 // LintAll checks files that an engine loads together: a sid may be taken, and
@@ -97,7 +100,7 @@ func LintAll(sets []*Ruleset, o LintOptions) []Finding {
 			if r.Disabled && !o.Disabled {
 				continue
 			}
-			l.rule, l.name = r, s.Name
+			l.rule, l.name, l.count = r, s.Name, 0
 			l.check()
 		}
 	}
@@ -118,6 +121,9 @@ type placed struct {
 	file int
 }
 
+// maxFindings bounds what is said of one rule.
+const maxFindings = 100
+
 // linter goes over rules one after another.
 type linter struct {
 	options   LintOptions
@@ -129,6 +135,7 @@ type linter struct {
 	name     string // of the rule's file
 	file     int    // its index
 	findings []placed
+	count    int                 // of this rule's findings
 	seen     map[string]Position // gid:sid
 	set      map[string]bool     // flowbits
 	tested   map[string]bool
@@ -167,6 +174,9 @@ func newLinter(o LintOptions) *linter {
 
 // found records a finding at an option; -1: at the rule.
 func (l *linter) found(index int, c Code, s Severity, message, remedy string) {
+	if l.count++; l.count > maxFindings {
+		return
+	}
 	f := Finding{
 		Code: c, Severity: s, Position: l.rule.OptionPosition(index),
 		GID: l.rule.GID(), SID: l.rule.SID(), Message: message, Remedy: remedy,
@@ -264,21 +274,49 @@ func wordSet(words string) map[string]bool {
 	return m
 }
 
-// notEnded finds a last option without semicolon.
-func (l *linter) notEnded() {
-	r, n := l.rule, len(l.rule.Options)-1
-	if n < 0 || r.source == "" || r.Dialect == Snort2 {
+// semicolon finds a semicolon that ends a value for the engine, though it
+// stands in quotes.
+func (l *linter) semicolon(i int, o Option) {
+	p := ruleParser{dialect: l.rule.Dialect, text: o.Value}
+	if p.dialect == Snort3 {
 		return
 	}
-	if end := int(r.Options[n].end); end < len(r.source) && strings.IndexByte(r.source[end:], ';') < 0 && end > 0 {
+	for at := 0; at < len(o.Value); at++ {
+		if o.Value[at] == ';' && !p.escaped(0, at) {
+			l.found(i, CodeSemicolon, Error, o.Name+" has a semicolon that is not escaped", `write \; or, in content and pcre, |3B| or \x3b`)
+			return
+		}
+	}
+}
+
+// notEnded finds a last option without semicolon, and a rule without its
+// parenthesis.
+func (l *linter) notEnded() {
+	r, n := l.rule, len(l.rule.Options)-1
+	if n < 0 || r.source == "" {
+		return
+	}
+	end := int(r.Options[n].end)
+	if end == 0 || end > len(r.source) {
+		return // an option that was added
+	}
+	rest := r.source[end:]
+	if strings.IndexByte(rest, ';') < 0 && r.Dialect != Snort2 {
 		l.found(n, CodeNotEnded, Error, "the last option is not ended", "add a ; before the closing parenthesis")
+	}
+	if strings.IndexByte(rest, ')') < 0 {
+		severity := Error
+		if r.Dialect == Suricata {
+			severity = Warning
+		}
+		l.found(n, CodeNotClosed, severity, "the rule has no closing parenthesis", "add a ) at its end")
 	}
 }
 
 // flowbits finds marks that no rule sets, or none tests.
 func (l *linter) flowbits() {
 	for _, u := range l.bits {
-		l.rule, l.name, l.file = u.rule, u.name, u.file
+		l.rule, l.name, l.file, l.count = u.rule, u.name, u.file, 0
 		if u.test && !l.set[u.bit] {
 			l.found(u.index, CodeFlowbitsUnset, Warning, "no rule sets flowbits "+u.bit, "enable the rule that sets it, or remove the test")
 		}

@@ -36,6 +36,8 @@ func TestFindings(t *testing.T) {
 		{CodeValueMissing, head + `content;` + tail, "1:58"},
 		{CodeValueExtra, head + `content:"abcd"; nocase:1;` + tail, "1:74"},
 		{CodeNotEnded, `alert ip any any -> any any (msg:"a"; classtype:misc-activity; rev:1; sid:1)`, "1:71"},
+		{CodeNotClosed, `alert ip any any -> any any (msg:"a"; classtype:misc-activity; rev:1; sid:1;`, "1:71"},
+		{CodeSemicolon, `alert ip any any -> any any (msg:"a;b c";` + tail, "1:30"},
 		{CodeVariable, `alert ip $NOWHERE any -> any any (msg:"a";` + tail, "1:1"},
 		{CodeNoPattern, head + `nocase;` + tail, "1:58"},
 		{CodeNoPattern, head + `http_uri;` + tail, "1:58"},

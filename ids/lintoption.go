@@ -31,6 +31,7 @@ func (l *linter) option(i int, o Option) {
 	case o.Value == "":
 		return
 	}
+	l.semicolon(i, o)
 	t, err := o.Typed(d)
 	if err != nil {
 		l.found(i, CodeBadValue, l.badSeverity(o), err.Error(), "see the manual of "+d.String()+" for its form")
@@ -208,7 +209,9 @@ func (l *linter) speed(matches []Match) {
 		}
 	}
 	for i, o := range r.Options {
-		if k, ok := r.Dialect.Keyword(o.Name); ok && (k.Role == RoleModifier && !o.Is("fast_pattern") || k.Role == RoleBuffer) && !owned[i] && !(r.Dialect == Snort3 && o.Is("replace")) {
+		k, _ := r.Dialect.Keyword(o.Name)
+		alone := o.Is("fast_pattern") || r.Dialect == Snort3 && o.Is("replace") // which need no pattern before them
+		if (k.Role == RoleModifier || k.Role == RoleBuffer) && !owned[i] && !alone {
 			l.found(i, CodeNoPattern, Error, o.Name+" has no pattern before it", "put it after the content that it is for")
 		}
 	}

@@ -9,7 +9,10 @@ func (p *ruleParser) readOptions(at int) *fault {
 		at = p.skip(at)
 		if at == len(text) {
 			p.close, p.end = at, at
-			return &fault{at, "options are not closed: a ) is missing"}
+			if p.dialect != Snort3 && p.hasSID() {
+				return nil // Suricata does without the parenthesis
+			}
+			return &fault{at, "options are not closed: a ) is missing", true}
 		}
 		switch text[at] {
 		case ';': // an empty option
@@ -20,7 +23,7 @@ func (p *ruleParser) readOptions(at int) *fault {
 		}
 		if p.dialect == Snort3 && startsLine(text, at) && startsRule(text, at) {
 			p.close, p.end = at, at
-			return &fault{at, "options are not closed: a ) is missing before this rule"}
+			return &fault{at: at, message: "options are not closed: a ) is missing before this rule"}
 		}
 		var f *fault
 		if at, f = p.option(at); f != nil {
@@ -37,7 +40,7 @@ func (p *ruleParser) closed(at int) *fault {
 		return nil
 	}
 	if !isRest(p.text[at+1:]) {
-		return &fault{at + 1, "text after the rule: begin a new line, or escape the ; before the )"}
+		return &fault{at: at + 1, message: "text after the rule: begin a new line, or escape the ; before the )"}
 	}
 	p.end = len(p.text)
 	return nil
@@ -63,7 +66,7 @@ func (p *ruleParser) option(start int) (int, *fault) {
 			from++
 		}
 		if p.dialect == Snort3 && startsLine(text, from) && startsRule(text, from) {
-			return start, &fault{at, "option has no value before the next rule"}
+			return start, &fault{at: at, message: "option has no value before the next rule"}
 		}
 		var f *fault
 		if at, f = p.valueEnd(name, from); f != nil {
@@ -81,11 +84,11 @@ func (p *ruleParser) option(start int) (int, *fault) {
 
 func (p *ruleParser) checkName(name string, at int) *fault {
 	if name == "" {
-		return &fault{at, "option has no name"}
+		return &fault{at: at, message: "option has no name"}
 	}
 	for i := 0; i < len(name); i++ {
 		if !nameByte[name[i]] {
-			return &fault{at + i, "option's name has a character that no name has: is the option before it ended by a semicolon, and no semicolon inside it unescaped?"}
+			return &fault{at: at + i, message: "option's name has a character that no name has: is the option before it ended by a semicolon, and no semicolon inside it unescaped?"}
 		}
 	}
 	return nil
@@ -108,13 +111,17 @@ func (p *ruleParser) valueEnd(name string, from int) (int, *fault) {
 		return p.valueEnd3(name, from)
 	}
 	text := p.text
+	counted, open := from, false // quotes
 	for at := from; ; {
 		n := strings.IndexByte(text[at:], ';')
 		if n < 0 {
 			break
 		}
 		at += n
-		if !p.escaped(from, at) {
+		for ; p.quotes && counted < at; counted++ {
+			open = open != (text[counted] == '"' && !p.escaped(from, counted))
+		}
+		if !open && !p.escaped(from, at) {
 			return at, nil
 		}
 		at++
@@ -123,7 +130,17 @@ func (p *ruleParser) valueEnd(name string, from int) (int, *fault) {
 	if end > from && text[end-1] == ')' {
 		return end - 1, nil
 	}
-	return 0, &fault{len(text), "rule is not closed: a ; and a ) are missing"}
+	return 0, &fault{len(text), "rule is not closed: a ; and a ) are missing", true}
+}
+
+// hasSID reports whether the options so far have a sid.
+func (p *ruleParser) hasSID() bool {
+	for _, o := range p.arena[p.first:] {
+		if o.Is("sid") {
+			return true
+		}
+	}
+	return false
 }
 
 // escaped reports whether the semicolon at is part of the value. Suricata
@@ -157,12 +174,12 @@ func (p *ruleParser) valueEnd3(name string, from int) (int, *fault) {
 			at++
 			fresh = false
 		case c == '\n' && startsRule(text, at+1):
-			return 0, &fault{at, "option is not ended before the next rule: a ; is missing"}
+			return 0, &fault{at: at, message: "option is not ended before the next rule: a ; is missing"}
 		default:
 			fresh = c == ',' || c == ':' || c == '!' && fresh || isSpace(c)
 		}
 	}
-	return 0, &fault{len(text), "rule is not closed: a ; and a ) are missing"}
+	return 0, &fault{len(text), "rule is not closed: a ; and a ) are missing", true}
 }
 
 // quoted returns the last byte of a string of Snort 3. That of pcre goes on
@@ -184,9 +201,9 @@ func (p *ruleParser) quoted(name string, start int) (int, *fault) {
 			}
 		case '\n':
 			if startsRule(text, at+1) {
-				return 0, &fault{start, "string is not closed: a \" is missing"}
+				return 0, &fault{at: start, message: "string is not closed: a \" is missing"}
 			}
 		}
 	}
-	return 0, &fault{start, "string is not closed: a \" is missing"}
+	return 0, &fault{start, "string is not closed: a \" is missing", true}
 }

@@ -157,8 +157,9 @@ func (p *parser) block(first int) {
 
 // continued returns the end of a line that goes on after a backslash.
 func (p *parser) continued(end int) int {
-	for end < len(p.text) && backslashAtEnd(p.text, p.pos, end) {
-		end = lineAfter(p.text, end)
+	start := p.pos
+	for end < len(p.text) && backslashAtEnd(p.text, start, end) {
+		start, end = end, lineAfter(p.text, end)
 	}
 	return end
 }
@@ -179,6 +180,9 @@ func (p *parser) logical(first, end int) {
 // free reads a rule of Snort 3, which ends with its parenthesis.
 func (p *parser) free(first, end int) {
 	if f := p.rule.parse(p.text[p.pos:], first-p.pos); f != nil {
+		if f.all {
+			end = len(p.text)
+		}
 		p.fail(p.pos+f.at, p.recover(end), f.message)
 		return
 	}

@@ -55,6 +55,8 @@ func TestEveryFormPrintsAsItCame(t *testing.T) {
 		{"odd blanks", Suricata, "r", "  alert\ttcp  [any, !10.0.0.0/8] any  ->  any any  ( msg : \"a\" ;sid:1 ; ) \n"},
 		{"repeated and unknown options", Suricata, "r", "alert new-proto any any -> any any (made.up; made_up:x,y; content:\"a\"; content:\"a\"; sid:1;)\n"},
 		{"comment after the rule", Suricata, "r", "alert tcp any any -> any any (sid:1;) # why\n"},
+		{"no parenthesis", Suricata, "r", "alert tcp any any -> any any (msg:\"a\"; sid:1;\n"},
+		{"semicolons in quotes", Suricata, "rr", "alert tcp any any -> any any (msg:\"a;b; c\"; content:!\"x; y\" ; sid:1;)\nalert tcp any any -> any any (sid:2;)\n"},
 		{"no last semicolon", Suricata, "r", "alert tcp any any -> any any (msg:\"a\"; sid:1)\n"},
 		{"action config", Suricata, "r", "config dns any any -> any any (config:logging disable, type tx, scope tx; sid:1;)\n"},
 		{"firewall", Suricata, "r", "accept:hook http1:request_started any any -> any any (sid:1;)\n"},
@@ -102,9 +104,9 @@ func TestFaultsHaveTheirPlaceAndCostOneRule(t *testing.T) {
 		{"no direction", Suricata, "alert tcp any any to any any (sid:1;)\n", "1:19", "direction"},
 		{"open list", Suricata, "alert tcp [any any -> any any (sid:1;)\n", "1:11", "list"},
 		{"no options", Suricata, "alert tcp any any -> any any\n", "1:29", "no options"},
-		{"not closed", Suricata, "alert tcp any any -> any any (sid:1;\n", "1:37", "not closed"},
+		{"not closed", Suricata, "alert tcp any any -> any any (msg:\"a\";\n", "1:39", "not closed"},
 		{"no semicolon at all", Suricata, "alert tcp any any -> any any (sid:1\n", "1:36", "not closed"},
-		{"semicolon in a text", Suricata, "alert tcp any any -> any any (msg:\"a;b\"; sid:1;)\n", "1:39", "unescaped"},
+		{"semicolon in a text", Suricata, "alert tcp any any -> any any (msg:a;b c; sid:1;)\n", "1:38", "unescaped"},
 		{"text after", Suricata, "alert tcp any any -> any any (sid:1;) x\n", "1:38", "after the rule"},
 		{"second line", Suricata, "\n  alert tcp any any \\\n -> any (sid:1;)\n", "3:8", "fields"},
 		{"in a continued option", Suricata, "alert tcp any any -> any any (msg:\"a\"; \\\n  b@d:1; sid:1;)\n", "2:4", "character"},
@@ -127,9 +129,9 @@ func TestFaultsHaveTheirPlaceAndCostOneRule(t *testing.T) {
 		if got := f.Position.String(); got != c.at || !strings.Contains(f.Message, c.words) {
 			t.Errorf("%s: %v, want %s … %s", c.name, f, c.at, c.words)
 		}
-		before := text[:f.Offset]
-		if line := 1 + strings.Count(before, "\n"); line != f.Line || f.Offset-strings.LastIndex(before, "\n") != f.Column {
-			t.Errorf("%s: offset %d is not %s", c.name, f.Offset, f.Position)
+		before := text[:f.Position.Offset]
+		if line := 1 + strings.Count(before, "\n"); line != f.Position.Line || f.Position.Offset-strings.LastIndex(before, "\n") != f.Position.Column {
+			t.Errorf("%s: offset %d is not %s", c.name, f.Position.Offset, f.Position)
 		}
 		if c.name != "open comment" && s.Find(1, 7) == nil {
 			t.Errorf("%s: the rule after it is lost", c.name)
@@ -179,6 +181,36 @@ func TestOneRuleOnly(t *testing.T) {
 	for _, text := range []string{"", "# x", "alert tcp any any -> any any (sid:1;)\nalert tcp any any -> any any (sid:2;)", "include x"} {
 		if r, err := ParseRule(text, Snort2); err == nil || !errors.Is(err, ErrSyntax) {
 			t.Errorf("%q: %v, %v", text, r, err)
+		}
+	}
+}
+
+func TestBlankLineEndsAContinuedRule(t *testing.T) {
+	s := mustParse(t, "include x \\\n   \nalert tcp any any -> any any (sid:1;)\n", Snort2)
+	if kinds(s) != "dr" {
+		t.Error(kinds(s))
+	}
+}
+
+// TestHostileTextsTakeLinearTime would run for minutes if what is left open
+// were searched for again from each line.
+func TestHostileTextsTakeLinearTime(t *testing.T) {
+	const size = 1 << 20
+	for _, d := range dialects {
+		for _, unit := range []string{
+			"x (pcre:\"\n\n", "x (a:\"\n\n", "x [\n\n", "x /*\n\n", "x (/*\n\n", "alert http ( sid:1 /*\n", "x (a:b\n\n", "alert tcp any any -> any any (a;\\\n",
+			"a:\\;", "\\\n", " \\\n", "(", "[", "#begin\n", "alert", "# alert tcp any any -> any any (a:", "a;", "\"", ";", "alert http ( msg:\"a\n",
+		} {
+			head := ""
+			if len(unit) < 5 {
+				head = "alert tcp any any -> any any ("
+			}
+			s, _ := Parse(head+strings.Repeat(unit, size/len(unit)), ParseOptions{Dialect: d})
+			_ = Lint(s, LintOptions{Disabled: true})
+			_ = s.String()
+			for r := range s.Rules() {
+				r.Matches()
+			}
 		}
 	}
 }

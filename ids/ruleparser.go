@@ -2,6 +2,7 @@ package ids
 
 import (
 	"fmt"
+	"sort"
 	"strings"
 )
 
@@ -9,6 +10,9 @@ import (
 type fault struct {
 	at      int
 	message string
+	// all is whether everything up to the end of the file was searched for
+	// what is missing: nothing in it can be read better from a later start.
+	all bool
 }
 
 type span struct{ start, end int }
@@ -28,6 +32,9 @@ type ruleParser struct {
 	end    int  // of the rule
 	lines  bool // the rule has more than one line
 
+	unclosed bool // a comment has no end
+	quotes   bool // quotes protect semicolons, though the engine says no
+
 	arena []Option // room for options
 	first int      // of this rule's options in arena
 	size  int      // of the last arena
@@ -44,7 +51,7 @@ const (
 
 // parse reads the rule that begins at from, after its blanks and hashes.
 func (p *ruleParser) parse(text string, from int) *fault {
-	p.joins, p.lines = p.joins[:0], false
+	p.joins, p.lines, p.unclosed, p.quotes = p.joins[:0], false, false, false
 	p.text = text
 	if p.dialect != Snort3 && strings.IndexByte(text, '\n') >= 0 {
 		p.lines = true
@@ -64,6 +71,7 @@ func (p *ruleParser) parse(text string, from int) *fault {
 	if f != nil {
 		p.arena = p.arena[:p.first]
 		f.at = p.raw(f.at)
+		f.all = f.all || p.unclosed
 		return f
 	}
 	if len(p.joins) > 0 {
@@ -103,14 +111,11 @@ func (p *ruleParser) join(from int) {
 
 // raw turns an offset in the joined text into one in the text as it came.
 func (p *ruleParser) raw(at int) int {
-	skip := 0
-	for _, j := range p.joins {
-		if at < j.at {
-			break
-		}
-		skip = j.skip
+	n := sort.Search(len(p.joins), func(i int) bool { return p.joins[i].at > at })
+	if n == 0 {
+		return at
 	}
-	return at + skip
+	return at + p.joins[n-1].skip
 }
 
 // rawEnd is raw for the end of a span: it stays before a continuation.
@@ -148,9 +153,19 @@ func (p *ruleParser) body(at int) *fault {
 		if p.dialect == Snort2 {
 			return nil
 		}
-		return &fault{at, "rule has no options: they follow the header in parentheses"}
+		return &fault{at: at, message: "rule has no options: they follow the header in parentheses"}
 	}
-	return p.readOptions(at)
+	f = p.readOptions(at)
+	if f == nil || p.dialect == Snort3 {
+		return f
+	}
+	// A semicolon in quotes that is not escaped: an engine refuses the rule,
+	// but what is meant is plain. Lint reports it.
+	p.arena, p.quotes = p.arena[:p.first], true
+	if p.readOptions(at) == nil {
+		return nil
+	}
+	return f
 }
 
 // readHeader reads up to and with the opening parenthesis.
@@ -167,7 +182,7 @@ func (p *ruleParser) readHeader(at int) (int, *fault) {
 			break
 		}
 		if p.nField == len(p.fields) {
-			return at, &fault{at, "header has more than 7 fields: an opening parenthesis should follow"}
+			return at, &fault{at: at, message: "header has more than 7 fields: an opening parenthesis should follow"}
 		}
 		if p.dialect == Snort3 && p.nField > 0 && startsLine(text, at) && startsRule(text, at) {
 			break
@@ -194,14 +209,16 @@ func (p *ruleParser) field(at int) (int, *fault) {
 			depth--
 		case c == '(' && depth == 0:
 			return at, nil
-		case c == '\n' && p.dialect != Snort3:
+		case c == '\n' && (p.dialect != Snort3 || depth <= 0):
 			return at, nil
-		case isSpace(c) && depth <= 0 && !(at == start+1 && text[start] == '!'):
+		case c == '\n' && startsRule(text, at+1):
+			return start, &fault{at: start, message: "list is not closed: a ] is missing"}
+		case isSpace(c) && depth <= 0 && (at != start+1 || text[start] != '!'):
 			return at, nil
 		}
 	}
 	if depth > 0 {
-		return start, &fault{start, "list is not closed: a ] is missing"}
+		return start, &fault{start, "list is not closed: a ] is missing", true}
 	}
 	return at, nil
 }
@@ -228,10 +245,10 @@ func (p *ruleParser) assign(at int) *fault {
 		if n > 0 {
 			at = p.fields[n-1].end
 		}
-		return &fault{at, fmt.Sprintf("header has %d fields: want action, protocol, addresses, ports, direction, addresses, ports", n)}
+		return &fault{at: at, message: fmt.Sprintf("header has %d fields: want action, protocol, addresses, ports, direction, addresses, ports", n)}
 	}
 	if !isDirection(s(arrow)) {
-		return &fault{p.fields[arrow].start, fmt.Sprintf("direction %q: want -> or <>", s(arrow))}
+		return &fault{at: p.fields[arrow].start, message: fmt.Sprintf("direction %q: want -> or <>", s(arrow))}
 	}
 	h.Source.Addresses, h.Direction = Addresses(s(2)), s(arrow)
 	if arrow == 4 {
@@ -242,7 +259,7 @@ func (p *ruleParser) assign(at int) *fault {
 		h.Destination.Ports = Ports(s(arrow + 2))
 	}
 	if n > arrow+3 {
-		return &fault{p.fields[arrow+3].start, "header has a field too many"}
+		return &fault{at: p.fields[arrow+3].start, message: "header has a field too many"}
 	}
 	return nil
 }
@@ -272,7 +289,8 @@ func (p *ruleParser) skipComments(at int) int {
 		case strings.HasPrefix(text[at:], "/*"):
 			n := strings.Index(text[at:], "*/")
 			if n < 0 {
-				return at
+				p.unclosed = true
+				return len(text)
 			}
 			at += n + 2
 		default:

@@ -235,8 +235,8 @@ func decodeFlowbits(v string) (Typed, error) {
 }
 
 func decodeMetadata(v string) Metadata {
-	var m Metadata
-	for _, part := range splitTrim(v, ",") {
+	m := Metadata{Pairs: make([]Pair, 0, strings.Count(v, ",")+1)}
+	for part := range strings.SplitSeq(v, ",") {
 		key, value := cutSpace(part)
 		if key != "" {
 			m.Pairs = append(m.Pairs, Pair{key, value})
