@@ -67,7 +67,7 @@ func (w *writer) alerts(n int) {
 // numbers.
 func (w *writer) rename(reopen bool) {
 	w.t.Helper()
-	for i := 9; i > 0; i-- {
+	for i := 98; i > 0; i-- {
 		_ = os.Rename(fmt.Sprintf("%s.%d", w.path, i), fmt.Sprintf("%s.%d", w.path, i+1))
 	}
 	w.must(os.Rename(w.path, w.path+".1"))
@@ -82,7 +82,7 @@ func (w *writer) copyTruncate() {
 	w.t.Helper()
 	data, err := os.ReadFile(w.path)
 	w.must(err)
-	for i := 9; i > 0; i-- {
+	for i := 98; i > 0; i-- {
 		_ = os.Rename(fmt.Sprintf("%s.%d", w.path, i), fmt.Sprintf("%s.%d", w.path, i+1))
 	}
 	w.must(os.WriteFile(w.path+".1", data, 0o600))
