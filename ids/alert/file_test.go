@@ -2,6 +2,7 @@ package alert
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -233,7 +234,7 @@ func TestFileStopsAnywhere(t *testing.T) {
 			got = append(got, a.SignatureID)
 			return io.EOF
 		})
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			t.Fatal(err)
 		}
 		if len(got) == 10 {

@@ -4,6 +4,7 @@ package alert
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -98,7 +99,7 @@ func TestSocketPassesOnErrors(t *testing.T) {
 	if _, err := dial(t, "unix", path).Write([]byte(eveLine(1))); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-done; err != os.ErrDeadlineExceeded {
+	if err := <-done; !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%v", err)
 	}
 }
