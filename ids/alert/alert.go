@@ -6,7 +6,7 @@
 //
 // A [Source] reads what an engine writes: [File] follows a log that rotates,
 // [Socket] listens for EVE at a unix socket; package alertredis reads EVE
-// from Redis. The formats are [EVE] of Suricata, [AlertJSON] of Snort 3 and
+// from Redis. The formats are [EVE] of Suricata, [SnortJSON] of Snort 3 and
 // [Unified2] of Snort. All of them become one [Alert].
 //
 // The [Spool] keeps each alert together with the place in the source that

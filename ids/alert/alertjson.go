@@ -40,11 +40,11 @@ type snortEvent struct {
 	Data      []byte  `json:"b64_data"`
 }
 
-// ParseAlertJSON reads a line of Snort 3's alert_json. Of the fields that
+// ParseSnortJSON reads a line of Snort 3's alert_json. Of the fields that
 // Snort is set to write, a rule (gid, sid, rev, or rule) and a time have to be
 // there. A time without a year is taken to be of the last twelve months, in
 // this machine's time zone, which is how Snort writes it.
-func ParseAlertJSON(line []byte) (*Alert, error) {
+func ParseSnortJSON(line []byte) (*Alert, error) {
 	var e snortEvent
 	if err := json.Unmarshal(line, &e); err != nil {
 		return nil, fmt.Errorf("alert_json: %w: %w", ErrRecord, err)

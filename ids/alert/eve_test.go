@@ -106,9 +106,9 @@ func TestForwardedForIsReadFromTheRight(t *testing.T) {
 	}
 }
 
-func TestAlertJSONOfSnort(t *testing.T) {
+func TestSnortJSON(t *testing.T) {
 	line := `{ "seconds" : 1524609217, "timestamp" : "18/04/24-22:33:37.726997", "proto" : "TCP", "dir" : "C2S", "src_addr" : "10.0.0.1", "src_port" : 4000, "dst_addr" : "10.0.0.2", "dst_port" : 80, "gid" : 1, "sid" : 10000003, "rev" : 2, "rule" : "1:10000003:2", "msg" : "scan", "class" : "none", "priority" : 1, "action" : "would_drop", "service" : "http", "b64_data" : "R0VU" }`
-	a, err := ParseAlertJSON([]byte(line))
+	a, err := ParseSnortJSON([]byte(line))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,12 +117,12 @@ func TestAlertJSONOfSnort(t *testing.T) {
 		a.SourceIP.String() != "10.0.0.1" || a.SourcePort != 4000 || string(a.Payload) != "GET" || a.AppProtocol != "http" {
 		t.Errorf("%+v", a)
 	}
-	a, err = ParseAlertJSON([]byte(`{ "timestamp" : "04/24-22:33:37.726997", "pkt_num" : 2, "proto" : "ICMP", "pkt_gen" : "raw", "src_ap" : "2001:db8::1:0", "dst_ap" : "10.0.0.2:0", "icmp_type" : 8, "icmp_code" : 0, "rule" : "1:5:1", "action" : "allow" }`))
+	a, err = ParseSnortJSON([]byte(`{ "timestamp" : "04/24-22:33:37.726997", "pkt_num" : 2, "proto" : "ICMP", "pkt_gen" : "raw", "src_ap" : "2001:db8::1:0", "dst_ap" : "10.0.0.2:0", "icmp_type" : 8, "icmp_code" : 0, "rule" : "1:5:1", "action" : "allow" }`))
 	if err != nil || a.SignatureID != 5 || a.SourceIP.String() != "2001:db8::1" || a.DestinationIP.String() != "10.0.0.2" || a.SourcePort != 8 || a.Time.After(time.Now()) {
 		t.Errorf("%+v, %v", a, err)
 	}
 	for _, bad := range []string{`{`, `{}`, `{"sid":1}`, `{"sid":1,"timestamp":"yesterday"}`} {
-		if _, err := ParseAlertJSON([]byte(bad)); !errors.Is(err, ErrRecord) {
+		if _, err := ParseSnortJSON([]byte(bad)); !errors.Is(err, ErrRecord) {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}
@@ -136,7 +136,7 @@ func FuzzEVE(f *testing.F) {
 	f.Add(line)
 	f.Add([]byte("{\"event_type\":\"alert\",\"alert\":{}}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, format := range []Format{EVE(), AlertJSON()} {
+		for _, format := range []Format{EVE(), SnortJSON()} {
 			drain(t, format, data)
 		}
 	})

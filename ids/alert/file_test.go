@@ -2,6 +2,7 @@ package alert
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -67,7 +68,7 @@ func (w *writer) alerts(n int) {
 // numbers.
 func (w *writer) rename(reopen bool) {
 	w.t.Helper()
-	for i := 9; i > 0; i-- {
+	for i := 98; i > 0; i-- {
 		_ = os.Rename(fmt.Sprintf("%s.%d", w.path, i), fmt.Sprintf("%s.%d", w.path, i+1))
 	}
 	w.must(os.Rename(w.path, w.path+".1"))
@@ -82,7 +83,7 @@ func (w *writer) copyTruncate() {
 	w.t.Helper()
 	data, err := os.ReadFile(w.path)
 	w.must(err)
-	for i := 9; i > 0; i-- {
+	for i := 98; i > 0; i-- {
 		_ = os.Rename(fmt.Sprintf("%s.%d", w.path, i), fmt.Sprintf("%s.%d", w.path, i+1))
 	}
 	w.must(os.WriteFile(w.path+".1", data, 0o600))
@@ -233,7 +234,7 @@ func TestFileStopsAnywhere(t *testing.T) {
 			got = append(got, a.SignatureID)
 			return io.EOF
 		})
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			t.Fatal(err)
 		}
 		if len(got) == 10 {

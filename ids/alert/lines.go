@@ -14,8 +14,8 @@ type lines struct {
 // not alerts are passed over.
 func EVE() Format { return &lines{ParseEVE} }
 
-// AlertJSON is the format of Snort 3's alert_json.
-func AlertJSON() Format { return &lines{ParseAlertJSON} }
+// SnortJSON is the format of Snort 3's alert_json.
+func SnortJSON() Format { return &lines{ParseSnortJSON} }
 
 // Next implements Format.
 func (l *lines) Next(data []byte) (int, *Alert, error) {

@@ -81,7 +81,7 @@ func (s *Socket) removeOld(ctx context.Context) error {
 	}
 	conn, err := new(net.Dialer).DialContext(ctx, network, s.path)
 	if err == nil {
-		conn.Close()
+		_ = conn.Close()
 		return fmt.Errorf("alert: %s: somebody listens there already", s.path)
 	}
 	if err := os.Remove(s.path); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -96,8 +96,8 @@ func (s *Socket) datagrams(ctx context.Context, one func(*Alert) error) error {
 		return fmt.Errorf("alert: listen: %w", err)
 	}
 	defer func() { _ = os.Remove(s.path) }()
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	defer func() { _ = conn.Close() }()
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	buf := make([]byte, maxDatagram)
 	format := EVE()
 	for {
@@ -143,8 +143,8 @@ func (s *Socket) streams(ctx context.Context, one func(*Alert) error) error {
 			return fmt.Errorf("alert: accept at %s: %w", s.path, err)
 		}
 		readers.Go(func() {
-			defer context.AfterFunc(ctx, func() { conn.Close() })()
-			defer conn.Close()
+			defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+			defer func() { _ = conn.Close() }()
 			if err := s.stream(conn, one); err != nil && ctx.Err() == nil {
 				cancel(err)
 			}

@@ -99,8 +99,7 @@ func OpenSpool(dir string, o SpoolOptions) (*Spool, error) {
 	}
 	s := &Spool{dir: dir, o: o, lock: lock, positions: map[string]string{}, changed: make(chan struct{}), cursors: map[string]cursor{}}
 	if err := s.load(); err != nil {
-		s.Close()
-		return nil, fmt.Errorf("alert: spool %s: %w", dir, err)
+		return nil, errors.Join(fmt.Errorf("alert: spool %s: %w", dir, err), s.Close())
 	}
 	return s, nil
 }

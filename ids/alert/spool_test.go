@@ -243,6 +243,7 @@ func TestRelayDeliversInOrderWhileOthersFail(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- relay.Run(ctx) }()
 	w.alerts(50)
+	testutil.Eventually(t, 20*time.Second, func() (bool, string) { return good.len() > 0, "nothing read" })
 	w.rename(true)
 	w.alerts(50)
 	testutil.Eventually(t, 20*time.Second, func() (bool, string) {
@@ -333,12 +334,25 @@ func TestKilledRelayLosesNothing(t *testing.T) {
 		}
 		return got
 	}
-	for range 12 {
+	begin := func() (kill func()) {
 		cmd := exec.Command(program)
 		cmd.Env = append(os.Environ(), killed+"="+dir)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
+		return func() { _, _ = cmd.Process.Kill(), cmd.Wait() }
+	}
+	await := func() {
+		t.Helper()
+		testutil.Eventually(t, 20*time.Second, func() (bool, string) {
+			got := delivered()
+			return len(got) == w.n, fmt.Sprintf("%d of %d", len(got), w.n)
+		})
+	}
+	kill := begin()
+	w.alerts(20)
+	await() // a log that was rotated before anybody has read it is not read
+	for range 12 {
 		for range 4 {
 			w.alerts(20)
 			if rand.N(3) == 0 {
@@ -346,21 +360,11 @@ func TestKilledRelayLosesNothing(t *testing.T) {
 			}
 			time.Sleep(rand.N(15 * time.Millisecond)) // when it is killed differs
 		}
-		if err := cmd.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		_ = cmd.Wait()
+		kill()
+		kill = begin()
 	}
-	cmd := exec.Command(program)
-	cmd.Env = append(os.Environ(), killed+"="+dir)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _, _ = cmd.Process.Kill(), cmd.Wait() }()
-	testutil.Eventually(t, 20*time.Second, func() (bool, string) {
-		got := delivered()
-		return len(got) == w.n, fmt.Sprintf("%d of %d", len(got), w.n)
-	})
+	defer kill()
+	await()
 }
 
 func BenchmarkFollow(b *testing.B) {

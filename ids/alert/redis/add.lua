@@ -1,7 +1,7 @@
 -- Keeps one alert. All of it happens or nothing.
--- KEYS: events, counter, times, seen
+-- KEYS: events, counter, order, seen
 -- ARGV: identity, now (ms), max age (ms), max events, floor, prefix, field, value, ...
-local events, counter, times, seen = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local events, counter, order, seen = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local id, now, age, most, floor, prefix = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 
 local known = redis.call('HGET', seen, id)
@@ -16,7 +16,8 @@ if redis.call('EXISTS', counter) == 0 then
     local index = tonumber(n)
     if index then
       last = math.max(last, index)
-      redis.call('ZADD', times, 'NX', now, n)
+      redis.call('ZADD', order, index, n)
+      redis.call('HSETNX', prefix .. n, 'kept-at', now)
     end
   end
 end
@@ -26,26 +27,25 @@ while redis.call('EXISTS', prefix .. index) == 1 do
 end
 redis.call('SET', counter, index)
 
-redis.call('HSET', prefix .. index, 'event-id', index, unpack(ARGV, 7))
+redis.call('HSET', prefix .. index, 'event-id', index, 'kept-at', now, unpack(ARGV, 7))
 redis.call('SADD', events, index)
-redis.call('ZADD', times, now, index)
+redis.call('ZADD', order, index, index)
 redis.call('HSET', seen, id, index)
 
--- A bounded number of old ones goes each time.
-local old = redis.call('ZRANGEBYSCORE', times, '-inf', now - age, 'LIMIT', 0, 100)
-local over = redis.call('ZCARD', times) - #old - most
-if over > 0 then
-  for _, n in ipairs(redis.call('ZRANGE', times, #old, #old + math.min(over, 100) - 1)) do
-    table.insert(old, n)
+-- The oldest go, a bounded number each time.
+local over = redis.call('ZCARD', order) - most
+for i, n in ipairs(redis.call('ZRANGE', order, 0, 99)) do
+  local old = prefix .. n
+  local kept = tonumber(redis.call('HGET', old, 'kept-at') or '0')
+  if n == index or (i > over and kept > now - age) then
+    break
   end
-end
-for _, n in ipairs(old) do
-  local was = redis.call('HGET', prefix .. n, 'alert-id')
+  local was = redis.call('HGET', old, 'alert-id')
   if was then
     redis.call('HDEL', seen, was)
   end
-  redis.call('DEL', prefix .. n)
+  redis.call('DEL', old)
   redis.call('SREM', events, n)
-  redis.call('ZREM', times, n)
+  redis.call('ZREM', order, n)
 end
 return tonumber(index)

@@ -30,7 +30,7 @@ const (
 	EventPrefix = "snort_event:"
 
 	counterKey = "clover:snort_events:last"  // the index given last
-	timesKey   = "clover:snort_events:times" // sorted set: index by the time it was added, ms
+	orderKey   = "clover:snort_events:order" // sorted set of the indexes
 	seenKey    = "clover:snort_events:seen"  // hash: alert's identity to index
 )
 
@@ -104,7 +104,7 @@ func (s *Sink) Add(ctx context.Context, a *alert.Alert) (index uint64, key strin
 			args = append(args, k, v)
 		}
 	}
-	n, err := add.Run(ctx, s.client, []string{EventsKey, counterKey, timesKey, seenKey}, args...).Int64()
+	n, err := add.Run(ctx, s.client, []string{EventsKey, counterKey, orderKey, seenKey}, args...).Int64()
 	if err != nil {
 		return 0, "", fmt.Errorf("redis: keep alert %s: %w", a.ID, err)
 	}

@@ -91,10 +91,10 @@ func (s *Source) Run(ctx context.Context, position string, emit alert.Emit) erro
 	default:
 		return fmt.Errorf("redis: unknown kind %d", s.o.Kind)
 	}
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 // list moves each event to a list of its own before it is read, and removes
@@ -187,17 +187,17 @@ func (s *Source) identity(text string) string {
 // take reads one event and emits it if it is an alert.
 func (s *Source) take(text, id, position string, emit alert.Emit) error {
 	s.records.Add(1)
-	a, err := alert.ParseEVE([]byte(text))
+	a, bad := alert.ParseEVE([]byte(text))
 	switch {
-	case err != nil:
+	case bad != nil:
 		s.rejected.Add(1)
-		s.o.Logger.Warn("alert: a record is left out", "source", s.o.Name, "error", err)
-		return nil
+		s.o.Logger.Warn("alert: a record is left out", "source", s.o.Name, "error", bad)
 	case a == nil:
 		s.other.Add(1)
-		return nil
+	default:
+		s.alerts.Add(1)
+		a.ID, a.Source = id, s.o.Name
+		return emit(a, position)
 	}
-	s.alerts.Add(1)
-	a.ID, a.Source = id, s.o.Name
-	return emit(a, position)
+	return nil
 }
