@@ -22,6 +22,9 @@ func newAccess(a loadbalancer.Access) access {
 	}
 }
 
+// named reports whether the client may be somebody else than who connects.
+func (a *access) named() bool { return a.hops > 0 || len(a.trusted.of) > 0 }
+
 // admits reports whether a client is let in. One whose address is not known
 // is let in only if nobody is named.
 func (a *access) admits(client netip.Addr) bool {

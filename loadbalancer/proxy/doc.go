@@ -21,4 +21,13 @@
 // 502 that the server's connection failed, 504 that its answer did not come in
 // time. A request is sent to another server only as long as none can have
 // begun to act on it, or if it is idempotent and has no body.
+//
+// # Three ways
+//
+// Speed comes from doing less for requests that need less. A plain GET or HEAD
+// on a connection without TLS is read and passed on as the bytes that it came
+// in (rawConn). GET, HEAD and OPTIONS without a body that came through
+// net/http skip http.Transport (sendQuick). All else, with bodies, upgrades,
+// HTTP/2 to servers or trailers, goes through httputil.ReverseProxy. What a
+// parser could understand in more than one way always goes to net/http.
 package proxy

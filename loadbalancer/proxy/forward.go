@@ -205,6 +205,11 @@ func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, g *group, err err
 	if r.Context().Err() != nil {
 		panic(http.ErrAbortHandler) // the client is gone
 	}
+	answer(w, p.refusal(g, err))
+}
+
+// refusal is the status for a request that no server has answered.
+func (p *Proxy) refusal(g *group, err error) int {
 	status := http.StatusBadGateway
 	switch {
 	case errors.Is(err, errNoServer), errors.Is(err, errFull):
@@ -214,7 +219,7 @@ func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, g *group, err err
 		status = http.StatusGatewayTimeout
 	}
 	p.opts.Logger.Warn("proxy: request", "status", status, "error", err)
-	http.Error(w, fmt.Sprintf("%d %s", status, http.StatusText(status)), status)
+	return status
 }
 
 func isTimeout(err error) bool {

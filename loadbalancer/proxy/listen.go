@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -17,7 +18,7 @@ import (
 
 // front holds the listeners.
 type front struct {
-	handler http.Handler
+	proxy   *Proxy
 	opts    Options
 	running chan struct{} // closed when run has begun
 
@@ -27,8 +28,8 @@ type front struct {
 	work  sync.WaitGroup // of serving, and of closing
 }
 
-func newFront(handler http.Handler, opts Options) *front {
-	return &front{handler: handler, opts: opts, running: make(chan struct{}), ports: map[string]*port{}}
+func newFront(p *Proxy, opts Options) *front {
+	return &front{proxy: p, opts: opts, running: make(chan struct{}), ports: map[string]*port{}}
 }
 
 // run serves until ctx ends.
@@ -158,6 +159,15 @@ type port struct {
 	upgraded sync.WaitGroup
 	serving  sync.WaitGroup
 	logger   *slog.Logger
+
+	proxy   *Proxy
+	ctx     context.Context // of requests
+	closing atomic.Bool
+	// accepted is closed when no more connections come.
+	accepted chan struct{}
+	mu       sync.Mutex
+	raw      map[*rawConn]bool
+	rawEnd   sync.WaitGroup
 }
 
 // open opens a port. f.mu is held.
@@ -169,9 +179,12 @@ func (f *front) open(ctx context.Context, address string) (*port, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &port{listener: l, servers: map[bool]*http.Server{}, conns: map[bool]*connQueue{}, logger: f.opts.Logger}
+	p := &port{
+		listener: l, servers: map[bool]*http.Server{}, conns: map[bool]*connQueue{}, logger: f.opts.Logger,
+		proxy: f.proxy, raw: map[*rawConn]bool{}, accepted: make(chan struct{}),
+	}
 	requests, cancel := context.WithCancel(f.ctx)
-	p.cancel = cancel
+	p.ctx, p.cancel = requests, cancel
 	for _, h2c := range []bool{false, true} {
 		protocols := new(http.Protocols)
 		protocols.SetHTTP1(true)
@@ -183,7 +196,7 @@ func (f *front) open(ctx context.Context, address string) (*port, error) {
 					p.upgraded.Add(1)
 					defer p.upgraded.Done()
 				}
-				f.handler.ServeHTTP(w, r)
+				f.proxy.ServeHTTP(w, r)
 			}),
 			Protocols: protocols, BaseContext: func(net.Listener) context.Context { return requests },
 			ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 64 << 10,
@@ -210,13 +223,50 @@ func (p *port) accept() {
 			time.Sleep(10 * time.Millisecond) // out of descriptors: some will be free
 			continue
 		}
-		m := p.mode.Load()
-		if m.tls != nil {
-			conn = tls.Server(conn, m.tls)
+		if m := p.mode.Load(); m.tls != nil {
+			p.conns[m.h2c].give(tls.Server(conn, m.tls))
+			continue
 		}
-		p.conns[m.h2c].give(conn)
+		p.serveRaw(conn)
 	}
+	close(p.accepted)
 	p.serving.Wait()
+}
+
+// serveRaw serves a connection without TLS, at first without net/http.
+func (p *port) serveRaw(conn net.Conn) {
+	client := peerOf(conn.RemoteAddr().String())
+	c := &rawConn{Conn: conn, proxy: p.proxy, port: p, client: client, ip: client.String(), r: bufio.NewReader(conn)}
+	p.mu.Lock()
+	p.raw[c] = true
+	p.mu.Unlock()
+	p.rawEnd.Go(func() {
+		c.serve(p.ctx)
+		p.mu.Lock()
+		delete(p.raw, c)
+		p.mu.Unlock()
+	})
+}
+
+// give gives a connection to net/http.
+func (p *port) give(c net.Conn) { p.conns[p.mode.Load().h2c].give(c) }
+
+// endRaw lets the connections that net/http does not have end: idle ones at
+// once, others after the response under way.
+func (p *port) endRaw(ctx context.Context) {
+	p.closing.Store(true)
+	<-p.accepted
+	each := func(do func(*rawConn)) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for c := range p.raw {
+			do(c)
+		}
+	}
+	each(func(c *rawConn) { _ = c.SetReadDeadline(time.Now()) }) // one that is closed needs none
+	stop := context.AfterFunc(ctx, func() { each((*rawConn).cut) })
+	defer stop()
+	p.rawEnd.Wait()
 }
 
 // close takes no more connections and lets requests end.
@@ -225,6 +275,7 @@ func (p *port) close(ctx context.Context, timeout time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var ending sync.WaitGroup
+	ending.Go(func() { p.endRaw(ctx) })
 	for _, s := range p.servers {
 		ending.Go(func() {
 			if s.Shutdown(ctx) != nil {

@@ -98,7 +98,7 @@ func (x *exchange) roundTrip(r *http.Request, s *server, wire *wire) (c *conn, r
 		}
 		c.head = x.appendHead(c.head[:0], r, s)
 		stop = context.AfterFunc(r.Context(), func() { c.Close() })
-		res, begun, err := c.roundTrip(r, wire.options.response)
+		res, begun, err := c.roundTrip(r, wire.options.response, nil)
 		if err == nil {
 			return c, res, stop, nil
 		}
@@ -111,15 +111,23 @@ func (x *exchange) roundTrip(r *http.Request, s *server, wire *wire) (c *conn, r
 }
 
 // roundTrip writes c.head and reads the head of the response. begun says
-// whether anything of a response came.
-func (c *conn) roundTrip(r *http.Request, timeout time.Duration) (res *http.Response, begun bool, err error) {
+// whether anything of a response came. slow, if it is not nil, is called when
+// the server takes its time.
+func (c *conn) roundTrip(r *http.Request, timeout time.Duration, slow func()) (res *http.Response, begun bool, err error) {
 	if _, err := c.Write(c.head); err != nil {
 		return nil, false, err
 	}
-	if err := c.SetReadDeadline(time.Now().Add(timeout)); err != nil {
-		return nil, false, err
-	}
-	if _, err := c.r.Peek(1); err != nil {
+	if slow != nil && timeout > watchAfter {
+		if err := c.await(watchAfter); isTimeout(err) {
+			slow()
+			err = c.await(timeout - watchAfter)
+			if err != nil {
+				return nil, false, err
+			}
+		} else if err != nil {
+			return nil, false, err
+		}
+	} else if err := c.await(timeout); err != nil {
 		return nil, false, err
 	}
 	for {
@@ -134,6 +142,15 @@ func (c *conn) roundTrip(r *http.Request, timeout time.Duration) (res *http.Resp
 		}
 		// An interim response is not for the client.
 	}
+}
+
+// await waits for the first byte of a response.
+func (c *conn) await(timeout time.Duration) error {
+	if err := c.SetReadDeadline(time.Now().Add(timeout)); err != nil {
+		return err
+	}
+	_, err := c.r.Peek(1)
+	return err
 }
 
 // hop reports whether a header is about the connection only.

@@ -52,9 +52,12 @@ func newRouter(names []string, routes []loadbalancer.Route, to func(loadbalancer
 	return r
 }
 
+// byHost reports whether hosts matter.
+func (r *router) byHost() bool { return len(r.names) > 0 || len(r.hosts) > 0 }
+
 // find returns the target for a host and a decoded path, or nil.
 func (r *router) find(host, urlPath string) *target {
-	if len(r.names) > 0 || len(r.hosts) > 0 {
+	if r.byHost() {
 		host = hostName(host)
 		if len(r.names) > 0 && !named(host, func(name string) bool { return r.names[name] }) {
 			return nil
