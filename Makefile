@@ -5,7 +5,7 @@ CACHE ?= $(or $(CLOVER_CACHE),$(HOME)/.cache/clover)
 GO    ?= go
 BENCH ?= .
 
-.PHONY: help test test-kubernetes unit lint bench generate check-generate fuzz crash build clean \
+.PHONY: help test test-kubernetes unit lint bench bench-loadbalancer load-loadbalancer generate check-generate fuzz crash build clean \
 	images chart cluster-up cluster-down cluster-status
 
 help: ## list the targets
@@ -34,6 +34,12 @@ check-generate: generate ## fail if the committed generated code differs
 
 bench: ## the benchmarks, beside a peer where there is one
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+bench-loadbalancer: ## the built-in proxy beside nginx, under the same load
+	$(GO) test -run '^$$' -bench BesideNginx -benchtime $(or $(ROUNDS),5)x ./loadbalancer/proxy
+
+load-loadbalancer: ## each driver changed CHANGES times (1,000) under load
+	CLOVER_LB_CHANGES=$(or $(CHANGES),1000) $(GO) test -run 'Conformance.*/.*Load' -count=1 -v -timeout 60m ./loadbalancer/...
 
 fuzz: ## each fuzz target for FUZZTIME (20s)
 	sh internal/tools/fuzz.sh $(or $(FUZZTIME),20s)

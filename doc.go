@@ -22,6 +22,9 @@
 //     are checked, applied, and waited for until the proxies have them.
 //   - [github.com/opnfv/clover/loadbalancer]: what a load balancer does as one
 //     value; drivers that change a real one while it runs; the agent.
+//   - [github.com/opnfv/clover/loadbalancer/proxy]: the built-in reverse proxy.
+//   - [github.com/opnfv/clover/loadbalancer/drivertest]: the suite that every
+//     driver passes, under load.
 //
 // # Install
 //

@@ -39,7 +39,7 @@ type origin struct {
 	holding int
 	sick    bool
 	last    *http.Request
-	go_     chan struct{}
+	let     chan struct{} // closed when those that hold may go
 }
 
 // origins starts n origins named "a", "b" and so on.
@@ -57,7 +57,7 @@ func newOrigin(t *testing.T, name string) *origin {
 	if err != nil {
 		t.Fatalf("origin: %v", err)
 	}
-	o := &origin{name: name, addr: l.Addr().String(), go_: make(chan struct{})}
+	o := &origin{name: name, addr: l.Addr().String(), let: make(chan struct{})}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
@@ -85,7 +85,7 @@ func (o *origin) stop() { _ = o.server.Close() }
 // ServeHTTP implements http.Handler.
 func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	o.mu.Lock()
-	sick, release := o.sick, o.go_
+	sick, release := o.sick, o.let
 	if r.URL.Path != "/healthz" {
 		o.hits++
 		o.last = r
@@ -136,8 +136,8 @@ func (o *origin) held() int {
 func (o *origin) release() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	close(o.go_)
-	o.go_ = make(chan struct{})
+	close(o.let)
+	o.let = make(chan struct{})
 }
 
 // taken returns the number of requests since it was called last.

@@ -116,7 +116,9 @@ func (s *stream) exchange(text string) error {
 
 // end sends the end and waits for the trailer.
 func (s *stream) end() error {
-	s.out.Close()
+	if err := s.out.Close(); err != nil {
+		return err
+	}
 	rest, err := io.ReadAll(s.res.Body)
 	if err != nil {
 		return err

@@ -73,7 +73,7 @@ func (x *exchange) sendTo(w http.ResponseWriter, r *http.Request, s *server, tri
 	whole := false
 	defer func() {
 		// A connection on which something is left cannot be used again.
-		if stop() && whole && !res.Close {
+		if stop() && whole && !res.Close && c.r.Buffered() == 0 {
 			wire.conns.put(c)
 		} else {
 			c.Close()
@@ -98,8 +98,8 @@ func (x *exchange) roundTrip(r *http.Request, s *server, wire *wire) (c *conn, r
 		}
 		c.head = x.appendHead(c.head[:0], r, s)
 		stop = context.AfterFunc(r.Context(), func() { c.Close() })
-		begun := false
-		if res, begun, err = c.roundTrip(r, wire.options.response); err == nil {
+		res, begun, err := c.roundTrip(r, wire.options.response)
+		if err == nil {
 			return c, res, stop, nil
 		}
 		stop()
