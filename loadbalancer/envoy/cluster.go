@@ -10,9 +10,8 @@ import (
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpoint "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
-	common "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/common/v3"
 	leastrequest "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/least_request/v3"
-	ringhash "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/ring_hash/v3"
+	maglev "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/maglev/v3"
 	roundrobin "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/round_robin/v3"
 	upstream "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	types "github.com/envoyproxy/go-control-plane/envoy/type/v3"
@@ -30,9 +29,6 @@ const (
 	// idleServerConnection is shorter than what usual servers allow, so that
 	// a connection is seldom used at the moment that its server ends it.
 	idleServerConnection = 4 * time.Second
-	// ringSize is of hash rings: each server has its share within some
-	// percent.
-	ringSize = 4096
 )
 
 // mustAny packs a message; a message of this package can always be packed.
@@ -126,34 +122,23 @@ func protocolOf(p loadbalancer.Protocol) *upstream.HttpProtocolOptions {
 func policy(g loadbalancer.Group) *cluster.LoadBalancingPolicy {
 	var name string
 	var m proto.Message
-	slow := slowStart(g)
 	switch g.Method {
 	case loadbalancer.LeastConnections:
 		name, m = "least_request", &leastrequest.LeastRequest{
-			SelectionMethod: leastrequest.LeastRequest_FULL_SCAN, SlowStartConfig: slow,
+			SelectionMethod: leastrequest.LeastRequest_FULL_SCAN,
 		}
 	case loadbalancer.RandomTwoChoices:
-		name, m = "least_request", &leastrequest.LeastRequest{ChoiceCount: u32(2), SlowStartConfig: slow}
+		name, m = "least_request", &leastrequest.LeastRequest{ChoiceCount: u32(2)}
 	case loadbalancer.Hash:
-		name, m = "ring_hash", &ringhash.RingHash{
-			MinimumRingSize: wrapperspb.UInt64(ringSize), MaximumRingSize: wrapperspb.UInt64(4 * ringSize),
-		}
+		name, m = "maglev", &maglev.Maglev{}
 	default:
-		name, m = "round_robin", &roundrobin.RoundRobin{SlowStartConfig: slow}
+		name, m = "round_robin", &roundrobin.RoundRobin{}
 	}
 	return &cluster.LoadBalancingPolicy{Policies: []*cluster.LoadBalancingPolicy_Policy{{
 		TypedExtensionConfig: &core.TypedExtensionConfig{
 			Name: "envoy.load_balancing_policies." + name, TypedConfig: mustAny(m),
 		},
 	}}}
-}
-
-// slowStart is the same for all servers of a cluster, see check.
-func slowStart(g loadbalancer.Group) *common.SlowStartConfig {
-	if len(g.Servers) == 0 || g.Servers[0].SlowStart == 0 {
-		return nil
-	}
-	return &common.SlowStartConfig{SlowStartWindow: durationpb.New(g.Servers[0].SlowStart)}
 }
 
 // outlier takes out servers whose connections fail, and never the last one.
@@ -230,6 +215,8 @@ func lbEndpoint(address string, weight int) *endpoint.LbEndpoint {
 	return &endpoint.LbEndpoint{
 		HostIdentifier: &endpoint.LbEndpoint_Endpoint{Endpoint: &endpoint.Endpoint{
 			Address: socket(address), Hostname: address,
+			// Or it would be the cluster's name, which is none for a host.
+			HealthCheckConfig: &endpoint.Endpoint_HealthCheckConfig{Hostname: address},
 		}},
 		LoadBalancingWeight: u32(max(1, weight)),
 	}

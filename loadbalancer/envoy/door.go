@@ -161,7 +161,7 @@ func (t *thread) ask(ctx context.Context) (uint64, error) {
 
 // wait tries again at growing intervals until done or the end of ctx.
 func wait(ctx context.Context, what string, done func() (bool, error)) error {
-	for pause := 200 * time.Microsecond; ; pause = min(2*pause, 20*time.Millisecond) {
+	for pause := 200 * time.Microsecond; ; pause = min(2*pause, 2*time.Millisecond) {
 		ok, err := done()
 		if ok {
 			return nil

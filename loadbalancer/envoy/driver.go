@@ -101,6 +101,7 @@ func (d *Driver) Describe() loadbalancer.Description {
 		Name: driverName, Version: d.xds.version(), Promise: promise,
 		Unsupported: map[loadbalancer.Feature]string{
 			loadbalancer.FeatureMaxConnections:  "Envoy bounds a server only after it has chosen it",
+			loadbalancer.FeatureSlowStart:       "Envoy has one for a whole group, which begins anew for all servers when it is set",
 			loadbalancer.FeatureQueue:           "Envoy has no queue in front of its choice",
 			loadbalancer.FeatureMirrorBodyLimit: "Envoy copies bodies as a whole",
 			loadbalancer.FeatureSite:            "Envoy serves no files",
@@ -114,36 +115,11 @@ var promise = loadbalancer.Promise{
 	Reason:    "servers and routes change in Envoy's memory; connections stay open",
 }
 
-// check refuses what Envoy cannot do in a group.
-func (d *Driver) check(c loadbalancer.Config) error {
-	desc := d.Describe()
-	if err := desc.Check(c); err != nil {
-		return err
-	}
-	for _, g := range c.Groups {
-		for _, s := range g.Servers {
-			reason := ""
-			switch {
-			case s.SlowStart != g.Servers[0].SlowStart:
-				reason = fmt.Sprintf("Envoy has one slow start for all servers of a group (group %q)", g.Name)
-			case s.SlowStart > 0 && g.Method == loadbalancer.Hash:
-				reason = fmt.Sprintf("not beside method %s (group %q)", g.Method, g.Name)
-			default:
-				continue
-			}
-			return &loadbalancer.UnsupportedError{Driver: driverName, Features: []loadbalancer.UnsupportedFeature{{
-				Feature: loadbalancer.FeatureSlowStart, Reason: reason,
-			}}}
-		}
-	}
-	return nil
-}
-
 // Apply implements [loadbalancer.Driver]. Before Envoy is connected, it waits
 // for that, up to [Options.ApplyTimeout].
 func (d *Driver) Apply(ctx context.Context, c loadbalancer.Config) (loadbalancer.Result, error) {
 	start := time.Now()
-	if err := d.check(c); err != nil {
+	if err := d.Describe().Check(c); err != nil {
 		return loadbalancer.Result{}, err
 	}
 	select {
@@ -242,79 +218,83 @@ func (d *Driver) replace(ctx context.Context, next state) error {
 // refers to what is not there.
 func (d *Driver) move(ctx context.Context, next state) error {
 	x := d.xds
-	had := map[kind]resources{}
+	had := state{}
 	for _, k := range []kind{clusters, endpoints, listeners} {
 		had[k] = x.has(k)
 	}
-	newClusters := !had[clusters].equal(had[clusters].with(next[clusters]))
-	if newClusters {
-		if err := d.push(ctx, clusters, had[clusters].with(next[clusters]), nil); err != nil {
+	if all := had[clusters].with(next[clusters]); !all.equal(had[clusters]) {
+		// Envoy acknowledges clusters when they have their servers, and one
+		// that was changed wants them again.
+		both := state{clusters: all, endpoints: had[endpoints].with(next[endpoints])}
+		if err := d.push(ctx, both, next); err != nil {
 			return err
 		}
-	}
-	if all := had[endpoints].with(next[endpoints]); newClusters || !all.equal(had[endpoints]) {
-		// A cluster that was changed wants its servers again.
-		if err := d.push(ctx, endpoints, all, slices.Sorted(maps.Keys(next[endpoints]))); err != nil {
-			return err
-		}
-	}
-	if newClusters {
 		if err := d.door.settled(ctx, "cluster_manager.warming_clusters"); err != nil {
 			return err
 		}
 	}
-	d.number++
-	table := next[routes].with(nil)
-	if err := table.add(doorOf(d.number)); err != nil {
-		return err
-	}
-	if err := d.moveRoutes(ctx, next[listeners], table, had[listeners]); err != nil {
+	if err := d.moveRoutes(ctx, next); err != nil {
 		return err
 	}
 	if !next[clusters].equal(x.has(clusters)) {
-		if err := d.push(ctx, clusters, next[clusters], nil); err != nil {
-			return err
-		}
-		// What was sent of servers beyond these, nobody asks for any more.
-		x.set(endpoints, next[endpoints])
+		return d.push(ctx, state{clusters: next[clusters]}, next)
 	}
 	return nil
 }
 
-// moveRoutes sends listeners and routes and asks the worker threads.
-func (d *Driver) moveRoutes(ctx context.Context, next, table, had resources) error {
-	changed := !next.equal(had)
-	if !changed {
-		version := d.xds.set(routes, table)
-		if err := d.xds.wait(ctx, routes, version, slices.Sorted(maps.Keys(table))); err != nil {
+// moveRoutes sends servers, listeners and routes and asks the worker threads.
+func (d *Driver) moveRoutes(ctx context.Context, next state) error {
+	changed := state{}
+	for _, k := range []kind{endpoints, listeners} {
+		if !next[k].equal(d.xds.has(k)) {
+			changed[k] = next[k]
+		}
+	}
+	if err := d.pushNumber(ctx, changed, next); err != nil {
+		return err
+	}
+	if changed[listeners] != nil {
+		// Threads get listeners when these have their routes, so it takes one
+		// more number to know that they have them.
+		if err := d.door.settled(ctx, "listener_manager.total_listeners_warming"); err != nil {
 			return err
 		}
-		return d.door.passed(ctx, d.number)
+		if err := d.pushNumber(ctx, state{}, next); err != nil {
+			return err
+		}
 	}
-	// New listeners want routes as soon as they are there.
-	version := d.xds.set(routes, table)
-	if err := d.push(ctx, listeners, next, nil); err != nil {
-		return err
-	}
-	if err := d.xds.wait(ctx, routes, version, slices.Sorted(maps.Keys(table))); err != nil {
-		return err
-	}
-	if err := d.door.settled(ctx, "listener_manager.total_listeners_warming"); err != nil {
-		return err
-	}
-	// Threads take in listeners after what was sent before, so one more
-	// number tells that they have.
-	d.number++
-	table = table.with(nil)
-	if err := table.add(doorOf(d.number)); err != nil {
-		return err
-	}
-	d.xds.set(routes, table)
 	return d.door.passed(ctx, d.number)
 }
 
-// push sends resources and waits until Envoy has taken them, with those that
-// it is to know by name.
-func (d *Driver) push(ctx context.Context, k kind, r resources, names []string) error {
-	return d.xds.wait(ctx, k, d.xds.set(k, r), names)
+// pushNumber sends what has changed and all routes, with the next number.
+func (d *Driver) pushNumber(ctx context.Context, changed, next state) error {
+	d.number++
+	changed[routes] = next[routes].with(nil)
+	if err := changed[routes].add(doorOf(d.number)); err != nil {
+		return err
+	}
+	return d.push(ctx, changed, next)
+}
+
+// push sends resources together and waits until Envoy has taken them, with
+// those of next that it is to know by name.
+func (d *Driver) push(ctx context.Context, s, next state) error {
+	versions := d.xds.setAll(s)
+	for _, k := range []kind{clusters, endpoints, listeners, routes} {
+		version, sent := versions[k]
+		if !sent {
+			continue
+		}
+		var names []string
+		switch k {
+		case endpoints:
+			names = slices.Sorted(maps.Keys(next[k]))
+		case routes:
+			names = slices.Sorted(maps.Keys(s[k]))
+		}
+		if err := d.xds.wait(ctx, k, version, names); err != nil {
+			return err
+		}
+	}
+	return nil
 }

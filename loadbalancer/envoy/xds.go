@@ -196,18 +196,25 @@ func (r resources) named(names []string) []*anypb.Any {
 	return list
 }
 
-// set changes what Envoy is to have and returns the version.
-func (x *xds) set(k kind, r resources) uint64 {
+// set changes what Envoy is to have of one kind and returns the version.
+func (x *xds) set(k kind, r resources) uint64 { return x.setAll(state{k: r})[k] }
+
+// setAll changes several kinds, which are then sent together and in order.
+func (x *xds) setAll(s state) map[kind]uint64 {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	w := x.wanted[k]
-	w.version++
-	w.resources = r
+	versions := map[kind]uint64{}
+	for k, r := range s {
+		w := x.wanted[k]
+		w.version++
+		w.resources = r
+		versions[k] = w.version
+	}
 	x.begun = true
 	if x.stream != nil {
 		x.stream.wake()
 	}
-	return w.version
+	return versions
 }
 
 // version is that of the Envoy that connected last, if any has.
