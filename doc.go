@@ -15,6 +15,8 @@
 //   - [github.com/opnfv/clover/visibility/storetest]: the suite that every
 //     store passes, and a reference store for tests.
 //   - [github.com/opnfv/clover/api/server]: the gRPC and REST services.
+//   - [github.com/opnfv/clover/api/server/kubesource]: which services of a
+//     cluster requests may name.
 //
 // # Steer
 //

@@ -113,8 +113,9 @@ type CheckedSources struct {
 	Services ServiceChecker
 }
 
-// check returns nil if a request may name a source.
-func (c CheckedSources) check(ctx context.Context, source string) error {
+// Check returns nil if a request may name a source, a URL or HOST:PORT, or an
+// error as ServiceChecker's.
+func (c CheckedSources) Check(ctx context.Context, source string) error {
 	if c.Services == nil {
 		return nil
 	}
@@ -147,12 +148,12 @@ var servicesOnly = &SourcePolicy{patterns: []string{ServicesOnly}}
 // checkChange looks at the sources that a change names.
 func (c CheckedSources) checkChange(ctx context.Context, change *v1.ConfigChange) error {
 	for _, source := range change.GetTracingUrls().GetItems() {
-		if err := c.check(ctx, source); err != nil {
+		if err := c.Check(ctx, source); err != nil {
 			return sourceError("tracing_urls", err)
 		}
 	}
 	if source := change.GetMonitoringUrl(); source != "" {
-		if err := c.check(ctx, source); err != nil {
+		if err := c.Check(ctx, source); err != nil {
 			return sourceError("monitoring_url", err)
 		}
 	}

@@ -118,7 +118,7 @@ func TestWhenTheClusterCannotBeAsked(t *testing.T) {
 	token, err := admin.CoreV1().ServiceAccounts("default").CreateToken(t.Context(), "default", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
 	check(t, err)
 	weak := rest.AnonymousClientConfig(config)
-	weak.BearerToken = token.Status.Token
+	weak.BearerToken, weak.NextProtos = token.Status.Token, config.NextProtos
 	closeIdle(t, weak)
 	for want, c := range map[string]*rest.Config{
 		"does not let Clover get services": weak,

@@ -145,3 +145,39 @@ func (k *kit) startPrometheus() {
 	k.check(err)
 	k.awaitDeployment("prometheus")
 }
+
+// answers waits until the controller answers with the collector's status.
+func (k *kit) answers() {
+	k.Helper()
+	k.eventually(func() (bool, string) {
+		a := k.run("cloverctl get visibility status")
+		return a.code == 0, a.all()
+	})
+}
+
+// replaced deletes a pod at once and waits until another is ready.
+func (k *kit) replaced(namespace, selector string) {
+	k.Helper()
+	now := int64(0)
+	old := k.pod(namespace, selector)
+	k.check(k.api.CoreV1().Pods(namespace).Delete(k.Context(), old.Name, metav1.DeleteOptions{GracePeriodSeconds: &now}))
+	k.eventually(func() (bool, string) {
+		pods, err := k.api.CoreV1().Pods(namespace).List(k.Context(), metav1.ListOptions{LabelSelector: selector})
+		k.check(err)
+		if len(pods.Items) != 1 || pods.Items[0].UID == old.UID || len(pods.Items[0].Status.ContainerStatuses) != 1 {
+			return false, k.podStates(namespace)
+		}
+		return pods.Items[0].Status.ContainerStatuses[0].Ready, k.podStates(namespace)
+	})
+}
+
+// pod returns the one pod that a selector chooses.
+func (k *kit) pod(namespace, selector string) *corev1.Pod {
+	k.Helper()
+	pods, err := k.api.CoreV1().Pods(namespace).List(k.Context(), metav1.ListOptions{LabelSelector: selector})
+	k.check(err)
+	if len(pods.Items) != 1 {
+		k.Fatalf("%d pods of %s, want 1:\n%s", len(pods.Items), selector, k.podStates(namespace))
+	}
+	return &pods.Items[0]
+}

@@ -56,6 +56,13 @@ func Needed(ctx context.Context) []Component {
 	})
 }
 
+// ForCluster reports whether only tests in a Kubernetes cluster need the
+// component. These take most of the time that there is nothing in the cache.
+func (c Component) ForCluster() bool {
+	return slices.ContainsFunc([]Component{Kind(), NodeRoot(), Kubernetes(), NodeImage(), Istio(), IstioImages(), PrometheusKubernetes()},
+		func(o Component) bool { return o.Name == c.Name })
+}
+
 // Find returns the component of that name.
 func Find(name string) (Component, error) {
 	var names []string
@@ -101,6 +108,7 @@ func (c Component) ensure(ctx context.Context, progress io.Writer) (string, erro
 		return "", err
 	}
 	path := filepath.Join(home, filepath.FromSlash(c.binary))
+	used(home) // before the look, so that it is not removed after it
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -145,6 +153,10 @@ func (c Component) make(ctx context.Context, home string, progress io.Writer) er
 		return err
 	}
 	say(progress, "%s ready after %s", c, time.Since(start).Round(100*time.Millisecond))
+	// Old versions are a matter of space only.
+	if err := prune(func(o Component) bool { return o.Name == c.Name }, KeepUnused, progress); err != nil {
+		say(progress, "old versions of %s are left: %v", c.Title, err)
+	}
 	return nil
 }
 
