@@ -86,7 +86,8 @@ func (b *Blocks) alert(ctx context.Context, r *nginx.ProcessAlertsRequest) (*ngi
 	v := b.List.Alert(blocklist.Alert{
 		Source: source, SignatureID: r.GetSignatureId(), Signature: r.GetSignature(), Priority: int(r.GetPriority()),
 	})
-	if v.New && v.Blocked {
+	// Also for one that is blocked already: it may have failed before.
+	if v.Blocked {
 		if err := b.changed(ctx); err != nil {
 			return nil, err
 		}

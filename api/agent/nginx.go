@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -34,6 +36,9 @@ type Nginx struct {
 	// driver: changes that name another are refused. "": the driver listens,
 	// and its port may be changed.
 	Port string
+	// SiteRoots are the folders that sites may be in, or in folders below. A
+	// configuration with any other is refused. None: there are no sites.
+	SiteRoots []string
 	// Blocks keeps clients out, beside a proxy. nil: nobody is.
 	Blocks *Blocks
 }
@@ -93,6 +98,31 @@ func (n *Nginx) checkPort(port *string) error {
 	return nil
 }
 
+// allowed refuses what no caller may ask for: files outside of the site's
+// folders, and listeners where somebody else listens.
+func (n *Nginx) allowed(c loadbalancer.Config) error {
+	for _, s := range c.Sites {
+		if !slices.ContainsFunc(n.SiteRoots, func(root string) bool { return below(s.Root, root) }) {
+			return field("site_root", fmt.Errorf("%s is no folder of this %s; it has %q", s.Root, n.Role, n.SiteRoots))
+		}
+	}
+	if n.Port != "" && len(c.Listeners) > 0 {
+		return field("listeners", fmt.Errorf("this %s listens by itself, on %s", n.Role, n.Port))
+	}
+	for _, l := range c.Listeners {
+		if l.CertFile != "" || l.KeyFile != "" {
+			return field("listeners", errors.New("certificates are given where the agent is started, not by its callers"))
+		}
+	}
+	return nil
+}
+
+// below reports whether a clean path is a folder or lies in it.
+func below(path, folder string) bool {
+	path, folder = strings.TrimSuffix(path, "/"), strings.TrimSuffix(folder, "/")
+	return path == folder || strings.HasPrefix(path, folder+"/")
+}
+
 // base is what requests for a change have in common.
 type base interface {
 	GetDryRun() bool
@@ -102,7 +132,11 @@ type base interface {
 // change makes a change and describes it.
 func (n *Nginx) change(ctx context.Context, r base, note string, edit func(loadbalancer.Config) (loadbalancer.Config, error)) (string, *nginx.Change, error) {
 	return n.do(r, func(request loadbalancer.Request) (loadbalancer.Outcome, error) {
-		request.Note, request.Edit = note, edit
+		request.Note = note
+		request.Edit = func(c loadbalancer.Config) (loadbalancer.Config, error) {
+			next, err := edit(c)
+			return next, errors.Join(err, n.allowed(next))
+		}
 		return n.Agent.Change(ctx, request)
 	})
 }
@@ -274,6 +308,9 @@ func (n *Nginx) ListVersions(context.Context, *nginx.ListVersionsRequest) (*ngin
 	history := n.Agent.History()
 	res := &nginx.ListVersionsResponse{}
 	for i, v := range history {
+		if v.Number == 0 {
+			break // nothing was there yet
+		}
 		var before loadbalancer.Config
 		oldest := i == len(history)-1
 		if !oldest {

@@ -123,7 +123,7 @@ func (p *proxyFlags) config() (c loadbalancer.Config, err error) {
 	}
 	group := loadbalancer.Group{Name: "proxy", Host: loadbalancer.HostOfServer, Servers: []loadbalancer.Server{{Address: upstream}}}
 	c = loadbalancer.Config{
-		Groups: []loadbalancer.Group{group}, Routes: []loadbalancer.Route{{Group: group.Name}},
+		Groups: []loadbalancer.Group{group}, Routes: []loadbalancer.Route{{Path: "/", Group: group.Name}},
 		Access: loadbalancer.Access{TrustedHops: p.hops},
 	}
 	if p.mirror != "" {
@@ -190,7 +190,7 @@ func runBalancer(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	if err != nil {
 		return err
 	}
-	config := loadbalancer.Config{Groups: []loadbalancer.Group{group}, Routes: []loadbalancer.Route{{Group: group.Name}}}
+	config := loadbalancer.Config{Groups: []loadbalancer.Group{group}, Routes: []loadbalancer.Route{{Path: "/", Group: group.Name}}}
 	return r.runSteered(ctx, config, &agent.Nginx{Role: agent.RoleBalancer}, proxy.Options{})
 }
 
@@ -215,7 +215,11 @@ func runServer(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	if err != nil {
 		return err
 	}
-	return r.runSteered(ctx, config, &agent.Nginx{Role: agent.RoleServer}, proxy.Options{Fallback: site.Content{}})
+	a := &agent.Nginx{Role: agent.RoleServer}
+	for _, s := range config.Sites {
+		a.SiteRoots = append(a.SiteRoots, s.Root)
+	}
+	return r.runSteered(ctx, config, a, proxy.Options{Fallback: site.Content{}})
 }
 
 // siteConfig serves a folder, if there is one.
@@ -230,7 +234,7 @@ func siteConfig(root string) (c loadbalancer.Config, err error) {
 		return c, cli.Usagef("--site-root: the root must be an existing folder: %w", err)
 	}
 	s := loadbalancer.Site{Name: "site", Root: root, UploadPath: "/upload", UploadForm: "/upload_test"}
-	return loadbalancer.Config{Sites: []loadbalancer.Site{s}, Routes: []loadbalancer.Route{{Site: s.Name}}}, nil
+	return loadbalancer.Config{Sites: []loadbalancer.Site{s}, Routes: []loadbalancer.Route{{Path: "/", Site: s.Name}}}, nil
 }
 
 // runSteered runs a role that Clover's own proxy or nginx serves, and that its

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -15,8 +14,6 @@ import (
 	"github.com/opnfv/clover/examples/internal/access"
 	"github.com/opnfv/clover/examples/internal/cli"
 	"github.com/opnfv/clover/examples/internal/node"
-	"github.com/opnfv/clover/examples/internal/sdc"
-	"github.com/opnfv/clover/tracing"
 )
 
 // settings are the flags.
@@ -82,6 +79,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := s.access.Apply(&api); err != nil {
 		return err
 	}
+	mesh := &sampleMesh{}
+	if !s.noSample {
+		if err := mesh.steer(&api); err != nil {
+			return err
+		}
+	}
 	ready := make(chan node.Addrs, 1)
 	s.node.API, s.node.StatusPage, s.node.Logger = api, true, logger
 	s.node.OnReady = func(a node.Addrs) { ready <- a }
@@ -99,7 +102,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		select {
 		case a := <-ready:
 			announce(stdout, s, a)
-			return s.sample(ctx, a, logger)
+			return s.sample(ctx, a, mesh, logger)
 		case <-ctx.Done():
 			return nil
 		}
@@ -109,34 +112,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		fmt.Fprintln(stdout, "Stopped. The data is in "+s.node.DataDir+".")
 	}
 	return err
-}
-
-// sample runs the sample mesh until ctx ends, and then until its spans have
-// been sent.
-func (s settings) sample(ctx context.Context, a node.Addrs, logger *slog.Logger) error {
-	if s.noSample {
-		<-ctx.Done()
-		return nil
-	}
-	if a.OTLPGRPC == "" {
-		return cli.Usagef("the sample sends its spans by gRPC; give --otlp-grpc-addr or --no-sample")
-	}
-	exporter, err := tracing.NewExporter(a.OTLPGRPC, tracing.ExporterOptions{})
-	if err != nil {
-		return err
-	}
-	mesh, err := sdc.New(exporter.Export, sdc.Options{Rate: s.rate, Logger: logger})
-	if err != nil {
-		return err
-	}
-	exporterCtx, stopExporter := context.WithCancel(context.WithoutCancel(ctx))
-	var group errgroup.Group
-	group.Go(func() error { return exporter.Run(exporterCtx) })
-	group.Go(func() error {
-		defer stopExporter()
-		return mesh.Run(ctx)
-	})
-	return group.Wait()
 }
 
 // announce tells where everything is.
@@ -160,7 +135,15 @@ func announce(w io.Writer, s settings, a node.Addrs) {
 	line("Prometheus", s.node.PrometheusURL)
 	if !s.noSample {
 		line("sample", fmt.Sprintf("proxy-access-control → http-lb v1/v2 → clover-server1…5, %g requests/s", s.rate))
+		line("", "snort-ids raises alerts, for which the proxy keeps clients out")
 	}
-	fmt.Fprintf(w, "\nTry:\n  go run ./examples/cloverctl --controller %s://%s get visibility stats --group-by service\n", a.Scheme, a.REST)
-	fmt.Fprintf(w, "  go run ./examples/cloverctl --controller %s://%s observe -f\n\n", a.Scheme, a.REST)
+	fmt.Fprint(w, "\nTry:\n")
+	commands := []string{"get visibility stats --group-by service", "observe -f"}
+	if !s.noSample {
+		commands = append(commands, "get lb", "get blocklist")
+	}
+	for _, c := range commands {
+		fmt.Fprintf(w, "  go run ./examples/cloverctl --controller %s://%s %s\n", a.Scheme, a.REST, c)
+	}
+	fmt.Fprintln(w)
 }

@@ -100,7 +100,7 @@ func (s *Sample) newChain(ctx context.Context) (c *chain, err error) {
 			group.Servers = append(group.Servers, loadbalancer.Server{Address: name + ":" + port})
 		}
 		err := s.addSteered(ctx, c, svc, agent.Nginx{Role: agent.RoleBalancer}, proxy.Options{}, loadbalancer.Config{
-			Name: svc.id(), Groups: []loadbalancer.Group{group}, Routes: []loadbalancer.Route{{Group: group.Name}},
+			Name: svc.id(), Groups: []loadbalancer.Group{group}, Routes: []loadbalancer.Route{{Path: "/", Group: group.Name}},
 		})
 		if err != nil {
 			return nil, err
@@ -199,7 +199,7 @@ func (s *Sample) addProxy(ctx context.Context, c *chain) error {
 	a := agent.Nginx{Role: agent.RoleProxy, Blocks: &agent.Blocks{List: c.blocks, Logger: s.opts.Logger}}
 	group := loadbalancer.Group{Name: "proxy", Host: loadbalancer.HostOfServer, Servers: []loadbalancer.Server{{Address: "http-lb:" + port}}}
 	return s.addSteered(ctx, c, svc, a, proxy.Options{Refuse: c.blocks.Blocked}, loadbalancer.Config{
-		Name: proxyName, Groups: []loadbalancer.Group{group}, Routes: []loadbalancer.Route{{Group: group.Name}},
+		Name: proxyName, Groups: []loadbalancer.Group{group}, Routes: []loadbalancer.Route{{Path: "/", Group: group.Name}},
 		Mirror: loadbalancer.Mirror{Address: idsName + ":" + idsPort, Timeout: timeout},
 		Access: loadbalancer.Access{TrustedHops: s.opts.trustedHops()},
 	})
