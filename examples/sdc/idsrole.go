@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
@@ -13,9 +16,12 @@ import (
 	"github.com/opnfv/clover/api/agent"
 	"github.com/opnfv/clover/api/nginx"
 	"github.com/opnfv/clover/api/snort"
+	"github.com/opnfv/clover/examples/internal/cli"
 	sampleids "github.com/opnfv/clover/examples/internal/sdc/ids"
 	"github.com/opnfv/clover/ids"
+	"github.com/opnfv/clover/ids/alert"
 	alertredis "github.com/opnfv/clover/ids/alert/redis"
+	"github.com/opnfv/clover/ids/engine"
 	"github.com/opnfv/clover/ids/starter"
 )
 
@@ -25,6 +31,10 @@ type idsFlags struct {
 	alerts alertFlags
 	redis  string
 	hops   int
+	// Of Suricata; none: Clover's own engine.
+	suricata   string
+	interfaces []string
+	homeNet    string
 }
 
 func runIDS(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -35,6 +45,9 @@ func runIDS(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	x.alerts.add(f)
 	f.StringVar(&x.redis, "redis", "", "`address` or URL of Redis, where events are kept (default: they are not)")
 	f.IntVar(&x.hops, "trusted-hops", x.hops, "proxies before this one that append to X-Forwarded-For; the proxy of the sample is one")
+	f.StringVar(&x.suricata, "suricata", "", "Suricata's `program`, which then looks at packets in place of Clover's own engine; it needs CAP_NET_RAW")
+	f.StringSliceVar(&x.interfaces, "interface", []string{"lo"}, "network `interfaces` that Suricata looks at; behind a mesh's sidecar lo, where requests are in the clear")
+	f.StringVar(&x.homeNet, "home-net", "any", "`networks` of $HOME_NET in Suricata's rules, e.g. [10.0.0.0/8,192.168.0.0/16]")
 	if err := parse(f, args, stderr, "Looks at mirrored requests by rules, and raises alerts.\n\nUsage:\n  sdc ids [flags]\n"); err != nil {
 		return err
 	}
@@ -73,20 +86,53 @@ func (x *idsFlags) run(ctx context.Context, r *role, state string) error {
 		kept := alertredis.NewSink(client, alertredis.SinkOptions{})
 		o.Redis, sink.Keep = kept, kept.Add
 	}
-	engine, source := sampleids.NewEngine(), sampleids.NewSource()
-	o.Source = source
+	e, err := x.engine(state, r)
+	if err != nil {
+		return err
+	}
+	o.Source = e.source
 	pipeline, err := sampleids.NewPipeline(o)
 	if err != nil {
 		return err
 	}
 	base, _ := starter.Rules(ids.Suricata)
-	control := &agent.Snort{Engine: engine, Base: base, LocalFile: filepath.Join(state, "local.rules"), Alerts: pipeline.Ledger}
+	control := &agent.Snort{Engine: e.engine, Base: base, LocalFile: filepath.Join(state, "local.rules"), Alerts: pipeline.Ledger}
 	if err := control.Load(ctx); err != nil {
-		return err
+		return errors.Join(err, pipeline.Close())
 	}
 	r.countAlerts(pipeline.Ledger)
-	monitor := &sampleids.Monitor{Engine: engine, Raise: source.Raise, TrustedHops: x.hops, Traceparent: r.sidecar.Traceparent}
-	return r.run(ctx, monitor, func(s *grpc.Server) { snort.RegisterControllerServer(s, control) }, pipeline.Run)
+	register := func(s *grpc.Server) { snort.RegisterControllerServer(s, control) }
+	return r.run(ctx, e.handler, register, e.engine.Run, pipeline.Run)
+}
+
+// looking is an engine with what brings it requests and what it finds.
+type looking struct {
+	engine  engine.Engine
+	source  alert.Source
+	handler http.Handler // takes the copies
+}
+
+func (x *idsFlags) engine(state string, r *role) (looking, error) {
+	if x.suricata == "" {
+		source, own := sampleids.NewSource(), sampleids.NewEngine()
+		return looking{own, source, &sampleids.Monitor{
+			Engine: own, Raise: source.Raise, TrustedHops: x.hops, Traceparent: r.sidecar.Traceparent,
+		}}, nil
+	}
+	s, err := engine.NewSuricata(filepath.Join(state, "suricata"), engine.SuricataOptions{
+		Program: strings.Fields(x.suricata), Interfaces: x.interfaces, Addresses: map[string]string{"HOME_NET": x.homeNet}, Logger: r.logger,
+	})
+	if err != nil {
+		return looking{}, cli.Usagef("--suricata: %w", err)
+	}
+	log := alert.NewFile(s.EVEFile(), alert.EVE, alert.FileOptions{Name: "suricata", Logger: r.logger})
+	return looking{s, sampleids.Forwarded{Source: log, TrustedHops: x.hops}, http.HandlerFunc(accept)}, nil
+}
+
+// accept takes a copy that Suricata has seen on its way.
+func accept(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body) // the sender went away
+	w.WriteHeader(http.StatusOK)
 }
 
 // countAlerts exposes the ledger of alerts.

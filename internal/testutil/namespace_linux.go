@@ -21,6 +21,8 @@ type NetNamespace struct {
 	Name string
 	// Interface is the link's end in the namespace.
 	Interface string
+	// HostInterface is its other end.
+	HostInterface string
 	// Addr and HostAddr are the addresses of the two ends.
 	Addr, HostAddr netip.Addr
 
@@ -47,9 +49,9 @@ func Namespace(t testing.TB) *NetNamespace {
 	}
 	n := &NetNamespace{
 		Name: fmt.Sprintf("clovertest%d", number), Interface: fmt.Sprintf("cvp%d", number),
-		HostAddr: addr(1), Addr: addr(2), t: t,
+		HostInterface: fmt.Sprintf("cvh%d", number), HostAddr: addr(1), Addr: addr(2), t: t,
 	}
-	host := fmt.Sprintf("cvh%d", number)
+	host := n.HostInterface
 	// What a killed run has left is in the way.
 	_ = exec.CommandContext(t.Context(), "ip", "netns", "del", n.Name).Run()
 	n.ip("netns", "add", n.Name)
