@@ -34,7 +34,7 @@ var readyLine = regexp.MustCompile(`is ready: HTTP (\S+), gRPC (\S*), admin (\S+
 
 // start runs a role on free ports until it is stopped, at the latest at the
 // end of the test.
-func start(t *testing.T, role string, args ...string) *process {
+func start(t testing.TB, role string, args ...string) *process {
 	t.Helper()
 	args = append([]string{role, "--http-addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--grace", "60s"}, args...)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -70,7 +70,7 @@ func start(t *testing.T, role string, args ...string) *process {
 var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
 
 // get asks with the headers given as name and value in turn.
-func get(t *testing.T, url string, headers ...string) (status int, body string) {
+func get(t testing.TB, url string, headers ...string) (status int, body string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	check(t, err)
@@ -85,7 +85,7 @@ func get(t *testing.T, url string, headers ...string) (status int, body string) 
 	return res.StatusCode, string(data)
 }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +123,7 @@ func sendLoad(ctx context.Context, t *testing.T, p *process, args ...string) loa
 }
 
 // dial connects to the control of a role; nil credentials are plaintext.
-func dial(t *testing.T, p *process, creds credentials.TransportCredentials) *grpc.ClientConn {
+func dial(t testing.TB, p *process, creds credentials.TransportCredentials) *grpc.ClientConn {
 	t.Helper()
 	if creds == nil {
 		creds = insecure.NewCredentials()

@@ -23,7 +23,7 @@ type loop struct {
 	redis      *redis.Client
 }
 
-func startLoop(t *testing.T) *loop {
+func startLoop(t testing.TB) *loop {
 	t.Helper()
 	program := testutil.Suricata(t)
 	ns := testutil.Namespace(t)
@@ -50,7 +50,7 @@ func startLoop(t *testing.T) *loop {
 }
 
 // shortDir is a folder whose sockets have short paths.
-func shortDir(t *testing.T) string {
+func shortDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "clv")
 	check(t, err)
@@ -60,7 +60,7 @@ func shortDir(t *testing.T) string {
 
 // attack sends one request of a scanner, and returns how long it took until
 // its client got its first 403.
-func (x *loop) attack(t *testing.T, client string) time.Duration {
+func (x *loop) attack(t testing.TB, client string) time.Duration {
 	t.Helper()
 	front := "http://" + x.proxy.http + "/"
 	began := time.Now()
@@ -119,4 +119,19 @@ func (x *loop) event(t *testing.T, source, sid string) {
 		}
 		return slices.ContainsFunc(all, func(e string) bool { return strings.HasPrefix(e, "["+source+" "+sid+" ") }), fmt.Sprint(all)
 	})
+}
+
+// BenchmarkFromAttackToBlock measures the time from a scanner's request,
+// through proxy, copy, Suricata, its log, spool and ProcessAlerts, until the
+// same client gets its first 403.
+func BenchmarkFromAttackToBlock(b *testing.B) {
+	x := startLoop(b)
+	var took []time.Duration
+	for b.Loop() {
+		took = append(took, x.attack(b, fmt.Sprintf("203.0.%d.%d", 100+len(took)/250, 1+len(took)%250)))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+	b.ReportMetric(0, "ns/op")
 }

@@ -58,7 +58,8 @@ func readTest(output string) (Counts, []RuleProblem) {
 		if m := tested.FindStringSubmatch(text); m != nil {
 			counts = Counts{Loaded: number(m[1]), Failed: number(m[2]), Skipped: number(m[3])}
 		}
-		if l.Level != "Error" || !strings.HasPrefix(l.Engine.Module, "detect") {
+		// Variables are looked up by a module "rule-vars".
+		if l.Level != "Error" || !strings.HasPrefix(l.Engine.Module, "detect") && !strings.HasPrefix(l.Engine.Module, "rule") {
 			continue
 		}
 		if m := refusedRule.FindStringSubmatch(text); m != nil {
