@@ -28,6 +28,12 @@
 //   - [github.com/opnfv/clover/ids/starter]: rules to begin with.
 //   - [github.com/opnfv/clover/ids/source]: rule files from folders and by
 //     HTTPS, checked before use.
+//   - [github.com/opnfv/clover/ids/engine]: Suricata and Snort 3: rules changed
+//     while they run, tested before and counted after; start, stop, statistics.
+//   - [github.com/opnfv/clover/ids/alert]: alerts of EVE, unified2 and
+//     alert_json as one type, spooled on disk and delivered at least once.
+//   - [github.com/opnfv/clover/ids/alert/redis]: alerts in Redis under the keys
+//     that users know, and EVE from Redis.
 //
 // # Install
 //

@@ -75,12 +75,12 @@ func snort(mode string, args []string) int {
 			return 0
 		}
 		fmt.Println("** caught hup signal")
-		switch {
-		case mode == "old":
+		switch mode {
+		case "old":
 			fmt.Println(".. reloading configuration")
 			load()
 			fmt.Println(".. swapping configuration")
-		case mode == "failing":
+		case "failing":
 			fmt.Println("Reload started. [signal]\nReload failed! reload configuration failed [signal]")
 		default:
 			fmt.Println("Reload started. [signal]")

@@ -62,7 +62,12 @@ func (s *Suricata) config() ([]byte, error) {
 		{Key: "unix-command", Value: yaml.MapSlice{{Key: "enabled", Value: true}, {Key: "filename", Value: s.socket}}},
 		// What pods send among each other has no checksums yet when it is seen:
 		// the network card would add them.
-		{Key: "stream", Value: yaml.MapSlice{{Key: "checksum-validation", Value: false}, {Key: "midstream", Value: !o.NoMidstream}}},
+		// Inline means that a request is looked at when it comes. Otherwise that
+		// waits until it was acknowledged and the client sends something again:
+		// 40 ms as a rule, and for ever with a body that does not come.
+		{Key: "stream", Value: yaml.MapSlice{
+			{Key: "checksum-validation", Value: false}, {Key: "midstream", Value: !o.NoMidstream}, {Key: "inline", Value: true},
+		}},
 		{Key: "pcap-file", Value: yaml.MapSlice{{Key: "checksum-checks", Value: false}}},
 		{Key: "app-layer", Value: yaml.MapSlice{{Key: "protocols", Value: appLayer()}}},
 		{Key: "classification-file", Value: o.ClassificationFile},

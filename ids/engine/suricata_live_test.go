@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -33,7 +34,10 @@ func start(t *testing.T, o engine.SuricataOptions) *bench {
 	program := testutil.Suricata(t)
 	ns := testutil.Namespace(t)
 	l := ns.Listen(80)
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusNoContent)
+	})}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
 	home := filepath.Join(t.TempDir(), "s")
@@ -91,6 +95,7 @@ func (b *bench) request(t *testing.T, agent string) {
 		t.Fatal(err)
 	}
 	r.Header.Set("User-Agent", agent)
+	r.Header.Set("X-Forwarded-For", "198.51.100.7, 203.0.113.9")
 	answer, err := client.Do(r)
 	if err != nil {
 		t.Fatal(err)

@@ -121,7 +121,7 @@ func (n *NetNamespace) Ping() {
 	if err != nil {
 		n.t.Fatalf("ping: %v", err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	request := []byte{8, 0, 0, 0, 0, 1, 0, 1}
 	var sum uint32
 	for i := 0; i < len(request); i += 2 {
