@@ -3,6 +3,7 @@ package ids
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -94,6 +95,9 @@ func Lint(s *Ruleset, o LintOptions) []Finding { return LintAll([]*Ruleset{s}, o
 // a mark of a flow set, in another file.
 func LintAll(sets []*Ruleset, o LintOptions) []Finding {
 	l := newLinter(o)
+	for _, s := range sets {
+		l.define(s)
+	}
 	for i, s := range sets {
 		l.file = i
 		for r := range s.Rules() {
@@ -155,7 +159,7 @@ func newLinter(o LintOptions) *linter {
 	l := &linter{options: o, seen: map[string]Position{}, set: map[string]bool{}, tested: map[string]bool{}}
 	l.variables = DefaultVariables()
 	if o.Variables != nil {
-		l.variables = *o.Variables
+		l.variables = o.Variables.clone()
 	}
 	if o.Classifications != nil {
 		l.classes = map[string]bool{}
@@ -170,6 +174,19 @@ func newLinter(o LintOptions) *linter {
 		}
 	}
 	return l
+}
+
+// define adds the variables that a file itself defines.
+func (l *linter) define(s *Ruleset) {
+	for i := range s.Items {
+		if s.Items[i].Kind != KindDirective {
+			continue
+		}
+		// A line with a fault defines nothing.
+		v, _ := confVariables(strings.ReplaceAll(s.Items[i].Text, "\\\n", " "))
+		maps.Copy(l.variables.Addresses, v.Addresses)
+		maps.Copy(l.variables.Ports, v.Ports)
+	}
 }
 
 // found records a finding at an option; -1: at the rule.

@@ -95,6 +95,14 @@ func TestFindingsAcrossFiles(t *testing.T) {
 	}
 }
 
+func TestVariablesOfTheFileItself(t *testing.T) {
+	s := mustParse(t, "ipvar A any\nportvar B \\\n 80\nvar\nalert ip $A $B -> $C any (msg:\"a\"; classtype:misc-activity; sid:1; rev:1;)\n", Snort2)
+	got := Lint(s, LintOptions{})
+	if len(got) != 1 || got[0].Code != CodeVariable || !strings.Contains(got[0].Message, "$C") {
+		t.Errorf("%v", got)
+	}
+}
+
 func TestOptionsOfAnotherDialect(t *testing.T) {
 	const rule = `alert tcp any any -> any any (msg:"a"; flow:established; http.uri; content:"abcd"; classtype:misc-activity; sid:1; rev:1;)`
 	for _, d := range dialects {
