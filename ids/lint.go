@@ -48,6 +48,7 @@ const (
 	CodeSemicolon      Code = "unescaped-semicolon"      // error
 	CodeVariable       Code = "undefined-variable"       // error
 	CodeNoPattern      Code = "modifier-without-pattern" // error
+	CodeEmptyBuffer    Code = "buffer-without-pattern"   // error, in Suricata
 	CodeContradiction  Code = "contradictory-modifiers"  // error
 	CodeNoEffect       Code = "modifier-without-effect"  // info
 	CodeSlow           Code = "slow-pattern"             // warning
@@ -215,6 +216,7 @@ func (l *linter) check() {
 		l.option(i, o)
 	}
 	l.notEnded()
+	l.emptyBuffers()
 	matches := l.rule.Matches()
 	for i := range matches {
 		l.match(&matches[i])
