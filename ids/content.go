@@ -239,10 +239,12 @@ func DecodePCRE(value string) (PCRE, error) {
 		p.Not = true
 		v = strings.TrimSpace(v[1:])
 	}
-	// Suricata takes an expression without quotes too.
-	if quoted := len(v) > 1 && v[0] == '"' && v[len(v)-1] == '"'; quoted {
+	switch quoted := len(v) > 1 && v[0] == '"' && v[len(v)-1] == '"'; {
+	case quoted:
 		v = v[1 : len(v)-1]
-	} else if !strings.HasPrefix(v, "/") || strings.ContainsRune(v, '"') {
+	case strings.HasPrefix(v, "/"): // Suricata takes it without quotes too
+		v = strings.TrimSuffix(v, `"`)
+	default:
 		return p, fmt.Errorf("expression %.40q is not quoted", value)
 	}
 	if len(v) > 1 && v[0] == 'm' {

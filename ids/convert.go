@@ -52,7 +52,7 @@ func Convert(r *Rule, to Dialect) (*Rule, []ConversionIssue) {
 	c.out = &Rule{Dialect: to, Disabled: r.Disabled}
 	c.header()
 	c.options()
-	c.services2()
+	c.writeServices()
 	if slices.ContainsFunc(c.issues, func(i ConversionIssue) bool { return i.Effect == EffectRefused }) {
 		return nil, c.issues
 	}
@@ -308,8 +308,8 @@ func (r *Rule) services() []string {
 	return out
 }
 
-// services2 writes the services as Snort wants them.
-func (c *converter) services2() {
+// writeServices writes the services as Snort wants them.
+func (c *converter) writeServices() {
 	if len(c.services) == 0 || c.to == Suricata {
 		return
 	}

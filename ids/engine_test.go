@@ -94,7 +94,7 @@ func TestSuricataAndLintAgree(t *testing.T) {
 	for _, options := range []string{
 		`made_up:1;`, `content:abcd;`, `content:"abcd"; depth:3;`, `content:"a|0|";`, `content:"a|zz|";`, `nocase;`,
 		`content:"abcd"; depth:9; distance:1;`, `content:"abcd"; startswith; offset:1;`, `flow:to_server,to_client;`,
-		`entropy:value >= 4;`, `content;`, `pcre:"(a";`, `content:"abcd"; content:"efg"; distance:0; within:2;`,
+		`entropy:value >= 4;`, `content;`, `content:"abcd"; http.uri;`, `pcre:"(a";`, `content:"abcd"; content:"efg"; distance:0; within:2;`,
 	} {
 		text := `alert tcp any any -> any any (msg:"a"; ` + options + ` sid:1; rev:1;)` + "\n"
 		set, err := ids.Parse(text, ids.ParseOptions{})

@@ -3,6 +3,7 @@ package ids
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -47,6 +48,7 @@ const (
 	CodeSemicolon      Code = "unescaped-semicolon"      // error
 	CodeVariable       Code = "undefined-variable"       // error
 	CodeNoPattern      Code = "modifier-without-pattern" // error
+	CodeEmptyBuffer    Code = "buffer-without-pattern"   // error, in Suricata
 	CodeContradiction  Code = "contradictory-modifiers"  // error
 	CodeNoEffect       Code = "modifier-without-effect"  // info
 	CodeSlow           Code = "slow-pattern"             // warning
@@ -94,6 +96,9 @@ func Lint(s *Ruleset, o LintOptions) []Finding { return LintAll([]*Ruleset{s}, o
 // a mark of a flow set, in another file.
 func LintAll(sets []*Ruleset, o LintOptions) []Finding {
 	l := newLinter(o)
+	for _, s := range sets {
+		l.define(s)
+	}
 	for i, s := range sets {
 		l.file = i
 		for r := range s.Rules() {
@@ -155,7 +160,7 @@ func newLinter(o LintOptions) *linter {
 	l := &linter{options: o, seen: map[string]Position{}, set: map[string]bool{}, tested: map[string]bool{}}
 	l.variables = DefaultVariables()
 	if o.Variables != nil {
-		l.variables = *o.Variables
+		l.variables = o.Variables.clone()
 	}
 	if o.Classifications != nil {
 		l.classes = map[string]bool{}
@@ -170,6 +175,19 @@ func newLinter(o LintOptions) *linter {
 		}
 	}
 	return l
+}
+
+// define adds the variables that a file itself defines.
+func (l *linter) define(s *Ruleset) {
+	for i := range s.Items {
+		if s.Items[i].Kind != KindDirective {
+			continue
+		}
+		// A line with a fault defines nothing.
+		v, _ := confVariables(strings.ReplaceAll(s.Items[i].Text, "\\\n", " "))
+		maps.Copy(l.variables.Addresses, v.Addresses)
+		maps.Copy(l.variables.Ports, v.Ports)
+	}
 }
 
 // found records a finding at an option; -1: at the rule.
@@ -198,6 +216,7 @@ func (l *linter) check() {
 		l.option(i, o)
 	}
 	l.notEnded()
+	l.emptyBuffers()
 	matches := l.rule.Matches()
 	for i := range matches {
 		l.match(&matches[i])

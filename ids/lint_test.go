@@ -41,6 +41,8 @@ func TestFindings(t *testing.T) {
 		{CodeVariable, `alert ip $NOWHERE any -> any any (msg:"a";` + tail, "1:1"},
 		{CodeNoPattern, head + `nocase;` + tail, "1:58"},
 		{CodeNoPattern, head + `http_uri;` + tail, "1:58"},
+		{CodeEmptyBuffer, `alert http any any -> any any (msg:"a"; content:"abcd"; http.uri; nocase;` + tail, "1:57"},
+		{CodeEmptyBuffer, `alert http any any -> any any (msg:"a"; http.uri; http.method; content:"abcd";` + tail, "1:41"},
 		{CodeContradiction, head + `content:"abcd"; depth:3;` + tail, "1:58"},
 		{CodeContradiction, head + `content:"x"; content:"abcd"; distance:1; within:3;` + tail, "1:71"},
 		{CodeContradiction, head + `content:"abcd"; depth:9; distance:1;` + tail, "1:58"},
@@ -91,6 +93,14 @@ func TestFindingsAcrossFiles(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	if got := LintAll([]*Ruleset{a, b}, LintOptions{Disabled: true}); len(got) != 2 {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestVariablesOfTheFileItself(t *testing.T) {
+	s := mustParse(t, "ipvar A any\nportvar B \\\n 80\nvar\nalert ip $A $B -> $C any (msg:\"a\"; classtype:misc-activity; sid:1; rev:1;)\n", Snort2)
+	got := Lint(s, LintOptions{})
+	if len(got) != 1 || got[0].Code != CodeVariable || !strings.Contains(got[0].Message, "$C") {
 		t.Errorf("%v", got)
 	}
 }

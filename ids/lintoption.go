@@ -128,7 +128,8 @@ func (l *linter) match(m *Match) {
 	c, isContent := m.Pattern.(Content)
 	names := map[string]int{}
 	for _, mod := range m.Modifiers {
-		if names[mod.Name]++; names[mod.Name] == 2 {
+		// Engines let endswith pass; the others they refuse.
+		if names[mod.Name]++; names[mod.Name] == 2 && mod.Name != "endswith" {
 			l.found(m.Index, CodeContradiction, Error, mod.Name+" is given twice for one pattern", "keep one of them")
 		}
 	}
@@ -166,6 +167,38 @@ func (l *linter) fastValue(m *Match) string {
 	v, _ := m.Modifier("fast_pattern")
 	return v
 }
+
+// emptyBuffers finds buffers that are opened for nothing, which Suricata
+// refuses.
+func (l *linter) emptyBuffers() {
+	if l.rule.Dialect != Suricata {
+		return
+	}
+	open := -1
+	report := func() {
+		if open >= 0 {
+			name := l.rule.Options[open].Name
+			l.found(open, CodeEmptyBuffer, Error, "nothing looks into "+name, "put content or pcre after it, or remove it")
+		}
+		open = -1
+	}
+	for i, o := range l.rule.Options {
+		switch k, _ := Suricata.Keyword(o.Name); {
+		case k.Role == RoleSticky:
+			report()
+			if k.Arity == ArityNone && !o.Is("pkt_data") {
+				open = i
+			}
+		case k.Role == RolePattern, usesBuffer[strings.ToLower(o.Name)]:
+			open = -1
+		}
+	}
+	report()
+}
+
+// usesBuffer are options beside patterns that look into the open buffer.
+var usesBuffer = wordSet(`bsize isdataat byte_test byte_jump byte_extract byte_math dataset datarep entropy absent
+	base64_decode lua luajit luaxform asn1 pcrexform`)
 
 func hasLetter(p []byte) bool {
 	for _, c := range p {

@@ -86,7 +86,7 @@ func (p *parser) next() {
 	case c == '/' && byteAt(p.text, first+1) == '*' && p.set.Dialect == Snort3:
 		p.block(first)
 	case isDirective(p.text, first):
-		p.add(KindDirective, p.continued(end), nil)
+		p.directive(first, end)
 	case p.set.Dialect == Snort3:
 		p.free(first, end)
 	default:
@@ -153,6 +153,18 @@ func (p *parser) block(first int) {
 		end = after
 	}
 	p.add(KindComment, end, nil)
+}
+
+// directive reads a line for the engine's configuration; a ruletype goes on
+// to its brace.
+func (p *parser) directive(first, end int) {
+	end = p.continued(end)
+	if word(p.text, first) == "ruletype" {
+		if n := strings.IndexByte(p.text[first:], '}'); n >= 0 {
+			end = max(end, lineAfter(p.text, first+n))
+		}
+	}
+	p.add(KindDirective, end, nil)
 }
 
 // continued returns the end of a line that goes on after a backslash.

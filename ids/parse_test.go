@@ -62,6 +62,7 @@ func TestEveryFormPrintsAsItCame(t *testing.T) {
 		{"firewall", Suricata, "r", "accept:hook http1:request_started any any -> any any (sid:1;)\n"},
 		{"both sides of a transaction", Suricata, "r", "alert http any any => any any (sid:1;)\n"},
 		{"directives", Snort2, "ddddr", "include a.rules\nvar A any\nipvar B \\\n [1.1.1.1]\nconfig x: y\nalert tcp any any -> any any (sid:1;)\n"},
+		{"rule type", Snort2, "dr", "ruletype redalert\n{\n  type alert\n  output log_tcpdump: x\n}\nredalert tcp any any -> any any (sid:1;)\n"},
 		{"no options", Snort2, "r", "log tcp any any -> any 23\n"},
 		{"decoder", Snort2, "r", "alert ( msg:\"a\"; sid:1; gid:116; )\n"},
 		{"dynamic", Snort2, "rr", "activate tcp any any -> any 23 (activates:1; msg:\"a\"; sid:1;)\ndynamic tcp any any -> any 23 (activated_by:1; count:50;)\n"},
@@ -195,7 +196,7 @@ func TestBlankLineEndsAContinuedRule(t *testing.T) {
 // TestHostileTextsTakeLinearTime would run for minutes if what is left open
 // were searched for again from each line.
 func TestHostileTextsTakeLinearTime(t *testing.T) {
-	const size = 1 << 20
+	const size = 1 << 18
 	for _, d := range dialects {
 		for _, unit := range []string{
 			"x (pcre:\"\n\n", "x (a:\"\n\n", "x [\n\n", "x /*\n\n", "x (/*\n\n", "alert http ( sid:1 /*\n", "x (a:b\n\n", "alert tcp any any -> any any (a;\\\n",

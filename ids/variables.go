@@ -128,6 +128,14 @@ func (v Variables) String() string {
 	return b.String()
 }
 
+// clone returns a copy whose maps may be written to.
+func (v Variables) clone() Variables {
+	out := Variables{Addresses: map[string]string{}, Ports: map[string]string{}}
+	maps.Copy(out.Addresses, v.Addresses)
+	maps.Copy(out.Ports, v.Ports)
+	return out
+}
+
 // undefined returns the names that a header uses and the variables do not
 // define.
 func (v Variables) undefined(h Header) (names []string) {

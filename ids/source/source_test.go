@@ -132,7 +132,7 @@ func TestWrongRulesAreRefusedWhole(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	bomb := archive(t, "filler", strings.Repeat("0", 64<<20))
+	bomb := archive(t, "filler", strings.Repeat("0", 8<<20))
 	url, client := serve(t, map[string][]byte{
 		"/a": []byte(rule(1)), "/big": bytes.Repeat([]byte("# x\n"), 1000), "/bomb.tar.gz": bomb,
 		"/broken.tar.gz": {0x1f, 0x8b, 0}, "/binary": []byte("a\x00b"), "/many.tar.gz": archive(t, "a.rules", rule(1), "b.rules", rule(2), "c.rules", rule(3)),

@@ -70,6 +70,17 @@ func BenchmarkClover(b *testing.B) {
 	})
 }
 
+// BenchmarkCloverRule reads rule after rule, as gonids does.
+func BenchmarkCloverRule(b *testing.B) {
+	measure(b, func(rules []string, _ string) {
+		for _, r := range rules {
+			if _, err := ids.ParseRule(r, ids.Suricata); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
 // BenchmarkCloverTyped decodes every option and the header of each rule too,
 // which is what gonids always does.
 func BenchmarkCloverTyped(b *testing.B) {
