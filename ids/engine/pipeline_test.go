@@ -2,10 +2,12 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -138,6 +140,35 @@ func TestSuricataAlertsReachRedis(t *testing.T) {
 	b.url += "after"
 	b.request(t, "asafaweb.com")
 	a.wait(t, "/after")
+	if err := b.RotateLogs(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.url += "-rotated"
+	b.request(t, "asafaweb.com")
+	a.wait(t, "/after-rotated")
+}
+
+// TestLargeLogsRotate has a log that is full after each alert.
+func TestLargeLogsRotate(t *testing.T) {
+	b := start(t, engine.SuricataOptions{EVE: engine.EVE{MaxBytes: 1, Keep: 2}})
+	a, _ := relay(t, alert.NewFile(b.EVEFile(), alert.EVE, alert.FileOptions{Name: "eve"}))
+	if _, err := b.Replace(t.Context(), []byte(scanRule)); err != nil {
+		t.Fatal(err)
+	}
+	base := b.url
+	for n := range 4 {
+		b.url = fmt.Sprint(base, n)
+		b.request(t, "asafaweb.com")
+		a.wait(t, fmt.Sprint("/", n))
+		testutil.Eventually(t, 20*time.Second, func() (bool, string) {
+			_, err := os.Stat(b.EVEFile()) // the engine makes it with the next alert
+			return errors.Is(err, os.ErrNotExist), fmt.Sprint("not rotated: ", err)
+		})
+	}
+	files, err := filepath.Glob(b.EVEFile() + ".*")
+	if err != nil || len(files) != 2 {
+		t.Errorf("kept %v, %v", files, err)
+	}
 }
 
 // TestFromRequestToRedis measures the time from the first byte of a request

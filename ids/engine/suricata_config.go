@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 
 	"github.com/goccy/go-yaml"
@@ -15,6 +16,11 @@ import (
 type EVE struct {
 	// File is a path, which a reader follows.
 	File string
+	// MaxBytes is how long the file gets before it is rotated; 0 is 64 MiB.
+	MaxBytes int64
+	// Keep is how many rotated files stay; 0 is 4. A reader that is farther
+	// behind loses alerts, and counts a gap.
+	Keep int
 	// Socket is the path of a unix socket at which a reader listens.
 	Socket string
 	// Datagram sends each alert as a datagram to Socket, else it is a stream.
@@ -33,6 +39,12 @@ type EVERedis struct {
 	Key  string // of the list or channel; empty is "suricata"
 }
 
+// Defaults of the file of alerts.
+const (
+	defaultEVEBytes = 64 << 20
+	defaultEVEKeep  = 4
+)
+
 // yamlHeader is what Suricata wants a configuration to begin with.
 const yamlHeader = "%YAML 1.1\n---\n"
 
@@ -49,8 +61,8 @@ func (s *Suricata) config() ([]byte, error) {
 		{Key: "stats", Value: yaml.MapSlice{{Key: "enabled", Value: true}, {Key: "interval", Value: 1}}},
 		{Key: "outputs", Value: []yaml.MapSlice{
 			{{Key: "eve-log", Value: s.eve()}},
-			// Nothing counts without an output for it.
-			{{Key: "stats", Value: yaml.MapSlice{{Key: "enabled", Value: true}, {Key: "filename", Value: "stats.log"}, {Key: "append", Value: false}}}},
+			// Nothing counts without an output for it; the socket has the counters.
+			{{Key: "stats", Value: yaml.MapSlice{{Key: "enabled", Value: true}, {Key: "filename", Value: os.DevNull}, {Key: "append", Value: true}}}},
 		}},
 		{Key: "logging", Value: yaml.MapSlice{
 			{Key: "default-log-level", Value: "info"},
