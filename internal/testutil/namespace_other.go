@@ -10,8 +10,8 @@ import (
 
 // NetNamespace is a network namespace; only Linux has them.
 type NetNamespace struct {
-	Name, Interface string
-	Addr, HostAddr  netip.Addr
+	Name, Interface, HostInterface string
+	Addr, HostAddr                 netip.Addr
 }
 
 // Namespace ends the test: only Linux has network namespaces.
