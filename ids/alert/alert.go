@@ -150,6 +150,18 @@ func (a *Alert) Client() netip.Addr {
 	}
 }
 
+// ClientBehind is the client as the first of that many proxies has seen it,
+// which each append to X-Forwarded-For the address of who connects to them:
+// with 1, the last address of the header. It is Client if there is no proxy,
+// or the packet was not a request that came through one. What stands further
+// left in the header may be a lie and is not looked at.
+func (a *Alert) ClientBehind(proxies int) netip.Addr {
+	if n := len(a.ForwardedFor); proxies > 0 && n > 0 {
+		return a.ForwardedFor[max(n-proxies, 0)]
+	}
+	return a.Client()
+}
+
 // protocols are IP's numbers of what engines name.
 var protocols = map[string]uint8{
 	"ICMP": 1, "IGMP": 2, "IPIP": 4, "IP-IP": 4, "TCP": 6, "UDP": 17, "IPV6": 41, "GRE": 47, "ESP": 50, "AH": 51,

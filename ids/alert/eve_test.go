@@ -38,6 +38,11 @@ func TestEVEOfSuricata(t *testing.T) {
 	if f := a.Flow; f == nil || f.ID == 0 || f.ClientPort != 42344 || f.PacketsServer != 4 || f.Start.IsZero() {
 		t.Errorf("flow %+v", f)
 	}
+	for proxies, want := range []string{"10.213.7.1", "5.6.7.8", "1.2.3.4", "1.2.3.4"} {
+		if got := a.ClientBehind(proxies).String(); got != want {
+			t.Errorf("behind %d proxies: %s, want %s", proxies, got, want)
+		}
+	}
 	f := a.Fields(7)
 	for k, want := range map[string]string{
 		"event-id": "7", "signature-id": "10000003", "source-ip": "10.213.7.1", "sport-itype": "42344", "protocol": "6",
@@ -166,4 +171,21 @@ func drain(t *testing.T, format Format, data []byte) (alerts []*Alert) {
 		alerts = append(alerts, a)
 	}
 	return alerts
+}
+
+func TestHeaderOfTheRequest(t *testing.T) {
+	a := Alert{HTTP: &HTTP{Method: "GET", URL: "/b"}, Payload: []byte("GET /b HTTP/1.1\r\nTraceparent: old\r\n\r\nGET /b HTTP/1.1\r\nhost: h\r\nTRACEPARENT:  00-1 \r\nX: 1\r\nx: 2\r\n\r\nGET /c HTTP/1.1\r\nTraceparent: other\r\n\r\n")}
+	h := a.Header()
+	if h.Get("Traceparent") != "00-1" || h.Get("Host") != "h" || len(h.Values("X")) != 2 || len(h) != 3 {
+		t.Errorf("%v", h)
+	}
+	a.Payload = []byte("GET /b HTTP/1.1\r\nhost: h\r\ntracepar")
+	if h := a.Header(); h.Get("Host") != "h" || len(h) != 1 {
+		t.Errorf("cut off: %v", h)
+	}
+	for _, none := range []Alert{{}, {HTTP: &HTTP{Method: "GET", URL: "/x"}, Payload: a.Payload}} {
+		if h := none.Header(); h != nil {
+			t.Errorf("%v", h)
+		}
+	}
 }

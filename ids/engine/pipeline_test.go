@@ -2,12 +2,15 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -138,12 +141,70 @@ func TestSuricataAlertsReachRedis(t *testing.T) {
 	b.url += "after"
 	b.request(t, "asafaweb.com")
 	a.wait(t, "/after")
+	if err := b.RotateLogs(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.url += "-rotated"
+	b.request(t, "asafaweb.com")
+	a.wait(t, "/after-rotated")
+}
+
+// TestSuricataWritesToRedis has the engine write EVE to Redis itself.
+func TestSuricataWritesToRedis(t *testing.T) {
+	server := testutil.Redis(t)
+	from := redis.NewClient(&redis.Options{Addr: server.Addr})
+	defer from.Close()
+	_, text, err := net.SplitHostPort(server.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for mode, kind := range map[string]alertredis.Kind{"rpush": alertredis.List, "lpush": alertredis.ListLeft, "publish": alertredis.Channel} {
+		t.Run(mode, func(t *testing.T) {
+			a, _ := relay(t, alertredis.NewSource(from, alertredis.SourceOptions{Kind: kind, Key: "eve-" + mode}))
+			b := startAt(t, engine.SuricataOptions{EVE: engine.EVE{Redis: &engine.EVERedis{Port: port, Mode: mode, Key: "eve-" + mode}}}, true)
+			if _, err := b.Replace(t.Context(), []byte(scanRule)); err != nil {
+				t.Fatal(err)
+			}
+			for _, path := range []string{"/1", "/2", "/3"} {
+				b.get(t, http.DefaultClient, path)
+				a.wait(t, path)
+			}
+			http.DefaultClient.CloseIdleConnections()
+		})
+	}
+}
+
+// TestLargeLogsRotate has a log that is full after each alert.
+func TestLargeLogsRotate(t *testing.T) {
+	b := start(t, engine.SuricataOptions{EVE: engine.EVE{MaxBytes: 1, Keep: 2}})
+	a, _ := relay(t, alert.NewFile(b.EVEFile(), alert.EVE, alert.FileOptions{Name: "eve"}))
+	if _, err := b.Replace(t.Context(), []byte(scanRule)); err != nil {
+		t.Fatal(err)
+	}
+	base := b.url
+	for n := range 4 {
+		b.url = fmt.Sprint(base, n)
+		b.request(t, "asafaweb.com")
+		a.wait(t, fmt.Sprint("/", n))
+		testutil.Eventually(t, 20*time.Second, func() (bool, string) {
+			_, err := os.Stat(b.EVEFile()) // the engine makes it with the next alert
+			return errors.Is(err, os.ErrNotExist), fmt.Sprint("not rotated: ", err)
+		})
+	}
+	files, err := filepath.Glob(b.EVEFile() + ".*")
+	if err != nil || len(files) != 2 {
+		t.Errorf("kept %v, %v", files, err)
+	}
 }
 
 // TestFromRequestToRedis measures the time from the first byte of a request
 // until its alert is in Redis.
 func TestFromRequestToRedis(t *testing.T) {
-	const requests = 100
+	const requests = 50
 	socket := filepath.Join(socketDir(t), "eve")
 	for name, c := range map[string]struct {
 		eve    engine.EVE

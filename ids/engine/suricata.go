@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -63,6 +64,7 @@ type Suricata struct {
 	home    string
 	socket  string
 	rules   ruleFile
+	rotate  sync.Mutex
 }
 
 var _ Engine = (*Suricata)(nil)
@@ -82,6 +84,7 @@ func NewSuricata(home string, o SuricataOptions) (*Suricata, error) {
 		o.Program = []string{"suricata"}
 	}
 	o.LogDir = cmp.Or(o.LogDir, filepath.Join(home, "log"))
+	o.EVE.MaxBytes, o.EVE.Keep = cmp.Or(o.EVE.MaxBytes, defaultEVEBytes), cmp.Or(o.EVE.Keep, defaultEVEKeep)
 	o.EVE.File = cmp.Or(o.EVE.File, filepath.Join(o.LogDir, "eve.json"))
 	s := &Suricata{home: home, socket: cmp.Or(o.Socket, filepath.Join(home, "suricata.socket")), rules: ruleFile{filepath.Join(home, "clover.rules")}}
 	if len(s.socket) > maxSocketPath {
@@ -159,7 +162,11 @@ func (s *Suricata) quit(ctx context.Context, p *os.Process) {
 // clear removes the logs.
 func (s *Suricata) clear() error {
 	var failed []error
-	for _, path := range []string{s.options.EVE.File, filepath.Join(s.options.LogDir, "suricata.log"), filepath.Join(s.options.LogDir, "stats.log")} {
+	paths := []string{s.options.EVE.File, filepath.Join(s.options.LogDir, "suricata.log")}
+	for n := range s.options.EVE.Keep {
+		paths = append(paths, fmt.Sprintf("%s.%d", s.options.EVE.File, n+1))
+	}
+	for _, path := range paths {
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			failed = append(failed, err)
 		}

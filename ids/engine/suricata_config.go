@@ -3,9 +3,15 @@ package engine
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
+	"regexp"
 	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 )
@@ -15,6 +21,11 @@ import (
 type EVE struct {
 	// File is a path, which a reader follows.
 	File string
+	// MaxBytes is how long the file gets before it is rotated; 0 is 64 MiB.
+	MaxBytes int64
+	// Keep is how many rotated files stay; 0 is 4. A reader that is farther
+	// behind loses alerts, and counts a gap.
+	Keep int
 	// Socket is the path of a unix socket at which a reader listens.
 	Socket string
 	// Datagram sends each alert as a datagram to Socket, else it is a stream.
@@ -33,6 +44,19 @@ type EVERedis struct {
 	Key  string // of the list or channel; empty is "suricata"
 }
 
+// Defaults of the file of alerts.
+const (
+	defaultEVEBytes = 64 << 20
+	defaultEVEKeep  = 4
+)
+
+// text is a string that is always written in double quotes, so that none is
+// taken for anything else.
+type text string
+
+// MarshalYAML implements yaml.BytesMarshaler. A string of JSON is one of YAML.
+func (t text) MarshalYAML() ([]byte, error) { return json.Marshal(string(t)) }
+
 // yamlHeader is what Suricata wants a configuration to begin with.
 const yamlHeader = "%YAML 1.1\n---\n"
 
@@ -40,17 +64,20 @@ const yamlHeader = "%YAML 1.1\n---\n"
 // What a user gives becomes a scalar of YAML here, whatever it has in it.
 func (s *Suricata) config() ([]byte, error) {
 	o := s.options
+	if err := o.printable(); err != nil {
+		return nil, err
+	}
 	doc := yaml.MapSlice{
 		{Key: "vars", Value: yaml.MapSlice{
 			{Key: "address-groups", Value: sorted(o.Addresses)},
 			{Key: "port-groups", Value: sorted(o.Ports)},
 		}},
-		{Key: "default-log-dir", Value: o.LogDir},
+		{Key: "default-log-dir", Value: text(o.LogDir)},
 		{Key: "stats", Value: yaml.MapSlice{{Key: "enabled", Value: true}, {Key: "interval", Value: 1}}},
 		{Key: "outputs", Value: []yaml.MapSlice{
 			{{Key: "eve-log", Value: s.eve()}},
-			// Nothing counts without an output for it.
-			{{Key: "stats", Value: yaml.MapSlice{{Key: "enabled", Value: true}, {Key: "filename", Value: "stats.log"}, {Key: "append", Value: false}}}},
+			// Nothing counts without an output for it; the socket has the counters.
+			{{Key: "stats", Value: yaml.MapSlice{{Key: "enabled", Value: true}, {Key: "filename", Value: os.DevNull}, {Key: "append", Value: true}}}},
 		}},
 		{Key: "logging", Value: yaml.MapSlice{
 			{Key: "default-log-level", Value: "info"},
@@ -59,7 +86,7 @@ func (s *Suricata) config() ([]byte, error) {
 				{{Key: "file", Value: yaml.MapSlice{{Key: "enabled", Value: true}, {Key: "level", Value: "notice"}, {Key: "filename", Value: "suricata.log"}}}},
 			}},
 		}},
-		{Key: "unix-command", Value: yaml.MapSlice{{Key: "enabled", Value: true}, {Key: "filename", Value: s.socket}}},
+		{Key: "unix-command", Value: yaml.MapSlice{{Key: "enabled", Value: true}, {Key: "filename", Value: text(s.socket)}}},
 		// What pods send among each other has no checksums yet when it is seen:
 		// the network card would add them.
 		// Inline means that a request is looked at when it comes. Otherwise that
@@ -70,15 +97,15 @@ func (s *Suricata) config() ([]byte, error) {
 		}},
 		{Key: "pcap-file", Value: yaml.MapSlice{{Key: "checksum-checks", Value: false}}},
 		{Key: "app-layer", Value: yaml.MapSlice{{Key: "protocols", Value: appLayer()}}},
-		{Key: "classification-file", Value: o.ClassificationFile},
-		{Key: "reference-config-file", Value: o.ReferenceFile},
-		{Key: "threshold-file", Value: o.ThresholdFile},
-		{Key: "rule-files", Value: []string{s.rules.path}},
+		{Key: "classification-file", Value: text(o.ClassificationFile)},
+		{Key: "reference-config-file", Value: text(o.ReferenceFile)},
+		{Key: "threshold-file", Value: text(o.ThresholdFile)},
+		{Key: "rule-files", Value: []text{text(s.rules.path)}},
 	}
 	var interfaces []yaml.MapSlice
 	for i, name := range o.Interfaces {
 		interfaces = append(interfaces, yaml.MapSlice{
-			{Key: "interface", Value: name}, {Key: "cluster-id", Value: 99 - i}, {Key: "cluster-type", Value: "cluster_flow"},
+			{Key: "interface", Value: text(name)}, {Key: "cluster-id", Value: 99 - i}, {Key: "cluster-type", Value: "cluster_flow"},
 			{Key: "defrag", Value: true}, {Key: "threads", Value: max(o.Threads, 1)},
 			{Key: "checksum-checks", Value: false},
 			// A block of packets is given to the engine after 10 ms, full or not.
@@ -102,16 +129,16 @@ func (s *Suricata) eve() yaml.MapSlice {
 	switch {
 	case e.Redis != nil:
 		doc = append(doc, yaml.MapItem{Key: "filetype", Value: "redis"}, yaml.MapItem{Key: "redis", Value: yaml.MapSlice{
-			{Key: "server", Value: cmp.Or(e.Redis.Host, "127.0.0.1")}, {Key: "port", Value: cmp.Or(e.Redis.Port, 6379)},
-			{Key: "async", Value: false}, {Key: "mode", Value: cmp.Or(e.Redis.Mode, "rpush")},
-			{Key: "key", Value: cmp.Or(e.Redis.Key, "suricata")},
+			{Key: "server", Value: text(cmp.Or(e.Redis.Host, "127.0.0.1"))}, {Key: "port", Value: cmp.Or(e.Redis.Port, 6379)},
+			{Key: "async", Value: false}, {Key: "mode", Value: text(cmp.Or(e.Redis.Mode, "rpush"))},
+			{Key: "key", Value: text(cmp.Or(e.Redis.Key, "suricata"))},
 		}})
 	case e.Socket != "" && e.Datagram:
-		doc = append(doc, yaml.MapItem{Key: "filetype", Value: "unix_dgram"}, yaml.MapItem{Key: "filename", Value: e.Socket})
+		doc = append(doc, yaml.MapItem{Key: "filetype", Value: "unix_dgram"}, yaml.MapItem{Key: "filename", Value: text(e.Socket)})
 	case e.Socket != "":
-		doc = append(doc, yaml.MapItem{Key: "filetype", Value: "unix_stream"}, yaml.MapItem{Key: "filename", Value: e.Socket})
+		doc = append(doc, yaml.MapItem{Key: "filetype", Value: "unix_stream"}, yaml.MapItem{Key: "filename", Value: text(e.Socket)})
 	default:
-		doc = append(doc, yaml.MapItem{Key: "filetype", Value: "regular"}, yaml.MapItem{Key: "filename", Value: e.File})
+		doc = append(doc, yaml.MapItem{Key: "filetype", Value: "regular"}, yaml.MapItem{Key: "filename", Value: text(e.File)})
 	}
 	return append(doc,
 		yaml.MapItem{Key: "xff", Value: yaml.MapSlice{
@@ -148,7 +175,35 @@ func appLayer() yaml.MapSlice {
 func sorted(m map[string]string) yaml.MapSlice {
 	doc := yaml.MapSlice{}
 	for _, k := range slices.Sorted(maps.Keys(m)) {
-		doc = append(doc, yaml.MapItem{Key: k, Value: m[k]})
+		doc = append(doc, yaml.MapItem{Key: k, Value: text(m[k])})
 	}
 	return doc
 }
+
+// variable is what names of variables are made of.
+var variable = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
+
+// printable refuses what no name, path or list of addresses has, and what
+// parsers of YAML do not agree on.
+func (o SuricataOptions) printable() error {
+	texts := append([]string{o.LogDir, o.EVE.File, o.EVE.Socket, o.ClassificationFile, o.ReferenceFile, o.ThresholdFile}, o.Interfaces...)
+	for _, m := range []map[string]string{o.Addresses, o.Ports} {
+		for k, v := range m {
+			if !variable.MatchString(k) {
+				return fmt.Errorf("suricata: %q is no name of a variable: letters, digits and _ are", k)
+			}
+			texts = append(texts, v)
+		}
+	}
+	if r := o.EVE.Redis; r != nil {
+		texts = append(texts, r.Host, r.Mode, r.Key)
+	}
+	for _, t := range texts {
+		if !utf8.ValidString(t) || strings.ContainsFunc(t, unprintable) {
+			return fmt.Errorf("suricata: the option %q has a character that is not printable", t)
+		}
+	}
+	return nil
+}
+
+func unprintable(r rune) bool { return r != ' ' && !unicode.IsPrint(r) }

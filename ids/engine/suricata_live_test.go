@@ -31,6 +31,13 @@ type bench struct {
 
 func start(t *testing.T, o engine.SuricataOptions) *bench {
 	t.Helper()
+	return startAt(t, o, false)
+}
+
+// startAt has the engine at this machine's end of the link, or as a rule at
+// the other, like the engine of a pod.
+func startAt(t *testing.T, o engine.SuricataOptions, host bool) *bench {
+	t.Helper()
 	program := testutil.Suricata(t)
 	ns := testutil.Namespace(t)
 	l := ns.Listen(80)
@@ -43,6 +50,9 @@ func start(t *testing.T, o engine.SuricataOptions) *bench {
 	home := filepath.Join(t.TempDir(), "s")
 	o.Program = append(ns.Exec(), program.Path)
 	o.Interfaces = []string{ns.Interface}
+	if host {
+		o.Program, o.Interfaces = []string{program.Path}, []string{ns.HostInterface}
+	}
 	o.Socket = filepath.Join(socketDir(t), "s")
 	o.Logger = testutil.Logger(t)
 	s, err := engine.NewSuricata(home, o)

@@ -19,10 +19,8 @@ import (
 type NetNamespace struct {
 	// Name is its name for "ip netns exec".
 	Name string
-	// Interface is the link's end in the namespace.
-	Interface string
-	// HostInterface is its other end.
-	HostInterface string
+	// Interface is the link's end in the namespace, HostInterface the other.
+	Interface, HostInterface string
 	// Addr and HostAddr are the addresses of the two ends.
 	Addr, HostAddr netip.Addr
 
@@ -49,9 +47,9 @@ func Namespace(t testing.TB) *NetNamespace {
 	}
 	n := &NetNamespace{
 		Name: fmt.Sprintf("clovertest%d", number), Interface: fmt.Sprintf("cvp%d", number),
-		HostInterface: fmt.Sprintf("cvh%d", number), HostAddr: addr(1), Addr: addr(2), t: t,
+		HostAddr: addr(1), Addr: addr(2), t: t,
 	}
-	host := n.HostInterface
+	n.HostInterface = fmt.Sprintf("cvh%d", number)
 	// What a killed run has left is in the way.
 	_ = exec.CommandContext(t.Context(), "ip", "netns", "del", n.Name).Run()
 	n.ip("netns", "add", n.Name)
@@ -60,9 +58,9 @@ func Namespace(t testing.TB) *NetNamespace {
 			t.Errorf("ip netns del: %v: %s", err, out)
 		}
 	})
-	n.ip("link", "add", host, "type", "veth", "peer", "name", n.Interface, "netns", n.Name)
-	n.ip("addr", "add", n.HostAddr.String()+"/30", "dev", host)
-	n.ip("link", "set", host, "up")
+	n.ip("link", "add", n.HostInterface, "type", "veth", "peer", "name", n.Interface, "netns", n.Name)
+	n.ip("addr", "add", n.HostAddr.String()+"/30", "dev", n.HostInterface)
+	n.ip("link", "set", n.HostInterface, "up")
 	n.ip("-n", n.Name, "addr", "add", n.Addr.String()+"/30", "dev", n.Interface)
 	n.ip("-n", n.Name, "link", "set", n.Interface, "up")
 	n.ip("-n", n.Name, "link", "set", "lo", "up")
