@@ -124,7 +124,7 @@ func (c *conn) await() {
 func (c *conn) close() {
 	c.Close()
 	select {
-	case <-c.readable: // await has ended
+	case _ = <-c.readable: // await has ended
 	case <-time.After(10 * time.Second):
 	}
 }
