@@ -98,6 +98,16 @@ func Run(t *testing.T, open OpenFunc) {
 	}
 }
 
+// can reports whether the driver says nothing against a feature, for those
+// that no configuration asks for.
+func (k *kit) can(f loadbalancer.Feature) bool {
+	reason, no := k.Driver.Describe().Unsupported[f]
+	if no {
+		k.Logf("not supported: %s: %s", f, reason)
+	}
+	return !no
+}
+
 func features(list ...loadbalancer.Feature) []loadbalancer.Feature { return list }
 
 // kit is what a test works with.
@@ -169,7 +179,7 @@ func configWith(k *kit, f loadbalancer.Feature) loadbalancer.Config {
 	case loadbalancer.FeatureTrustedProxies:
 		c.Access.TrustedProxies = prefixes("192.0.2.0/24")
 	case loadbalancer.FeatureSite, loadbalancer.FeatureUpload:
-		c.Sites = []loadbalancer.Site{{Name: "site", Root: "/", UploadPath: "/upload"}}
+		c.Sites = []loadbalancer.Site{{Name: "site", Root: "/srv", UploadPath: "/upload"}}
 	case loadbalancer.FeatureTLS:
 		c.Listeners[0].CertFile, c.Listeners[0].KeyFile = "/cert.pem", "/key.pem"
 	}

@@ -34,6 +34,9 @@ func testStreaming(k *kit) {
 	if want := strings.Repeat(slowPiece, slowPieces); r.body != want {
 		k.Errorf("a slow body came as %q", r.body)
 	}
+	if !k.can(loadbalancer.FeatureTrailers) {
+		return
+	}
 	ctx, cancel := context.WithTimeout(k.Context(), 20*time.Second)
 	defer cancel()
 	s, err := openStream(ctx, k.http1(), "http://"+k.Addr+"/")

@@ -78,6 +78,9 @@ func (p plan) http(c loadbalancer.Config) []conf.Directive {
 		list = append(list, d("keepalive_min_timeout", seconds(p.options.KeepAlive)))
 	}
 	list = append(list, p.tempFolders()...)
+	if p.program.version.atLeast(hasTrailers) {
+		list = append(list, d("proxy_pass_trailers", "on"))
+	}
 	list = append(list, proxyDefaults()...)
 	list = append(list, access(c.Access)...)
 	for _, g := range c.Groups {

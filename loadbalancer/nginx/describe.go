@@ -14,7 +14,7 @@ func describe(p program, o Options) loadbalancer.Description {
 		loadbalancer.FeatureHealthCheck:     "only in NGINX Plus; failures take servers out",
 		loadbalancer.FeatureHostOfServer:    "nginx writes the request before it chooses the server",
 		loadbalancer.FeatureMirrorBodyLimit: "nginx copies bodies as a whole",
-		loadbalancer.FeatureUpload:          "nginx stores no files of forms",
+		loadbalancer.FeatureCounts:          "new workers begin to count anew",
 	}
 	need := func(f loadbalancer.Feature, ok bool, reason string) {
 		if !ok {
@@ -27,16 +27,22 @@ func describe(p program, o Options) loadbalancer.Description {
 	need(loadbalancer.FeatureTLS, p.with("http_ssl_module") && p.with("http_v2_module"), "nginx is built without TLS or HTTP/2")
 	need(loadbalancer.FeatureTrustedProxies, p.with("http_realip_module"), "nginx is built without the realip module")
 	need(loadbalancer.FeatureMirror, !p.without("http_mirror_module"), "nginx is built without the mirror module")
+	need(loadbalancer.FeatureTrailers, p.version.atLeast(hasTrailers), fmt.Sprintf("needs nginx %s or newer", hasTrailers))
 	return loadbalancer.Description{Name: "nginx", Version: p.version.String(), Unsupported: no, Promise: promise(p, o)}
 }
 
 // promise says what a change costs.
 func promise(p program, o Options) loadbalancer.Promise {
+	strict := o.DrainTime >= o.KeepAlive
 	switch {
+	case p.version.atLeast(hasMinTimeout) && strict:
+		return loadbalancer.Promise{LosesNone: true, Reason: fmt.Sprintf(
+			"old workers keep idle connections open for %s, end each after its next response, and a change waits for that", o.KeepAlive)}
 	case p.version.atLeast(hasMinTimeout):
-		return loadbalancer.Promise{LosesNone: true,
-			Reason: "old workers keep idle connections open (keepalive_min_timeout) and end each after its next response"}
-	case o.DrainTime >= o.KeepAlive:
+		return loadbalancer.Promise{LosesNone: true, Reason: fmt.Sprintf(
+			"old workers keep idle connections open and end each after its next response; on one that was idle for longer than %s "+
+				"that response may still be the old configuration's", o.DrainTime)}
+	case strict:
 		return loadbalancer.Promise{LosesNone: true, Reason: fmt.Sprintf(
 			"nginx %s closes idle connections in a reload, so clients are told to go for %s before it, which is as long as a connection may be idle",
 			p.version, o.DrainTime)}

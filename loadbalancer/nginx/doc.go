@@ -23,14 +23,15 @@
 // depends on the version of nginx:
 //
 //   - 1.27.4 and newer have keepalive_min_timeout: idle connections of old
-//     workers stay open, and close after their next response. Nothing is lost
-//     and nothing is waited for.
-//   - Older ones are drained first: for [Options.DrainTime] the old workers
-//     end each connection after its next response, and only then comes the
-//     reload. If DrainTime is at least [Options.KeepAlive], no connection can
-//     be idle by then and nothing is lost; with less, only a connection that
-//     was idle for longer than DrainTime can lose the request that crosses
-//     its end.
+//     workers stay open for [Options.KeepAlive] and close after their next
+//     response. No request is lost. One on such a connection is answered by
+//     the old configuration, so a change waits for [Options.DrainTime] after
+//     the reload.
+//   - Older ones are drained first: for DrainTime the old workers end each
+//     connection after its next response, and only then comes the reload. If
+//     DrainTime is at least KeepAlive, no connection can be idle by then and
+//     nothing is lost; with less, only a connection that was idle for longer
+//     than DrainTime can lose the request that crosses its end.
 //
 // [Driver.Describe] and each result say which of these holds.
 package nginx

@@ -13,6 +13,7 @@ import (
 
 	"github.com/opnfv/clover/loadbalancer"
 	"github.com/opnfv/clover/loadbalancer/nginx/conf"
+	"github.com/opnfv/clover/loadbalancer/proxy"
 )
 
 // Driver runs an nginx and makes it do what configurations say. It is a
@@ -22,6 +23,7 @@ type Driver struct {
 	options Options
 	desc    loadbalancer.Description
 	ipv6    bool
+	uploads uploader
 
 	ready chan struct{} // closed when nginx runs
 	gone  chan struct{} // closed when Run has ended
@@ -35,6 +37,7 @@ type Driver struct {
 	attempts   int // changes since then that failed
 	current    []byte
 	listeners  []loadbalancer.Listener
+	config     loadbalancer.Config
 
 	runOnce sync.Once
 }
@@ -62,7 +65,8 @@ func New(ctx context.Context, o Options) (*Driver, error) {
 	}
 	return &Driver{
 		program: p, options: o, desc: describe(p, o), ipv6: hasIPv6(ctx),
-		ready: make(chan struct{}), gone: make(chan struct{}), change: make(chan struct{}, 1),
+		uploads: uploader{proxy.New(proxy.Options{Logger: o.Logger})},
+		ready:   make(chan struct{}), gone: make(chan struct{}), change: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -105,10 +109,13 @@ func (dr *Driver) Apply(ctx context.Context, c loadbalancer.Config) (loadbalance
 	}
 	result := loadbalancer.Result{Promise: dr.promise(c)}
 	if !bytes.Equal(plain, dr.current) {
-		if err := dr.replace(ctx, c); err != nil {
-			return loadbalancer.Result{}, err
+		if err := dr.uploads.configure(ctx, c); err != nil {
+			return loadbalancer.Result{}, dr.fail("sites", "", err)
 		}
-		dr.current, dr.listeners, result.Changed = plain, c.Listeners, true
+		if err := dr.replace(ctx, c); err != nil {
+			return loadbalancer.Result{}, errors.Join(err, dr.uploads.configure(context.WithoutCancel(ctx), dr.config))
+		}
+		dr.current, dr.listeners, dr.config, result.Changed = plain, c.Listeners, c, true
 	}
 	result.Took = time.Since(start)
 	return result, nil

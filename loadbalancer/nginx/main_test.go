@@ -163,3 +163,14 @@ func ask(t testing.TB, addr, path, host, xff string) (status int, body string) {
 	}
 	return res.StatusCode, string(all)
 }
+
+// dialer reports whether an address can be connected to.
+func dialer(addr string) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}
+}

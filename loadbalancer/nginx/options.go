@@ -26,10 +26,11 @@ type Options struct {
 	// servers together. 0: 4096.
 	WorkerConnections int
 	// KeepAlive is how long a client's connection may be idle, in whole
-	// seconds. 0: 65 s.
+	// seconds. 0: 2 s.
 	KeepAlive time.Duration
-	// DrainTime is how long clients are told to go before a reload, by
-	// versions of nginx that need that. 0: 2 s.
+	// DrainTime is how long a change waits for idle connections: before the
+	// reload if nginx is older than 1.27.4, else after it. Less than KeepAlive
+	// is faster and promises less, see [Driver.Describe]. 0: KeepAlive.
 	DrainTime time.Duration
 	// ShutdownTimeout bounds how long an old worker may live for connections
 	// that do not end, such as WebSockets; they are cut then. 0: 1 h.
@@ -60,8 +61,8 @@ func (o Options) withDefaults() (Options, error) {
 	o.Dir = dir
 	o.Program = cmp.Or(o.Program, "nginx")
 	o.WorkerConnections = cmp.Or(o.WorkerConnections, 4096)
-	o.KeepAlive = cmp.Or(o.KeepAlive, 65*time.Second)
-	o.DrainTime = cmp.Or(o.DrainTime, 2*time.Second)
+	o.KeepAlive = cmp.Or(o.KeepAlive, 2*time.Second)
+	o.DrainTime = cmp.Or(o.DrainTime, o.KeepAlive)
 	o.ShutdownTimeout = cmp.Or(o.ShutdownTimeout, time.Hour)
 	o.ApplyTimeout = cmp.Or(o.ApplyTimeout, 20*time.Second)
 	if o.Logger == nil {

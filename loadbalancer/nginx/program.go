@@ -30,6 +30,8 @@ var (
 	// hasHTTP2On: the directive http2, and both protocols on one address
 	// without TLS.
 	hasHTTP2On = version{1, 25, 1}
+	// hasTrailers: proxy_pass_trailers.
+	hasTrailers = version{1, 27, 2}
 	// hasMinTimeout: keepalive_min_timeout.
 	hasMinTimeout = version{1, 27, 4}
 	// oldest version that the driver is tested with.

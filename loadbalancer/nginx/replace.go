@@ -64,6 +64,7 @@ func (dr *Driver) replace(ctx context.Context, c loadbalancer.Config) error {
 	err = dr.reload(limited, next)
 	if err == nil {
 		dr.generation, dr.attempts = next, 0
+		dr.settle(ctx)
 		return dr.undrain()
 	}
 	back, cancelBack := context.WithTimeout(context.WithoutCancel(ctx), rollbackLimit)
@@ -217,6 +218,19 @@ func (dr *Driver) drain(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return dr.fail("drain", "", ctx.Err())
+	}
+}
+
+// settle waits until old workers have ended the connections that were idle in
+// a reload, where they keep those open. The change is made by then, so the end
+// of ctx is no error.
+func (dr *Driver) settle(ctx context.Context) {
+	if (plan{program: dr.program}).drains() || len(dr.listeners) == 0 {
+		return
+	}
+	select {
+	case <-time.After(dr.options.DrainTime):
+	case <-ctx.Done():
 	}
 }
 

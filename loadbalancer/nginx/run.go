@@ -54,6 +54,15 @@ func (dr *Driver) run(ctx context.Context) error {
 	}
 	dr.master = m
 	defer close(m.unwatch)
+	uploadCtx, stopUploads := context.WithCancel(ctx)
+	uploadsEnded := make(chan error, 1)
+	go func() { uploadsEnded <- dr.uploads.serve(uploadCtx, dr.file(uploadSocket)) }()
+	defer func() {
+		stopUploads()
+		if err := <-uploadsEnded; err != nil {
+			dr.options.Logger.WarnContext(ctx, "nginx: uploads", "error", err)
+		}
+	}()
 	close(dr.ready)
 	select {
 	case <-m.done:

@@ -13,6 +13,7 @@ import (
 func (s *virtualHost) site(r loadbalancer.Route, routes []loadbalancer.Route) {
 	i := slices.IndexFunc(s.config.Sites, func(site loadbalancer.Site) bool { return site.Name == r.Site })
 	site := s.config.Sites[i]
+	s.uploads(site, r, routes)
 	rule := longest(site.Locations, r.Path)
 	s.place(r.Path, r.Exact, routes, files(site, rule)...)
 	if r.Exact {
