@@ -31,7 +31,7 @@ type exchangeKey struct{}
 func (p *Proxy) newForwarder() *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		Rewrite:   rewrite,
-		Transport: sender{},
+		Transport: sender{p.opts.Transport},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			x, _ := r.Context().Value(exchangeKey{}).(*exchange)
 			p.refuse(w, r, x.group, err)
@@ -76,10 +76,12 @@ func hashKey(k loadbalancer.HashKey, r *http.Request, client netip.Addr) uint64 
 }
 
 // sender sends requests to the servers of their group.
-type sender struct{}
+type sender struct {
+	transport http.RoundTripper // nil: the server's own
+}
 
 // RoundTrip implements http.RoundTripper.
-func (sender) RoundTrip(r *http.Request) (*http.Response, error) {
+func (t sender) RoundTrip(r *http.Request) (*http.Response, error) {
 	x, _ := r.Context().Value(exchangeKey{}).(*exchange)
 	g := x.group
 	body := &onceBody{ReadCloser: r.Body}
@@ -90,7 +92,7 @@ func (sender) RoundTrip(r *http.Request) (*http.Response, error) {
 		if err != nil {
 			return nil, errors.Join(cmp.Or(failed, err), body.end())
 		}
-		res, err := send(r, s, g, body)
+		res, err := t.send(r, s, g, body)
 		if err == nil {
 			s.stats.count(res.StatusCode)
 			res.Body = g.pool.tracked(res.Body, s)
@@ -113,7 +115,7 @@ func (sender) RoundTrip(r *http.Request) (*http.Response, error) {
 var errServer = errors.New("server failed")
 
 // send sends a request to one server.
-func send(r *http.Request, s *server, g *group, body *onceBody) (*http.Response, error) {
+func (t sender) send(r *http.Request, s *server, g *group, body *onceBody) (*http.Response, error) {
 	s.stats.requests.Add(1)
 	try := new(http.Request)
 	*try = *r
@@ -125,6 +127,9 @@ func send(r *http.Request, s *server, g *group, body *onceBody) (*http.Response,
 	}
 	if r.Body != nil && r.Body != http.NoBody {
 		try.Body = body
+	}
+	if t.transport != nil {
+		return t.transport.RoundTrip(try)
 	}
 	return s.wire.Load().transport.RoundTrip(try)
 }

@@ -21,6 +21,10 @@ type Options struct {
 	// access list of the configuration: for lists that change more often. It
 	// is called for every request, concurrently. nil: nobody is.
 	Refuse func(client netip.Addr) bool
+	// Transport sends requests to servers in place of the proxy's own
+	// connections, e.g. to trace them. Timeouts, connections and protocols are
+	// its own then, and it is not closed. nil: the proxy's own.
+	Transport http.RoundTripper
 	// ShutdownTimeout bounds how long Run lets requests end after its context
 	// has. 0: 10 s.
 	ShutdownTimeout time.Duration
@@ -211,7 +215,7 @@ func (p *Proxy) send(w http.ResponseWriter, r *http.Request, s *snapshot, g *gro
 	if g.conf.Method == loadbalancer.Hash {
 		x.key = hashKey(g.conf.Hash, r, client)
 	}
-	if quick(r, g) {
+	if p.opts.Transport == nil && quick(r, g) {
 		p.sendQuick(w, r, x)
 		return
 	}

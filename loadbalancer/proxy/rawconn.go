@@ -77,7 +77,7 @@ func (c *rawConn) plain(s *snapshot) *group {
 		return nil
 	}
 	c.head = append(c.head[:0], buffered[:end+4]...)
-	if s.access.named() || s.mirror.Address != "" || !c.request.parse(c.head) {
+	if c.proxy.opts.Transport != nil || s.access.named() || s.mirror.Address != "" || !c.request.parse(c.head) {
 		return nil
 	}
 	if !c.client.IsValid() || !s.access.admits(c.client) || c.proxy.opts.Refuse != nil && c.proxy.opts.Refuse(c.client) {
