@@ -15,6 +15,8 @@
 //   - [github.com/opnfv/clover/visibility/storetest]: the suite that every
 //     store passes, and a reference store for tests.
 //   - [github.com/opnfv/clover/api/server]: the gRPC and REST services.
+//   - [github.com/opnfv/clover/api/server/kubesource]: which services of a
+//     cluster requests may name.
 //
 // # Steer
 //
@@ -25,6 +27,28 @@
 //   - [github.com/opnfv/clover/loadbalancer/proxy]: the built-in reverse proxy.
 //   - [github.com/opnfv/clover/loadbalancer/drivertest]: the suite that every
 //     driver passes, under load.
+//
+// # Protect
+//
+//   - [github.com/opnfv/clover/ids/blocklist]: who is kept out after alerts,
+//     by a policy, for how long.
+//
+// # Protect
+//
+//   - [github.com/opnfv/clover/ids]: rules of Suricata, Snort 2 and Snort 3:
+//     read, changed, checked, translated, compared.
+//   - [github.com/opnfv/clover/ids/starter]: rules to begin with.
+//   - [github.com/opnfv/clover/ids/source]: rule files from folders and by
+//     HTTPS, checked before use.
+//
+// # Protect
+//
+//   - [github.com/opnfv/clover/ids/engine]: Suricata and Snort 3: rules changed
+//     while they run, tested before and counted after; start, stop, statistics.
+//   - [github.com/opnfv/clover/ids/alert]: alerts of EVE, unified2 and
+//     alert_json as one type, spooled on disk and delivered at least once.
+//   - [github.com/opnfv/clover/ids/alert/redis]: alerts in Redis under the keys
+//     that users know, and EVE from Redis.
 //
 // # Install
 //

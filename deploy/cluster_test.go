@@ -3,14 +3,20 @@ package deploy
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"fmt"
+	"io"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -152,6 +158,7 @@ func TestInstall(t *testing.T) {
 	if after := running(t, client.typed, namespace); !maps.Equal(before, after) {
 		t.Errorf("applied again, pods and secrets are %v, were %v", after, before)
 	}
+	configure(t, c, client.typed, namespace)
 	t.Run("rights", func(t *testing.T) { checkRights(t, c, namespace) })
 	on(sample, "uninstall", "sdc", "--wait")
 	on(namespace, "uninstall", "clover", "--wait")
@@ -160,6 +167,55 @@ func TestInstall(t *testing.T) {
 			left := remains(t, client, ns)
 			return len(left) == 0, strings.Join(left, ", ")
 		})
+	}
+}
+
+// configure names a service of the install as a source, as an operator does
+// from outside of the cluster.
+func configure(t *testing.T, c *cluster.Cluster, client kubernetes.Interface, namespace string) {
+	t.Helper()
+	service, err := client.CoreV1().Services(namespace).Get(t.Context(), "clover-controller-nodeport", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := client.CoreV1().ServiceAccounts(namespace).CreateToken(t.Context(), "clover-operator", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca, err := client.CoreV1().ConfigMaps(namespace).Get(t.Context(), "clover-ca", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM([]byte(ca.Data["ca.crt"]))
+	transport := &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, ServerName: "clover-controller"}}
+	defer transport.CloseIdleConnections()
+	ask := func(source string) (int, string) {
+		body := fmt.Sprintf(`{"monitoring_url":"http://%s.%s:9090"}`, source, namespace)
+		url := fmt.Sprintf("https://%s:%d/api/v1/visibility/config", c.NodeAddress(), service.Spec.Ports[0].NodePort)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPatch, url, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token.Status.Token)
+		req.Header.Set("Content-Type", "application/json")
+		res, err := (&http.Client{Transport: transport}).Do(req)
+		if err != nil {
+			return 0, err.Error()
+		}
+		defer res.Body.Close()
+		text, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, string(text)
+	}
+	testutil.Eventually(t, time.Minute, func() (bool, string) { // until the port of the node leads there
+		code, text := ask("clover-collector")
+		return code == http.StatusOK, text
+	})
+	if code, text := ask("prometheus"); code != http.StatusBadRequest || !strings.Contains(text, "there is no service prometheus") {
+		t.Errorf("a service that is not there: %d %s", code, text)
 	}
 }
 

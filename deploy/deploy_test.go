@@ -55,7 +55,8 @@ func TestGolden(t *testing.T) {
 				"collector":   tree{"storage": tree{"class": "ssd", "size": "512Mi", "keep": true}, "extraArgs": []any{"--sample-interval=5s"}},
 			},
 		},
-		"sdc": {Components: []string{"sdc"}, Values: tree{"sdc": tree{"istio": tree{"enabled": true}}}},
+		"sdc":         {Components: []string{"sdc"}, Values: tree{"sdc": tree{"istio": tree{"enabled": true}}}},
+		"sdc-no-mesh": {Components: []string{"sdc"}, Values: tree{"tls": noTLS}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got strings.Builder
@@ -110,6 +111,7 @@ func TestComponentsAreApart(t *testing.T) {
 			alone[key(u)] = true
 		}
 	}
+	delete(alone, "Secret default/sdc-ca") // together there is Clover's
 	together := map[string]bool{}
 	for _, u := range render(t, Options{Components: names}) {
 		if together[key(u)] {

@@ -191,7 +191,7 @@ func TestWhoHasAToken(t *testing.T) {
 		}
 	}
 	want := map[string]string{
-		"clover-controller": "create tokenreviews, create subjectaccessreviews, ",
+		"clover-controller": "create tokenreviews, create subjectaccessreviews, get services, ",
 		"clover-operator":   "get visibility, update visibility, delete visibility, ",
 		"clover-reader":     "get visibility, ",
 	}

@@ -32,10 +32,15 @@ func (h held) lookup(_ context.Context, _, kind, namespace, name string) (map[st
 	return map[string]any{}, nil
 }
 
-// secret returns the data of a secret, decoded.
+// secret returns the data of a secret of Clover's namespace, decoded.
 func (h held) secret(t *testing.T, name string) map[string]string {
 	t.Helper()
-	data, _, err := unstructured.NestedStringMap(h["Secret/clover-system/"+name], "data")
+	return h.secretIn(t, DefaultNamespace, name)
+}
+
+func (h held) secretIn(t *testing.T, namespace, name string) map[string]string {
+	t.Helper()
+	data, _, err := unstructured.NestedStringMap(h["Secret/"+namespace+"/"+name], "data")
 	if err != nil || len(data) == 0 {
 		t.Fatalf("secret %s: %v, %v", name, data, err)
 	}
@@ -78,30 +83,12 @@ func TestOneCAForComponentsMadeApart(t *testing.T) {
 	if err != nil || config != ca {
 		t.Errorf("the ConfigMap has another CA: %v", err)
 	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM([]byte(ca)) {
-		t.Fatalf("no CA in %q", ca)
-	}
+	roots := h.authority(t, DefaultNamespace, "clover-ca")
 	for _, name := range []string{"clover-controller", "clover-collector"} {
-		data := h.secret(t, name+"-tls")
-		if data["ca.crt"] != ca {
+		if h.secret(t, name+"-tls")["ca.crt"] != ca {
 			t.Errorf("%s has another CA", name)
 		}
-		pair, err := tls.X509KeyPair([]byte(data["tls.crt"]), []byte(data["tls.key"]))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, host := range []string{name, name + ".clover-system", name + ".clover-system.svc", "localhost", "127.0.0.1"} {
-			for _, usage := range []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth} {
-				_, err := pair.Leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: host, KeyUsages: []x509.ExtKeyUsage{usage}})
-				if err != nil {
-					t.Errorf("%s as %s: %v", name, host, err)
-				}
-			}
-		}
-		if pair.Leaf.Subject.CommonName != name {
-			t.Errorf("common name %s, want %s", pair.Leaf.Subject.CommonName, name)
-		}
+		h.verify(t, DefaultNamespace, name, roots)
 	}
 }
 
@@ -148,5 +135,67 @@ func TestCertificatesAreMadeAnew(t *testing.T) {
 	h.apply(render(t, o))
 	if cert("controller") == controller || cert("collector") == collector {
 		t.Error("a new CA has to sign both certificates")
+	}
+}
+
+// TestTheSampleIsSignedFor makes the sample with the CA of Clover's own
+// namespace, and with one of its own where there is none yet.
+func TestTheSampleIsSignedFor(t *testing.T) {
+	sample := Options{Components: []string{"sdc"}, Namespace: "default", Values: tree{"sdc": tree{"namespace": "default"}}}
+	h := held{}
+	sample.Lookup = h.lookup
+	h.apply(render(t, sample))
+	h.verify(t, "default", "proxy-access-control", h.authority(t, "default", "sdc-ca"))
+	first := h["Secret/default/snort-ids-tls"]
+	h.apply(render(t, sample))
+	if !reflect.DeepEqual(first, h["Secret/default/snort-ids-tls"]) {
+		t.Error("a second apply has changed a certificate")
+	}
+
+	h.apply(render(t, Options{Components: []string{"controller"}, Lookup: h.lookup}))
+	before := len(h)
+	h.apply(render(t, sample))
+	ca := h.authority(t, DefaultNamespace, "clover-ca")
+	h.verify(t, "default", "proxy-access-control", ca)
+	h.verify(t, "default", "clover-server5", ca)
+	h.verify(t, DefaultNamespace, "clover-controller", ca)
+	if len(h) != before || h["Secret/default/clover-ca"] != nil {
+		t.Error("the key of the CA was copied to the sample")
+	}
+	for _, u := range render(t, Options{Components: []string{"sdc"}, Values: tree{"sdc": tree{"istio": tree{"enabled": true}}}}) {
+		if u.GetKind() == "Secret" {
+			t.Errorf("in a mesh, which encrypts by itself, there is the secret %s", u.GetName())
+		}
+	}
+}
+
+// authority returns the pool of a CA.
+func (h held) authority(t *testing.T, namespace, name string) *x509.CertPool {
+	t.Helper()
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM([]byte(h.secretIn(t, namespace, name)["tls.crt"])) {
+		t.Fatalf("no CA in %s/%s", namespace, name)
+	}
+	return pool
+}
+
+// verify holds that a service has a certificate by which it serves and asks.
+func (h held) verify(t *testing.T, namespace, name string, roots *x509.CertPool) {
+	t.Helper()
+	data := h.secretIn(t, namespace, name+"-tls")
+	pair, err := tls.X509KeyPair([]byte(data["tls.crt"]), []byte(data["tls.key"]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pair.Leaf.Subject.CommonName != name {
+		t.Errorf("common name %s, want %s", pair.Leaf.Subject.CommonName, name)
+	}
+	for _, host := range []string{name, name + "." + namespace, name + "." + namespace + ".svc", "localhost", "127.0.0.1"} {
+		for _, usage := range []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth} {
+			_, err := pair.Leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: host, KeyUsages: []x509.ExtKeyUsage{usage}})
+			if err != nil {
+				t.Errorf("%s as %s: %v", name, host, err)
+			}
+		}
 	}
 }

@@ -132,6 +132,17 @@ func (a *Agent) Resume(ctx context.Context) (Result, error) {
 	return a.driver.Apply(ctx, v.Config)
 }
 
+// Begin puts the current version into effect, as Resume does; where there is
+// none yet, it makes first the first one.
+func (a *Agent) Begin(ctx context.Context, first Config) error {
+	if a.Current().Number > 0 {
+		_, err := a.Resume(ctx)
+		return err
+	}
+	_, err := a.Change(ctx, Request{Note: "the beginning", Edit: func(Config) (Config, error) { return first, nil }})
+	return err
+}
+
 // Change makes a change. With an error, the version and what is in effect are
 // as before.
 func (a *Agent) Change(ctx context.Context, r Request) (Outcome, error) {

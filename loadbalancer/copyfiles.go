@@ -16,13 +16,8 @@ const maxFiles = 256
 // not at all, and returns how many it has put in place. Nothing outside of root
 // is read or written, whatever links lie in it.
 func CopyFiles(root string, files []FileCopy) (int, error) {
-	if len(files) > maxFiles {
-		return 0, &FieldError{Field: "files", Msg: fmt.Sprintf("%d files; at most %d", len(files), maxFiles)}
-	}
-	for i, f := range files {
-		if err := errors.Join(checkFile(f.Source), checkFile(f.Destination)); err != nil {
-			return 0, &FieldError{Field: index("files", i), Msg: err.Error()}
-		}
+	if err := CheckFiles(files); err != nil {
+		return 0, err
 	}
 	if len(files) == 0 {
 		return 0, nil
@@ -38,6 +33,20 @@ func CopyFiles(root string, files []FileCopy) (int, error) {
 		}
 	}
 	return len(files), nil
+}
+
+// CheckFiles checks what CopyFiles is to be given, so that it can be refused
+// before anything is done.
+func CheckFiles(files []FileCopy) error {
+	if len(files) > maxFiles {
+		return &FieldError{Field: "files", Msg: fmt.Sprintf("%d files; at most %d", len(files), maxFiles)}
+	}
+	for i, f := range files {
+		if err := errors.Join(checkFile(f.Source), checkFile(f.Destination)); err != nil {
+			return &FieldError{Field: index("files", i), Msg: err.Error()}
+		}
+	}
+	return nil
 }
 
 // below takes the site's root off a name that begins with it.

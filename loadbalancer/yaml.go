@@ -29,13 +29,7 @@ type reader struct{ faults validator }
 
 // readFile reads a file of one mapping with those keys.
 func readFile(data []byte, keys []key) error {
-	if len(data) > maxFileBytes {
-		return &FieldError{Msg: fmt.Sprintf("%d bytes; at most %d", len(data), maxFileBytes)}
-	}
-	if line := tooDeep(data); line > 0 {
-		return &FieldError{Line: line, Column: 1, Msg: "nested too deeply; want lists of values at most"}
-	}
-	root, err := document(data)
+	root, err := checkedDocument(data)
 	if err != nil {
 		return err
 	}
@@ -65,6 +59,18 @@ func tooDeep(data []byte) int {
 		}
 	}
 	return 0
+}
+
+// checkedDocument returns what a file of one document holds, unless it is too
+// large or too deep.
+func checkedDocument(data []byte) (ast.Node, error) {
+	if len(data) > maxFileBytes {
+		return nil, &FieldError{Msg: fmt.Sprintf("%d bytes; at most %d", len(data), maxFileBytes)}
+	}
+	if line := tooDeep(data); line > 0 {
+		return nil, &FieldError{Line: line, Column: 1, Msg: "nested too deeply; want lists of values at most"}
+	}
+	return document(data)
 }
 
 func document(data []byte) (ast.Node, error) {

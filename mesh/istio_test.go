@@ -358,7 +358,7 @@ func (s *shop) copies(ctx context.Context, path string) (string, error) {
 	if err != nil || len(pods.Items) != 1 {
 		return "", fmt.Errorf("%d pods, %w", len(pods.Items), err)
 	}
-	way, err := s.client.forward(shopNamespace, pods.Items[0].Name, 8080)
+	way, err := s.client.forward(ctx, shopNamespace, pods.Items[0].Name, 8080)
 	if err != nil {
 		return "", err
 	}

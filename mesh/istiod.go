@@ -146,7 +146,7 @@ func (c *Client) controlPlanes(ctx context.Context) ([]istiod, error) {
 		if p.Status.Phase != "Running" || p.DeletionTimestamp != nil {
 			continue
 		}
-		way, err := c.forward(p.Namespace, p.Name, istiodPort)
+		way, err := c.forward(ctx, p.Namespace, p.Name, istiodPort)
 		if err != nil {
 			closeAll(all)
 			return nil, fault("port-forward", "Pod "+p.Namespace+"/"+p.Name, err)

@@ -207,7 +207,7 @@ func (c *Client) warm(ctx context.Context, proxies []proxy) error {
 
 func (c *Client) warmed(ctx context.Context, p proxy) error {
 	namespace, name := p.place()
-	way, err := c.forward(namespace, name, adminPort)
+	way, err := c.forward(ctx, namespace, name, adminPort)
 	if err != nil {
 		if _, gone := c.core.Pods(namespace).Get(ctx, name, metav1.GetOptions{}); apierrors.IsNotFound(gone) {
 			return nil // it ended meanwhile and takes no request

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/opnfv/clover/internal/testutil"
 )
 
 func serve(t *testing.T, h http.Handler) *httptest.Server {
@@ -64,7 +66,7 @@ func TestJaegerOptionsAreChecked(t *testing.T) {
 }
 
 func TestJaegerTellsWhatIsWrong(t *testing.T) {
-	closed := freePorts(t, 1)[0]
+	closed := testutil.FreeAddr(t)
 	elsewhere := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Key") != "" {
 			t.Error("a header went to another host")

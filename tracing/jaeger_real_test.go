@@ -13,13 +13,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/opnfv/clover/internal/testutil"
 )
 
 var jaegerProtocols = []JaegerProtocol{JaegerAPIv3GRPC, JaegerAPIv3HTTP, JaegerLegacy}
 
 func (r *realJaeger) client(t *testing.T, o JaegerOptions) *Jaeger {
 	t.Helper()
-	o.URL, o.GRPCAddr = "http://"+r.http+"/jaeger/", r.grpc
+	o.URL, o.GRPCAddr = r.QueryHTTP+"/", r.QueryGRPC
 	return newTestJaeger(t, o)
 }
 
@@ -94,11 +96,10 @@ func shopTraces(n int, start func(i int) time.Time) (spans []Span) {
 	return spans
 }
 
-func forEachJaeger(t *testing.T, maxTraces int, test func(t *testing.T, version string, r *realJaeger)) {
-	for _, version := range slices.Sorted(maps.Keys(jaegerVersions)) {
-		t.Run(version, func(t *testing.T) {
-			r := startJaeger(t, version, maxTraces)
-			test(t, version, r)
+func forEachJaeger(t *testing.T, maxTraces int, test func(t *testing.T, r *realJaeger)) {
+	for _, version := range testutil.JaegerVersions() {
+		t.Run(version.String(), func(t *testing.T) {
+			test(t, startJaeger(t, version, maxTraces))
 		})
 	}
 }
@@ -106,7 +107,7 @@ func forEachJaeger(t *testing.T, maxTraces int, test func(t *testing.T, version 
 // TestJaegerRealSearch sends more than fits a page, in bursts, and expects
 // each span once and alike over each protocol.
 func TestJaegerRealSearch(t *testing.T) {
-	forEachJaeger(t, 10000, func(t *testing.T, version string, r *realJaeger) {
+	forEachJaeger(t, 10000, func(t *testing.T, r *realJaeger) {
 		base := time.Now().Add(-10 * time.Minute).Truncate(time.Second).UTC()
 		sent := shopTraces(700, func(i int) time.Time {
 			return base.Add(time.Duration(i/7)*333*time.Millisecond + time.Duration(i%7)*time.Microsecond)
@@ -197,7 +198,7 @@ func checkJaegerReads(t *testing.T, j *Jaeger, sent []Span) {
 // memory storage of Jaeger 2 does not agree to be asked for more than it can
 // hold, which the client finds out.
 func TestJaegerRealFlood(t *testing.T) {
-	forEachJaeger(t, 400, func(t *testing.T, version string, r *realJaeger) {
+	forEachJaeger(t, 400, func(t *testing.T, r *realJaeger) {
 		instant := time.Now().Add(-time.Minute).Truncate(time.Second).UTC()
 		sent := shopTraces(300, func(i int) time.Time {
 			return instant.Add(time.Duration(max(0, i-289)) * time.Microsecond) // 290 at once, then 10 alone
@@ -246,7 +247,7 @@ func TestJaegerRealFlood(t *testing.T) {
 // TestJaegerRealZipkin sends a client's and a server's span with one id: it
 // has to come back as it was sent, and not as Jaeger adjusts it for its UI.
 func TestJaegerRealZipkin(t *testing.T) {
-	forEachJaeger(t, 1000, func(t *testing.T, version string, r *realJaeger) {
+	forEachJaeger(t, 1000, func(t *testing.T, r *realJaeger) {
 		start := time.Now().Add(-time.Minute).Truncate(time.Millisecond).UTC()
 		const span = `{"traceId":"00000000000000aa","id":"00000000000000bb","parentId":"00000000000000aa","kind":"%s","name":"get","timestamp":%d,"duration":1000,"localEndpoint":{"serviceName":"%s"},"tags":{"http.status_code":"200"}%s}`
 		r.sendZipkin(t, "["+strings.Join([]string{
@@ -285,9 +286,11 @@ func TestJaegerRealZipkin(t *testing.T) {
 }
 
 func TestJaegerRealDetect(t *testing.T) {
-	forEachJaeger(t, 100, func(t *testing.T, version string, r *realJaeger) {
+	forEachJaeger(t, 100, func(t *testing.T, r *realJaeger) {
+		root := strings.TrimSuffix(r.QueryHTTP, "/jaeger")
+		addr := strings.TrimPrefix(root, "http://")
 		without := func(paths ...string) string {
-			proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: r.http})
+			proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: addr})
 			proxy.Transport = &http.Transport{DisableKeepAlives: true}
 			return serve(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 				for _, path := range paths {
@@ -304,12 +307,12 @@ func TestJaegerRealDetect(t *testing.T) {
 			o    JaegerOptions
 			want JaegerProtocol
 		}{
-			{"both ports", JaegerOptions{URL: "http://" + r.http + "/jaeger", GRPCAddr: r.grpc}, JaegerAPIv3GRPC},
-			{"gRPC URL", JaegerOptions{URL: "grpc://" + r.grpc}, JaegerAPIv3GRPC},
-			{"gRPC port", JaegerOptions{GRPCAddr: r.grpc}, JaegerAPIv3GRPC},
-			{"HTTP port", JaegerOptions{URL: r.http + "/jaeger/"}, JaegerAPIv3HTTP},
-			{"gRPC is elsewhere", JaegerOptions{URL: r.http + "/jaeger", GRPCAddr: freePorts(t, 1)[0]}, JaegerAPIv3HTTP},
-			{"gRPC is HTTP", JaegerOptions{URL: r.http + "/jaeger", GRPCAddr: r.http}, JaegerAPIv3HTTP},
+			{"both ports", JaegerOptions{URL: r.QueryHTTP, GRPCAddr: r.QueryGRPC}, JaegerAPIv3GRPC},
+			{"gRPC URL", JaegerOptions{URL: "grpc://" + r.QueryGRPC}, JaegerAPIv3GRPC},
+			{"gRPC port", JaegerOptions{GRPCAddr: r.QueryGRPC}, JaegerAPIv3GRPC},
+			{"HTTP port", JaegerOptions{URL: addr + "/jaeger/"}, JaegerAPIv3HTTP},
+			{"gRPC is elsewhere", JaegerOptions{URL: addr + "/jaeger", GRPCAddr: testutil.FreeAddr(t)}, JaegerAPIv3HTTP},
+			{"gRPC is HTTP", JaegerOptions{URL: addr + "/jaeger", GRPCAddr: addr}, JaegerAPIv3HTTP},
 			{"no api_v3", JaegerOptions{URL: without("/jaeger/api/v3") + "/jaeger"}, JaegerLegacy},
 		} {
 			j := newTestJaeger(t, test.o)
@@ -318,7 +321,7 @@ func TestJaegerRealDetect(t *testing.T) {
 			}
 		}
 		for _, path := range []string{"", "/other"} {
-			j := newTestJaeger(t, JaegerOptions{URL: "http://" + r.http + path})
+			j := newTestJaeger(t, JaegerOptions{URL: root + path})
 			if _, err := j.Detect(t.Context()); err == nil || Classify(err) == ErrorTemporary {
 				t.Errorf("base path %q: %v", path, err)
 			}

@@ -4,16 +4,20 @@
 // 	protoc        (unknown)
 // source: nginx/nginx.proto
 
-// The control of the sample's web services, with the names that users know
-// from their traces. Each service answers the methods of its own role:
-// ModifyProxy and ProcessAlerts the proxy, ModifyLB the load balancers,
-// ModifyServer the servers. The others are UNIMPLEMENTED there.
+// The control of a load balancer, proxy or web server by the agent beside it,
+// with the names that users know from their traces. An agent answers the
+// methods of what it is beside: ModifyProxy, ProcessAlerts and the blocklist
+// a proxy, ModifyLB a load balancer, ModifyServer a server; the others are
+// UNIMPLEMENTED there. Whatever changes something may be tried first with
+// dry_run, and refused if it is based on an old version with if_version.
 
 package nginx
 
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -42,7 +46,11 @@ type ModifyProxyRequest struct {
 	// Source addresses to block.
 	Block []string `protobuf:"bytes,6,rep,name=block,proto3" json:"block,omitempty"`
 	// Source addresses to let through again.
-	Unblock       []string `protobuf:"bytes,7,rep,name=unblock,proto3" json:"unblock,omitempty"`
+	Unblock []string `protobuf:"bytes,7,rep,name=unblock,proto3" json:"unblock,omitempty"`
+	// Say what would change, and change nothing.
+	DryRun bool `protobuf:"varint,8,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// Version that the change is based on; 0: whichever is there.
+	IfVersion     uint64 `protobuf:"varint,9,opt,name=if_version,json=ifVersion,proto3" json:"if_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -126,13 +134,29 @@ func (x *ModifyProxyRequest) GetUnblock() []string {
 	return nil
 }
 
+func (x *ModifyProxyRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+func (x *ModifyProxyRequest) GetIfVersion() uint64 {
+	if x != nil {
+		return x.IfVersion
+	}
+	return 0
+}
+
 // ModifyProxyResponse says what was changed.
 type ModifyProxyResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What was done, for people.
 	Message string `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
 	// Source addresses that are blocked now.
-	Blocked       []string `protobuf:"bytes,2,rep,name=blocked,proto3" json:"blocked,omitempty"`
+	Blocked []string `protobuf:"bytes,2,rep,name=blocked,proto3" json:"blocked,omitempty"`
+	// What became of the configuration.
+	Change        *Change `protobuf:"bytes,3,opt,name=change,proto3" json:"change,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -181,6 +205,13 @@ func (x *ModifyProxyResponse) GetBlocked() []string {
 	return nil
 }
 
+func (x *ModifyProxyResponse) GetChange() *Change {
+	if x != nil {
+		return x.Change
+	}
+	return nil
+}
+
 // ModifyServerRequest changes a server. Empty fields leave it as it is.
 type ModifyServerRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -199,7 +230,11 @@ type ModifyServerRequest struct {
 	// Locations with rules of their own.
 	Locations []*Location `protobuf:"bytes,7,rep,name=locations,proto3" json:"locations,omitempty"`
 	// Files to put into the site.
-	Files         []*File `protobuf:"bytes,8,rep,name=files,proto3" json:"files,omitempty"`
+	Files []*File `protobuf:"bytes,8,rep,name=files,proto3" json:"files,omitempty"`
+	// Say what would change, and change nothing.
+	DryRun bool `protobuf:"varint,9,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// Version that the change is based on; 0: whichever is there.
+	IfVersion     uint64 `protobuf:"varint,10,opt,name=if_version,json=ifVersion,proto3" json:"if_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -288,6 +323,20 @@ func (x *ModifyServerRequest) GetFiles() []*File {
 		return x.Files
 	}
 	return nil
+}
+
+func (x *ModifyServerRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+func (x *ModifyServerRequest) GetIfVersion() uint64 {
+	if x != nil {
+		return x.IfVersion
+	}
+	return 0
 }
 
 // Location is a part of a site with a rule of its own.
@@ -415,7 +464,9 @@ type ModifyServerResponse struct {
 	// What was done, for people.
 	Message string `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
 	// Files that were put into the site.
-	Files         int32 `protobuf:"varint,2,opt,name=files,proto3" json:"files,omitempty"`
+	Files int32 `protobuf:"varint,2,opt,name=files,proto3" json:"files,omitempty"`
+	// What became of the configuration.
+	Change        *Change `protobuf:"bytes,3,opt,name=change,proto3" json:"change,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -464,6 +515,13 @@ func (x *ModifyServerResponse) GetFiles() int32 {
 	return 0
 }
 
+func (x *ModifyServerResponse) GetChange() *Change {
+	if x != nil {
+		return x.Change
+	}
+	return nil
+}
+
 // ModifyLBRequest replaces the servers of a load balancer.
 type ModifyLBRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -478,7 +536,20 @@ type ModifyLBRequest struct {
 	// The servers; at least one.
 	LbList []*Server `protobuf:"bytes,5,rep,name=lb_list,json=lbList,proto3" json:"lb_list,omitempty"`
 	// The load balancer meant, e.g. "http-lb-v2.default".
-	LbName        string `protobuf:"bytes,6,opt,name=lb_name,json=lbName,proto3" json:"lb_name,omitempty"`
+	LbName string `protobuf:"bytes,6,opt,name=lb_name,json=lbName,proto3" json:"lb_name,omitempty"`
+	// How a server is chosen: round_robin, least_connections,
+	// random_two_choices, hash; empty leaves it as it is.
+	LbMethod string `protobuf:"bytes,7,opt,name=lb_method,json=lbMethod,proto3" json:"lb_method,omitempty"`
+	// What hash hashes: source_address, uri, header:NAME, cookie:NAME.
+	LbHash string `protobuf:"bytes,10,opt,name=lb_hash,json=lbHash,proto3" json:"lb_hash,omitempty"`
+	// Path that servers are asked for to know whether they work.
+	LbHealthPath string `protobuf:"bytes,11,opt,name=lb_health_path,json=lbHealthPath,proto3" json:"lb_health_path,omitempty"`
+	// Time between two such questions.
+	LbHealthInterval *durationpb.Duration `protobuf:"bytes,12,opt,name=lb_health_interval,json=lbHealthInterval,proto3" json:"lb_health_interval,omitempty"`
+	// Say what would change, and change nothing.
+	DryRun bool `protobuf:"varint,8,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// Version that the change is based on; 0: whichever is there.
+	IfVersion     uint64 `protobuf:"varint,9,opt,name=if_version,json=ifVersion,proto3" json:"if_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -555,11 +626,63 @@ func (x *ModifyLBRequest) GetLbName() string {
 	return ""
 }
 
+func (x *ModifyLBRequest) GetLbMethod() string {
+	if x != nil {
+		return x.LbMethod
+	}
+	return ""
+}
+
+func (x *ModifyLBRequest) GetLbHash() string {
+	if x != nil {
+		return x.LbHash
+	}
+	return ""
+}
+
+func (x *ModifyLBRequest) GetLbHealthPath() string {
+	if x != nil {
+		return x.LbHealthPath
+	}
+	return ""
+}
+
+func (x *ModifyLBRequest) GetLbHealthInterval() *durationpb.Duration {
+	if x != nil {
+		return x.LbHealthInterval
+	}
+	return nil
+}
+
+func (x *ModifyLBRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+func (x *ModifyLBRequest) GetIfVersion() uint64 {
+	if x != nil {
+		return x.IfVersion
+	}
+	return 0
+}
+
 // Server is a server of a load balancer.
 type Server struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// HOST:PORT or http://HOST:PORT.
-	Url           string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	// Its share beside the others'; 0 is 1.
+	Weight int32 `protobuf:"varint,2,opt,name=weight,proto3" json:"weight,omitempty"`
+	// up, drain or down; empty is up.
+	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	// Most requests under way at once; 0 is no bound.
+	MaxConnections int32 `protobuf:"varint,4,opt,name=max_connections,json=maxConnections,proto3" json:"max_connections,omitempty"`
+	// Time over which the share of a new server grows.
+	SlowStart *durationpb.Duration `protobuf:"bytes,5,opt,name=slow_start,json=slowStart,proto3" json:"slow_start,omitempty"`
+	// Used only while no other can be.
+	Backup        bool `protobuf:"varint,6,opt,name=backup,proto3" json:"backup,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -601,6 +724,41 @@ func (x *Server) GetUrl() string {
 	return ""
 }
 
+func (x *Server) GetWeight() int32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *Server) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Server) GetMaxConnections() int32 {
+	if x != nil {
+		return x.MaxConnections
+	}
+	return 0
+}
+
+func (x *Server) GetSlowStart() *durationpb.Duration {
+	if x != nil {
+		return x.SlowStart
+	}
+	return nil
+}
+
+func (x *Server) GetBackup() bool {
+	if x != nil {
+		return x.Backup
+	}
+	return false
+}
+
 // ModifyLBResponse says what was changed.
 type ModifyLBResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -609,7 +767,9 @@ type ModifyLBResponse struct {
 	// The servers before.
 	Previous []string `protobuf:"bytes,2,rep,name=previous,proto3" json:"previous,omitempty"`
 	// The servers now.
-	Servers       []string `protobuf:"bytes,3,rep,name=servers,proto3" json:"servers,omitempty"`
+	Servers []string `protobuf:"bytes,3,rep,name=servers,proto3" json:"servers,omitempty"`
+	// What became of the configuration.
+	Change        *Change `protobuf:"bytes,4,opt,name=change,proto3" json:"change,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -665,6 +825,104 @@ func (x *ModifyLBResponse) GetServers() []string {
 	return nil
 }
 
+func (x *ModifyLBResponse) GetChange() *Change {
+	if x != nil {
+		return x.Change
+	}
+	return nil
+}
+
+// Change says what became of a configuration.
+type Change struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Version in effect now. With dry_run: that which would be changed.
+	Version uint64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	// What differs from the version before, a line each, for people.
+	Diff []string `protobuf:"bytes,2,rep,name=diff,proto3" json:"diff,omitempty"`
+	// It is not done: dry_run.
+	DryRun bool `protobuf:"varint,3,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// No request of whatever client fails because of it.
+	LosesNone bool `protobuf:"varint,4,opt,name=loses_none,json=losesNone,proto3" json:"loses_none,omitempty"`
+	// How that is so, or what may be lost and why.
+	Promise string `protobuf:"bytes,5,opt,name=promise,proto3" json:"promise,omitempty"`
+	// Time until it was in effect.
+	Took          *durationpb.Duration `protobuf:"bytes,6,opt,name=took,proto3" json:"took,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Change) Reset() {
+	*x = Change{}
+	mi := &file_nginx_nginx_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Change) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Change) ProtoMessage() {}
+
+func (x *Change) ProtoReflect() protoreflect.Message {
+	mi := &file_nginx_nginx_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Change.ProtoReflect.Descriptor instead.
+func (*Change) Descriptor() ([]byte, []int) {
+	return file_nginx_nginx_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Change) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Change) GetDiff() []string {
+	if x != nil {
+		return x.Diff
+	}
+	return nil
+}
+
+func (x *Change) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+func (x *Change) GetLosesNone() bool {
+	if x != nil {
+		return x.LosesNone
+	}
+	return false
+}
+
+func (x *Change) GetPromise() string {
+	if x != nil {
+		return x.Promise
+	}
+	return ""
+}
+
+func (x *Change) GetTook() *durationpb.Duration {
+	if x != nil {
+		return x.Took
+	}
+	return nil
+}
+
 // ProcessAlertsRequest is an alert of the IDS.
 type ProcessAlertsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -677,14 +935,16 @@ type ProcessAlertsRequest struct {
 	// Signature that matched.
 	SignatureId uint32 `protobuf:"varint,4,opt,name=signature_id,json=signatureId,proto3" json:"signature_id,omitempty"`
 	// What the signature says of itself.
-	Signature     string `protobuf:"bytes,5,opt,name=signature,proto3" json:"signature,omitempty"`
+	Signature string `protobuf:"bytes,5,opt,name=signature,proto3" json:"signature,omitempty"`
+	// Priority of the signature, 1 being the most severe; 0: unknown.
+	Priority      uint32 `protobuf:"varint,6,opt,name=priority,proto3" json:"priority,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ProcessAlertsRequest) Reset() {
 	*x = ProcessAlertsRequest{}
-	mi := &file_nginx_nginx_proto_msgTypes[9]
+	mi := &file_nginx_nginx_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -696,7 +956,7 @@ func (x *ProcessAlertsRequest) String() string {
 func (*ProcessAlertsRequest) ProtoMessage() {}
 
 func (x *ProcessAlertsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nginx_nginx_proto_msgTypes[9]
+	mi := &file_nginx_nginx_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -709,7 +969,7 @@ func (x *ProcessAlertsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProcessAlertsRequest.ProtoReflect.Descriptor instead.
 func (*ProcessAlertsRequest) Descriptor() ([]byte, []int) {
-	return file_nginx_nginx_proto_rawDescGZIP(), []int{9}
+	return file_nginx_nginx_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ProcessAlertsRequest) GetEventId() string {
@@ -747,6 +1007,13 @@ func (x *ProcessAlertsRequest) GetSignature() string {
 	return ""
 }
 
+func (x *ProcessAlertsRequest) GetPriority() uint32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
 // ProcessAlertsResponse says what came of an alert.
 type ProcessAlertsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -762,7 +1029,7 @@ type ProcessAlertsResponse struct {
 
 func (x *ProcessAlertsResponse) Reset() {
 	*x = ProcessAlertsResponse{}
-	mi := &file_nginx_nginx_proto_msgTypes[10]
+	mi := &file_nginx_nginx_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -774,7 +1041,7 @@ func (x *ProcessAlertsResponse) String() string {
 func (*ProcessAlertsResponse) ProtoMessage() {}
 
 func (x *ProcessAlertsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nginx_nginx_proto_msgTypes[10]
+	mi := &file_nginx_nginx_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -787,7 +1054,7 @@ func (x *ProcessAlertsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProcessAlertsResponse.ProtoReflect.Descriptor instead.
 func (*ProcessAlertsResponse) Descriptor() ([]byte, []int) {
-	return file_nginx_nginx_proto_rawDescGZIP(), []int{10}
+	return file_nginx_nginx_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ProcessAlertsResponse) GetMessage() string {
@@ -811,11 +1078,947 @@ func (x *ProcessAlertsResponse) GetSourceIp() string {
 	return ""
 }
 
+// GetConfigRequest asks for the configuration.
+type GetConfigRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetConfigRequest) Reset() {
+	*x = GetConfigRequest{}
+	mi := &file_nginx_nginx_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetConfigRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetConfigRequest) ProtoMessage() {}
+
+func (x *GetConfigRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nginx_nginx_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetConfigRequest.ProtoReflect.Descriptor instead.
+func (*GetConfigRequest) Descriptor() ([]byte, []int) {
+	return file_nginx_nginx_proto_rawDescGZIP(), []int{12}
+}
+
+// GetConfigResponse is the configuration in effect.
+type GetConfigResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The configuration with its version.
+	Current *Version `protobuf:"bytes,1,opt,name=current,proto3" json:"current,omitempty"`
+	// What is driven, e.g. "nginx".
+	Driver string `protobuf:"bytes,2,opt,name=driver,proto3" json:"driver,omitempty"`
+	// Its version, e.g. "1.26.3".
+	DriverVersion string `protobuf:"bytes,3,opt,name=driver_version,json=driverVersion,proto3" json:"driver_version,omitempty"`
+	// No request of whatever client fails because of a change of servers.
+	LosesNone bool `protobuf:"varint,4,opt,name=loses_none,json=losesNone,proto3" json:"loses_none,omitempty"`
+	// How that is so, or what may be lost and why.
+	Promise       string `protobuf:"bytes,5,opt,name=promise,proto3" json:"promise,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetConfigResponse) Reset() {
+	*x = GetConfigResponse{}
+	mi := &file_nginx_nginx_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetConfigResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetConfigResponse) ProtoMessage() {}
+
+func (x *GetConfigResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nginx_nginx_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetConfigResponse.ProtoReflect.Descriptor instead.
+func (*GetConfigResponse) Descriptor() ([]byte, []int) {
+	return file_nginx_nginx_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *GetConfigResponse) GetCurrent() *Version {
+	if x != nil {
+		return x.Current
+	}
+	return nil
+}
+
+func (x *GetConfigResponse) GetDriver() string {
+	if x != nil {
+		return x.Driver
+	}
+	return ""
+}
+
+func (x *GetConfigResponse) GetDriverVersion() string {
+	if x != nil {
+		return x.DriverVersion
+	}
+	return ""
+}
+
+func (x *GetConfigResponse) GetLosesNone() bool {
+	if x != nil {
+		return x.LosesNone
+	}
+	return false
+}
+
+func (x *GetConfigResponse) GetPromise() string {
+	if x != nil {
+		return x.Promise
+	}
+	return ""
+}
+
+// Version is a configuration that was or is in effect.
+type Version struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Counts up from 1 with each change.
+	Number uint64 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// When it came into effect.
+	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	// The whole configuration in YAML, in the fields of Clover's package
+	// loadbalancer.
+	Config string `protobuf:"bytes,3,opt,name=config,proto3" json:"config,omitempty"`
+	// What differs from the version before, a line each, for people.
+	Diff []string `protobuf:"bytes,4,rep,name=diff,proto3" json:"diff,omitempty"`
+	// What it is for.
+	Note          string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Version) Reset() {
+	*x = Version{}
+	mi := &file_nginx_nginx_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Version) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Version) ProtoMessage() {}
+
+func (x *Version) ProtoReflect() protoreflect.Message {
+	mi := &file_nginx_nginx_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Version.ProtoReflect.Descriptor instead.
+func (*Version) Descriptor() ([]byte, []int) {
+	return file_nginx_nginx_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Version) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Version) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *Version) GetConfig() string {
+	if x != nil {
+		return x.Config
+	}
+	return ""
+}
+
+func (x *Version) GetDiff() []string {
+	if x != nil {
+		return x.Diff
+	}
+	return nil
+}
+
+func (x *Version) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+// ApplyConfigRequest replaces the whole configuration.
+type ApplyConfigRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The configuration in YAML, in the fields of Clover's package loadbalancer.
+	Config string `protobuf:"bytes,1,opt,name=config,proto3" json:"config,omitempty"`
+	// Say what would change, and change nothing.
+	DryRun bool `protobuf:"varint,2,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// Version that the change is based on; 0: whichever is there.
+	IfVersion     uint64 `protobuf:"varint,3,opt,name=if_version,json=ifVersion,proto3" json:"if_version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApplyConfigRequest) Reset() {
+	*x = ApplyConfigRequest{}
+	mi := &file_nginx_nginx_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApplyConfigRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApplyConfigRequest) ProtoMessage() {}
+
+func (x *ApplyConfigRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nginx_nginx_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApplyConfigRequest.ProtoReflect.Descriptor instead.
+func (*ApplyConfigRequest) Descriptor() ([]byte, []int) {
+	return file_nginx_nginx_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ApplyConfigRequest) GetConfig() string {
+	if x != nil {
+		return x.Config
+	}
+	return ""
+}
+
+func (x *ApplyConfigRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+func (x *ApplyConfigRequest) GetIfVersion() uint64 {
+	if x != nil {
+		return x.IfVersion
+	}
+	return 0
+}
+
+// ApplyConfigResponse says what was changed.
+type ApplyConfigResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was done, for people.
+	Message string `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
+	// What became of the configuration.
+	Change        *Change `protobuf:"bytes,2,opt,name=change,proto3" json:"change,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApplyConfigResponse) Reset() {
+	*x = ApplyConfigResponse{}
+	mi := &file_nginx_nginx_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApplyConfigResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApplyConfigResponse) ProtoMessage() {}
+
+func (x *ApplyConfigResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nginx_nginx_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApplyConfigResponse.ProtoReflect.Descriptor instead.
+func (*ApplyConfigResponse) Descriptor() ([]byte, []int) {
+	return file_nginx_nginx_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ApplyConfigResponse) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *ApplyConfigResponse) GetChange() *Change {
+	if x != nil {
+		return x.Change
+	}
+	return nil
+}
+
+// ListVersionsRequest asks for the configurations before.
+type ListVersionsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListVersionsRequest) Reset() {
+	*x = ListVersionsRequest{}
+	mi := &file_nginx_nginx_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListVersionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListVersionsRequest) ProtoMessage() {}
+
+func (x *ListVersionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nginx_nginx_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListVersionsRequest.ProtoReflect.Descriptor instead.
+func (*ListVersionsRequest) Descriptor() ([]byte, []int) {
+	return file_nginx_nginx_proto_rawDescGZIP(), []int{17}
+}
+
+// ListVersionsResponse are configurations, newest first.
+type ListVersionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The current one and those before.
+	Versions      []*Version `protobuf:"bytes,1,rep,name=versions,proto3" json:"versions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListVersionsResponse) Reset() {
+	*x = ListVersionsResponse{}
+	mi := &file_nginx_nginx_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListVersionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListVersionsResponse) ProtoMessage() {}
+
+func (x *ListVersionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nginx_nginx_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListVersionsResponse.ProtoReflect.Descriptor instead.
+func (*ListVersionsResponse) Descriptor() ([]byte, []int) {
+	return file_nginx_nginx_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ListVersionsResponse) GetVersions() []*Version {
+	if x != nil {
+		return x.Versions
+	}
+	return nil
+}
+
+// UndoRequest goes back by one.
+type UndoRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Version to undo; 0: whichever is there.
+	IfVersion uint64 `protobuf:"varint,1,opt,name=if_version,json=ifVersion,proto3" json:"if_version,omitempty"`
+	// Say what would change, and change nothing.
+	DryRun        bool `protobuf:"varint,2,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UndoRequest) Reset() {
+	*x = UndoRequest{}
+	mi := &file_nginx_nginx_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UndoRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UndoRequest) ProtoMessage() {}
+
+func (x *UndoRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nginx_nginx_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UndoRequest.ProtoReflect.Descriptor instead.
+func (*UndoRequest) Descriptor() ([]byte, []int) {
+	return file_nginx_nginx_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *UndoRequest) GetIfVersion() uint64 {
+	if x != nil {
+		return x.IfVersion
+	}
+	return 0
+}
+
+func (x *UndoRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+// UndoResponse says what was changed.
+type UndoResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was done, for people.
+	Message string `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
+	// What became of the configuration.
+	Change        *Change `protobuf:"bytes,2,opt,name=change,proto3" json:"change,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UndoResponse) Reset() {
+	*x = UndoResponse{}
+	mi := &file_nginx_nginx_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UndoResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UndoResponse) ProtoMessage() {}
+
+func (x *UndoResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nginx_nginx_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UndoResponse.ProtoReflect.Descriptor instead.
+func (*UndoResponse) Descriptor() ([]byte, []int) {
+	return file_nginx_nginx_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *UndoResponse) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *UndoResponse) GetChange() *Change {
+	if x != nil {
+		return x.Change
+	}
+	return nil
+}
+
+// ListBlockedRequest asks for the clients that are kept out.
+type ListBlockedRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBlockedRequest) Reset() {
+	*x = ListBlockedRequest{}
+	mi := &file_nginx_nginx_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBlockedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBlockedRequest) ProtoMessage() {}
+
+func (x *ListBlockedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nginx_nginx_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBlockedRequest.ProtoReflect.Descriptor instead.
+func (*ListBlockedRequest) Descriptor() ([]byte, []int) {
+	return file_nginx_nginx_proto_rawDescGZIP(), []int{21}
+}
+
+// ListBlockedResponse are the clients that are kept out, in the order of
+// addresses.
+type ListBlockedResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The entries.
+	Entries []*BlockEntry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	// Alerts that came.
+	Alerts uint64 `protobuf:"varint,2,opt,name=alerts,proto3" json:"alerts,omitempty"`
+	// Of these: those that did not block, by reason.
+	NotBlocked    map[string]uint64 `protobuf:"bytes,3,rep,name=not_blocked,json=notBlocked,proto3" json:"not_blocked,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBlockedResponse) Reset() {
+	*x = ListBlockedResponse{}
+	mi := &file_nginx_nginx_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBlockedResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBlockedResponse) ProtoMessage() {}
+
+func (x *ListBlockedResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nginx_nginx_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBlockedResponse.ProtoReflect.Descriptor instead.
+func (*ListBlockedResponse) Descriptor() ([]byte, []int) {
+	return file_nginx_nginx_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ListBlockedResponse) GetEntries() []*BlockEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *ListBlockedResponse) GetAlerts() uint64 {
+	if x != nil {
+		return x.Alerts
+	}
+	return 0
+}
+
+func (x *ListBlockedResponse) GetNotBlocked() map[string]uint64 {
+	if x != nil {
+		return x.NotBlocked
+	}
+	return nil
+}
+
+// BlockEntry is a client or network that is kept out.
+type BlockEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Address or network, e.g. "192.0.2.1/32".
+	Prefix string `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// "alert" or "person".
+	Origin string `protobuf:"bytes,2,opt,name=origin,proto3" json:"origin,omitempty"`
+	// What the signature says, or why somebody asked.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Signature of the newest alert; 0: none.
+	SignatureId uint32 `protobuf:"varint,4,opt,name=signature_id,json=signatureId,proto3" json:"signature_id,omitempty"`
+	// Alerts that came of it.
+	Alerts uint64 `protobuf:"varint,5,opt,name=alerts,proto3" json:"alerts,omitempty"`
+	// Since when.
+	Since *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=since,proto3" json:"since,omitempty"`
+	// Until when; unset: until it is removed.
+	Until *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=until,proto3" json:"until,omitempty"`
+	// It is only recorded that it would be kept out.
+	DryRun        bool `protobuf:"varint,8,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BlockEntry) Reset() {
+	*x = BlockEntry{}
+	mi := &file_nginx_nginx_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BlockEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BlockEntry) ProtoMessage() {}
+
+func (x *BlockEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_nginx_nginx_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BlockEntry.ProtoReflect.Descriptor instead.
+func (*BlockEntry) Descriptor() ([]byte, []int) {
+	return file_nginx_nginx_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *BlockEntry) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *BlockEntry) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *BlockEntry) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *BlockEntry) GetSignatureId() uint32 {
+	if x != nil {
+		return x.SignatureId
+	}
+	return 0
+}
+
+func (x *BlockEntry) GetAlerts() uint64 {
+	if x != nil {
+		return x.Alerts
+	}
+	return 0
+}
+
+func (x *BlockEntry) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *BlockEntry) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *BlockEntry) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+// BlockRequest keeps a client or network out.
+type BlockRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Address or network.
+	Prefix string `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// Why, for people.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// For how long; unset: until it is removed.
+	Duration      *durationpb.Duration `protobuf:"bytes,3,opt,name=duration,proto3" json:"duration,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BlockRequest) Reset() {
+	*x = BlockRequest{}
+	mi := &file_nginx_nginx_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BlockRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BlockRequest) ProtoMessage() {}
+
+func (x *BlockRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nginx_nginx_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BlockRequest.ProtoReflect.Descriptor instead.
+func (*BlockRequest) Descriptor() ([]byte, []int) {
+	return file_nginx_nginx_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *BlockRequest) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *BlockRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *BlockRequest) GetDuration() *durationpb.Duration {
+	if x != nil {
+		return x.Duration
+	}
+	return nil
+}
+
+// BlockResponse says what was done.
+type BlockResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was done, for people.
+	Message string `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
+	// The entry.
+	Entry         *BlockEntry `protobuf:"bytes,2,opt,name=entry,proto3" json:"entry,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BlockResponse) Reset() {
+	*x = BlockResponse{}
+	mi := &file_nginx_nginx_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BlockResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BlockResponse) ProtoMessage() {}
+
+func (x *BlockResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nginx_nginx_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BlockResponse.ProtoReflect.Descriptor instead.
+func (*BlockResponse) Descriptor() ([]byte, []int) {
+	return file_nginx_nginx_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *BlockResponse) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *BlockResponse) GetEntry() *BlockEntry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+// UnblockRequest lets a client or network through again.
+type UnblockRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Address or network, as it was blocked.
+	Prefix        string `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnblockRequest) Reset() {
+	*x = UnblockRequest{}
+	mi := &file_nginx_nginx_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnblockRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnblockRequest) ProtoMessage() {}
+
+func (x *UnblockRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nginx_nginx_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnblockRequest.ProtoReflect.Descriptor instead.
+func (*UnblockRequest) Descriptor() ([]byte, []int) {
+	return file_nginx_nginx_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *UnblockRequest) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+// UnblockResponse says what was done.
+type UnblockResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was done, for people.
+	Message       string `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnblockResponse) Reset() {
+	*x = UnblockResponse{}
+	mi := &file_nginx_nginx_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnblockResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnblockResponse) ProtoMessage() {}
+
+func (x *UnblockResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nginx_nginx_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnblockResponse.ProtoReflect.Descriptor instead.
+func (*UnblockResponse) Descriptor() ([]byte, []int) {
+	return file_nginx_nginx_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *UnblockResponse) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 var File_nginx_nginx_proto protoreflect.FileDescriptor
 
 const file_nginx_nginx_proto_rawDesc = "" +
 	"\n" +
-	"\x11nginx/nginx.proto\x12\x05nginx\"\xeb\x01\n" +
+	"\x11nginx/nginx.proto\x12\x05nginx\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\x02\n" +
 	"\x12ModifyProxyRequest\x12\x1f\n" +
 	"\vserver_port\x18\x01 \x01(\tR\n" +
 	"serverPort\x12\x1f\n" +
@@ -827,10 +2030,14 @@ const file_nginx_nginx_proto_rawDesc = "" +
 	"\vmirror_path\x18\x05 \x01(\tR\n" +
 	"mirrorPath\x12\x14\n" +
 	"\x05block\x18\x06 \x03(\tR\x05block\x12\x18\n" +
-	"\aunblock\x18\a \x03(\tR\aunblock\"I\n" +
+	"\aunblock\x18\a \x03(\tR\aunblock\x12\x17\n" +
+	"\adry_run\x18\b \x01(\bR\x06dryRun\x12\x1d\n" +
+	"\n" +
+	"if_version\x18\t \x01(\x04R\tifVersion\"p\n" +
 	"\x13ModifyProxyResponse\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12\x18\n" +
-	"\ablocked\x18\x02 \x03(\tR\ablocked\"\xbd\x02\n" +
+	"\ablocked\x18\x02 \x03(\tR\ablocked\x12%\n" +
+	"\x06change\x18\x03 \x01(\v2\r.nginx.ChangeR\x06change\"\xf5\x02\n" +
 	"\x13ModifyServerRequest\x12\x1f\n" +
 	"\vserver_port\x18\x01 \x01(\tR\n" +
 	"serverPort\x12\x1f\n" +
@@ -842,17 +2049,22 @@ const file_nginx_nginx_proto_rawDesc = "" +
 	"\x12upload_path_config\x18\x05 \x01(\tR\x10uploadPathConfig\x12(\n" +
 	"\x10upload_path_test\x18\x06 \x01(\tR\x0euploadPathTest\x12-\n" +
 	"\tlocations\x18\a \x03(\v2\x0f.nginx.LocationR\tlocations\x12!\n" +
-	"\x05files\x18\b \x03(\v2\v.nginx.FileR\x05files\"Y\n" +
+	"\x05files\x18\b \x03(\v2\v.nginx.FileR\x05files\x12\x17\n" +
+	"\adry_run\x18\t \x01(\bR\x06dryRun\x12\x1d\n" +
+	"\n" +
+	"if_version\x18\n" +
+	" \x01(\x04R\tifVersion\"Y\n" +
 	"\bLocation\x12\x1b\n" +
 	"\turi_match\x18\x01 \x01(\tR\buriMatch\x12\x1c\n" +
 	"\tdirective\x18\x02 \x01(\tR\tdirective\x12\x12\n" +
 	"\x04path\x18\x03 \x01(\tR\x04path\">\n" +
 	"\x04File\x12\x19\n" +
 	"\bsrc_file\x18\x01 \x01(\tR\asrcFile\x12\x1b\n" +
-	"\tdest_file\x18\x02 \x01(\tR\bdestFile\"F\n" +
+	"\tdest_file\x18\x02 \x01(\tR\bdestFile\"m\n" +
 	"\x14ModifyServerResponse\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12\x14\n" +
-	"\x05files\x18\x02 \x01(\x05R\x05files\"\xc8\x01\n" +
+	"\x05files\x18\x02 \x01(\x05R\x05files\x12%\n" +
+	"\x06change\x18\x03 \x01(\v2\r.nginx.ChangeR\x06change\"\xa5\x03\n" +
 	"\x0fModifyLBRequest\x12\x1f\n" +
 	"\vserver_port\x18\x01 \x01(\tR\n" +
 	"serverPort\x12\x1f\n" +
@@ -861,29 +2073,122 @@ const file_nginx_nginx_proto_rawDesc = "" +
 	"\blb_group\x18\x03 \x01(\tR\albGroup\x12\x17\n" +
 	"\alb_path\x18\x04 \x01(\tR\x06lbPath\x12&\n" +
 	"\alb_list\x18\x05 \x03(\v2\r.nginx.ServerR\x06lbList\x12\x17\n" +
-	"\alb_name\x18\x06 \x01(\tR\x06lbName\"\x1a\n" +
+	"\alb_name\x18\x06 \x01(\tR\x06lbName\x12\x1b\n" +
+	"\tlb_method\x18\a \x01(\tR\blbMethod\x12\x17\n" +
+	"\alb_hash\x18\n" +
+	" \x01(\tR\x06lbHash\x12$\n" +
+	"\x0elb_health_path\x18\v \x01(\tR\flbHealthPath\x12G\n" +
+	"\x12lb_health_interval\x18\f \x01(\v2\x19.google.protobuf.DurationR\x10lbHealthInterval\x12\x17\n" +
+	"\adry_run\x18\b \x01(\bR\x06dryRun\x12\x1d\n" +
+	"\n" +
+	"if_version\x18\t \x01(\x04R\tifVersion\"\xc3\x01\n" +
 	"\x06Server\x12\x10\n" +
-	"\x03url\x18\x01 \x01(\tR\x03url\"b\n" +
+	"\x03url\x18\x01 \x01(\tR\x03url\x12\x16\n" +
+	"\x06weight\x18\x02 \x01(\x05R\x06weight\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12'\n" +
+	"\x0fmax_connections\x18\x04 \x01(\x05R\x0emaxConnections\x128\n" +
+	"\n" +
+	"slow_start\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\tslowStart\x12\x16\n" +
+	"\x06backup\x18\x06 \x01(\bR\x06backup\"\x89\x01\n" +
 	"\x10ModifyLBResponse\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12\x1a\n" +
 	"\bprevious\x18\x02 \x03(\tR\bprevious\x12\x18\n" +
-	"\aservers\x18\x03 \x03(\tR\aservers\"\xac\x01\n" +
+	"\aservers\x18\x03 \x03(\tR\aservers\x12%\n" +
+	"\x06change\x18\x04 \x01(\v2\r.nginx.ChangeR\x06change\"\xb7\x01\n" +
+	"\x06Change\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x12\n" +
+	"\x04diff\x18\x02 \x03(\tR\x04diff\x12\x17\n" +
+	"\adry_run\x18\x03 \x01(\bR\x06dryRun\x12\x1d\n" +
+	"\n" +
+	"loses_none\x18\x04 \x01(\bR\tlosesNone\x12\x18\n" +
+	"\apromise\x18\x05 \x01(\tR\apromise\x12-\n" +
+	"\x04took\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x04took\"\xc8\x01\n" +
 	"\x14ProcessAlertsRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x1b\n" +
 	"\tredis_key\x18\x02 \x01(\tR\bredisKey\x12\x1b\n" +
 	"\tsource_ip\x18\x03 \x01(\tR\bsourceIp\x12!\n" +
 	"\fsignature_id\x18\x04 \x01(\rR\vsignatureId\x12\x1c\n" +
-	"\tsignature\x18\x05 \x01(\tR\tsignature\"h\n" +
+	"\tsignature\x18\x05 \x01(\tR\tsignature\x12\x1a\n" +
+	"\bpriority\x18\x06 \x01(\rR\bpriority\"h\n" +
 	"\x15ProcessAlertsResponse\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12\x18\n" +
 	"\ablocked\x18\x02 \x01(\bR\ablocked\x12\x1b\n" +
-	"\tsource_ip\x18\x03 \x01(\tR\bsourceIp2\xa4\x02\n" +
+	"\tsource_ip\x18\x03 \x01(\tR\bsourceIp\"\x12\n" +
+	"\x10GetConfigRequest\"\xb5\x01\n" +
+	"\x11GetConfigResponse\x12(\n" +
+	"\acurrent\x18\x01 \x01(\v2\x0e.nginx.VersionR\acurrent\x12\x16\n" +
+	"\x06driver\x18\x02 \x01(\tR\x06driver\x12%\n" +
+	"\x0edriver_version\x18\x03 \x01(\tR\rdriverVersion\x12\x1d\n" +
+	"\n" +
+	"loses_none\x18\x04 \x01(\bR\tlosesNone\x12\x18\n" +
+	"\apromise\x18\x05 \x01(\tR\apromise\"\x91\x01\n" +
+	"\aVersion\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12.\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x16\n" +
+	"\x06config\x18\x03 \x01(\tR\x06config\x12\x12\n" +
+	"\x04diff\x18\x04 \x03(\tR\x04diff\x12\x12\n" +
+	"\x04note\x18\x05 \x01(\tR\x04note\"d\n" +
+	"\x12ApplyConfigRequest\x12\x16\n" +
+	"\x06config\x18\x01 \x01(\tR\x06config\x12\x17\n" +
+	"\adry_run\x18\x02 \x01(\bR\x06dryRun\x12\x1d\n" +
+	"\n" +
+	"if_version\x18\x03 \x01(\x04R\tifVersion\"V\n" +
+	"\x13ApplyConfigResponse\x12\x18\n" +
+	"\amessage\x18\x01 \x01(\tR\amessage\x12%\n" +
+	"\x06change\x18\x02 \x01(\v2\r.nginx.ChangeR\x06change\"\x15\n" +
+	"\x13ListVersionsRequest\"B\n" +
+	"\x14ListVersionsResponse\x12*\n" +
+	"\bversions\x18\x01 \x03(\v2\x0e.nginx.VersionR\bversions\"E\n" +
+	"\vUndoRequest\x12\x1d\n" +
+	"\n" +
+	"if_version\x18\x01 \x01(\x04R\tifVersion\x12\x17\n" +
+	"\adry_run\x18\x02 \x01(\bR\x06dryRun\"O\n" +
+	"\fUndoResponse\x12\x18\n" +
+	"\amessage\x18\x01 \x01(\tR\amessage\x12%\n" +
+	"\x06change\x18\x02 \x01(\v2\r.nginx.ChangeR\x06change\"\x14\n" +
+	"\x12ListBlockedRequest\"\xe6\x01\n" +
+	"\x13ListBlockedResponse\x12+\n" +
+	"\aentries\x18\x01 \x03(\v2\x11.nginx.BlockEntryR\aentries\x12\x16\n" +
+	"\x06alerts\x18\x02 \x01(\x04R\x06alerts\x12K\n" +
+	"\vnot_blocked\x18\x03 \x03(\v2*.nginx.ListBlockedResponse.NotBlockedEntryR\n" +
+	"notBlocked\x1a=\n" +
+	"\x0fNotBlockedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\x8c\x02\n" +
+	"\n" +
+	"BlockEntry\x12\x16\n" +
+	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x16\n" +
+	"\x06origin\x18\x02 \x01(\tR\x06origin\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12!\n" +
+	"\fsignature_id\x18\x04 \x01(\rR\vsignatureId\x12\x16\n" +
+	"\x06alerts\x18\x05 \x01(\x04R\x06alerts\x120\n" +
+	"\x05since\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\x05until\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x17\n" +
+	"\adry_run\x18\b \x01(\bR\x06dryRun\"u\n" +
+	"\fBlockRequest\x12\x16\n" +
+	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x125\n" +
+	"\bduration\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\bduration\"R\n" +
+	"\rBlockResponse\x12\x18\n" +
+	"\amessage\x18\x01 \x01(\tR\amessage\x12'\n" +
+	"\x05entry\x18\x02 \x01(\v2\x11.nginx.BlockEntryR\x05entry\"(\n" +
+	"\x0eUnblockRequest\x12\x16\n" +
+	"\x06prefix\x18\x01 \x01(\tR\x06prefix\"+\n" +
+	"\x0fUnblockResponse\x12\x18\n" +
+	"\amessage\x18\x01 \x01(\tR\amessage2\xd8\x05\n" +
 	"\n" +
 	"Controller\x12D\n" +
 	"\vModifyProxy\x12\x19.nginx.ModifyProxyRequest\x1a\x1a.nginx.ModifyProxyResponse\x12G\n" +
 	"\fModifyServer\x12\x1a.nginx.ModifyServerRequest\x1a\x1b.nginx.ModifyServerResponse\x12;\n" +
 	"\bModifyLB\x12\x16.nginx.ModifyLBRequest\x1a\x17.nginx.ModifyLBResponse\x12J\n" +
-	"\rProcessAlerts\x12\x1b.nginx.ProcessAlertsRequest\x1a\x1c.nginx.ProcessAlertsResponseB)Z'github.com/opnfv/clover/api/nginx;nginxb\x06proto3"
+	"\rProcessAlerts\x12\x1b.nginx.ProcessAlertsRequest\x1a\x1c.nginx.ProcessAlertsResponse\x12>\n" +
+	"\tGetConfig\x12\x17.nginx.GetConfigRequest\x1a\x18.nginx.GetConfigResponse\x12D\n" +
+	"\vApplyConfig\x12\x19.nginx.ApplyConfigRequest\x1a\x1a.nginx.ApplyConfigResponse\x12G\n" +
+	"\fListVersions\x12\x1a.nginx.ListVersionsRequest\x1a\x1b.nginx.ListVersionsResponse\x12/\n" +
+	"\x04Undo\x12\x12.nginx.UndoRequest\x1a\x13.nginx.UndoResponse\x12D\n" +
+	"\vListBlocked\x12\x19.nginx.ListBlockedRequest\x1a\x1a.nginx.ListBlockedResponse\x122\n" +
+	"\x05Block\x12\x13.nginx.BlockRequest\x1a\x14.nginx.BlockResponse\x128\n" +
+	"\aUnblock\x12\x15.nginx.UnblockRequest\x1a\x16.nginx.UnblockResponseB)Z'github.com/opnfv/clover/api/nginx;nginxb\x06proto3"
 
 var (
 	file_nginx_nginx_proto_rawDescOnce sync.Once
@@ -897,7 +2202,7 @@ func file_nginx_nginx_proto_rawDescGZIP() []byte {
 	return file_nginx_nginx_proto_rawDescData
 }
 
-var file_nginx_nginx_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_nginx_nginx_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_nginx_nginx_proto_goTypes = []any{
 	(*ModifyProxyRequest)(nil),    // 0: nginx.ModifyProxyRequest
 	(*ModifyProxyResponse)(nil),   // 1: nginx.ModifyProxyResponse
@@ -908,26 +2213,77 @@ var file_nginx_nginx_proto_goTypes = []any{
 	(*ModifyLBRequest)(nil),       // 6: nginx.ModifyLBRequest
 	(*Server)(nil),                // 7: nginx.Server
 	(*ModifyLBResponse)(nil),      // 8: nginx.ModifyLBResponse
-	(*ProcessAlertsRequest)(nil),  // 9: nginx.ProcessAlertsRequest
-	(*ProcessAlertsResponse)(nil), // 10: nginx.ProcessAlertsResponse
+	(*Change)(nil),                // 9: nginx.Change
+	(*ProcessAlertsRequest)(nil),  // 10: nginx.ProcessAlertsRequest
+	(*ProcessAlertsResponse)(nil), // 11: nginx.ProcessAlertsResponse
+	(*GetConfigRequest)(nil),      // 12: nginx.GetConfigRequest
+	(*GetConfigResponse)(nil),     // 13: nginx.GetConfigResponse
+	(*Version)(nil),               // 14: nginx.Version
+	(*ApplyConfigRequest)(nil),    // 15: nginx.ApplyConfigRequest
+	(*ApplyConfigResponse)(nil),   // 16: nginx.ApplyConfigResponse
+	(*ListVersionsRequest)(nil),   // 17: nginx.ListVersionsRequest
+	(*ListVersionsResponse)(nil),  // 18: nginx.ListVersionsResponse
+	(*UndoRequest)(nil),           // 19: nginx.UndoRequest
+	(*UndoResponse)(nil),          // 20: nginx.UndoResponse
+	(*ListBlockedRequest)(nil),    // 21: nginx.ListBlockedRequest
+	(*ListBlockedResponse)(nil),   // 22: nginx.ListBlockedResponse
+	(*BlockEntry)(nil),            // 23: nginx.BlockEntry
+	(*BlockRequest)(nil),          // 24: nginx.BlockRequest
+	(*BlockResponse)(nil),         // 25: nginx.BlockResponse
+	(*UnblockRequest)(nil),        // 26: nginx.UnblockRequest
+	(*UnblockResponse)(nil),       // 27: nginx.UnblockResponse
+	nil,                           // 28: nginx.ListBlockedResponse.NotBlockedEntry
+	(*durationpb.Duration)(nil),   // 29: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 30: google.protobuf.Timestamp
 }
 var file_nginx_nginx_proto_depIdxs = []int32{
-	3,  // 0: nginx.ModifyServerRequest.locations:type_name -> nginx.Location
-	4,  // 1: nginx.ModifyServerRequest.files:type_name -> nginx.File
-	7,  // 2: nginx.ModifyLBRequest.lb_list:type_name -> nginx.Server
-	0,  // 3: nginx.Controller.ModifyProxy:input_type -> nginx.ModifyProxyRequest
-	2,  // 4: nginx.Controller.ModifyServer:input_type -> nginx.ModifyServerRequest
-	6,  // 5: nginx.Controller.ModifyLB:input_type -> nginx.ModifyLBRequest
-	9,  // 6: nginx.Controller.ProcessAlerts:input_type -> nginx.ProcessAlertsRequest
-	1,  // 7: nginx.Controller.ModifyProxy:output_type -> nginx.ModifyProxyResponse
-	5,  // 8: nginx.Controller.ModifyServer:output_type -> nginx.ModifyServerResponse
-	8,  // 9: nginx.Controller.ModifyLB:output_type -> nginx.ModifyLBResponse
-	10, // 10: nginx.Controller.ProcessAlerts:output_type -> nginx.ProcessAlertsResponse
-	7,  // [7:11] is the sub-list for method output_type
-	3,  // [3:7] is the sub-list for method input_type
-	3,  // [3:3] is the sub-list for extension type_name
-	3,  // [3:3] is the sub-list for extension extendee
-	0,  // [0:3] is the sub-list for field type_name
+	9,  // 0: nginx.ModifyProxyResponse.change:type_name -> nginx.Change
+	3,  // 1: nginx.ModifyServerRequest.locations:type_name -> nginx.Location
+	4,  // 2: nginx.ModifyServerRequest.files:type_name -> nginx.File
+	9,  // 3: nginx.ModifyServerResponse.change:type_name -> nginx.Change
+	7,  // 4: nginx.ModifyLBRequest.lb_list:type_name -> nginx.Server
+	29, // 5: nginx.ModifyLBRequest.lb_health_interval:type_name -> google.protobuf.Duration
+	29, // 6: nginx.Server.slow_start:type_name -> google.protobuf.Duration
+	9,  // 7: nginx.ModifyLBResponse.change:type_name -> nginx.Change
+	29, // 8: nginx.Change.took:type_name -> google.protobuf.Duration
+	14, // 9: nginx.GetConfigResponse.current:type_name -> nginx.Version
+	30, // 10: nginx.Version.time:type_name -> google.protobuf.Timestamp
+	9,  // 11: nginx.ApplyConfigResponse.change:type_name -> nginx.Change
+	14, // 12: nginx.ListVersionsResponse.versions:type_name -> nginx.Version
+	9,  // 13: nginx.UndoResponse.change:type_name -> nginx.Change
+	23, // 14: nginx.ListBlockedResponse.entries:type_name -> nginx.BlockEntry
+	28, // 15: nginx.ListBlockedResponse.not_blocked:type_name -> nginx.ListBlockedResponse.NotBlockedEntry
+	30, // 16: nginx.BlockEntry.since:type_name -> google.protobuf.Timestamp
+	30, // 17: nginx.BlockEntry.until:type_name -> google.protobuf.Timestamp
+	29, // 18: nginx.BlockRequest.duration:type_name -> google.protobuf.Duration
+	23, // 19: nginx.BlockResponse.entry:type_name -> nginx.BlockEntry
+	0,  // 20: nginx.Controller.ModifyProxy:input_type -> nginx.ModifyProxyRequest
+	2,  // 21: nginx.Controller.ModifyServer:input_type -> nginx.ModifyServerRequest
+	6,  // 22: nginx.Controller.ModifyLB:input_type -> nginx.ModifyLBRequest
+	10, // 23: nginx.Controller.ProcessAlerts:input_type -> nginx.ProcessAlertsRequest
+	12, // 24: nginx.Controller.GetConfig:input_type -> nginx.GetConfigRequest
+	15, // 25: nginx.Controller.ApplyConfig:input_type -> nginx.ApplyConfigRequest
+	17, // 26: nginx.Controller.ListVersions:input_type -> nginx.ListVersionsRequest
+	19, // 27: nginx.Controller.Undo:input_type -> nginx.UndoRequest
+	21, // 28: nginx.Controller.ListBlocked:input_type -> nginx.ListBlockedRequest
+	24, // 29: nginx.Controller.Block:input_type -> nginx.BlockRequest
+	26, // 30: nginx.Controller.Unblock:input_type -> nginx.UnblockRequest
+	1,  // 31: nginx.Controller.ModifyProxy:output_type -> nginx.ModifyProxyResponse
+	5,  // 32: nginx.Controller.ModifyServer:output_type -> nginx.ModifyServerResponse
+	8,  // 33: nginx.Controller.ModifyLB:output_type -> nginx.ModifyLBResponse
+	11, // 34: nginx.Controller.ProcessAlerts:output_type -> nginx.ProcessAlertsResponse
+	13, // 35: nginx.Controller.GetConfig:output_type -> nginx.GetConfigResponse
+	16, // 36: nginx.Controller.ApplyConfig:output_type -> nginx.ApplyConfigResponse
+	18, // 37: nginx.Controller.ListVersions:output_type -> nginx.ListVersionsResponse
+	20, // 38: nginx.Controller.Undo:output_type -> nginx.UndoResponse
+	22, // 39: nginx.Controller.ListBlocked:output_type -> nginx.ListBlockedResponse
+	25, // 40: nginx.Controller.Block:output_type -> nginx.BlockResponse
+	27, // 41: nginx.Controller.Unblock:output_type -> nginx.UnblockResponse
+	31, // [31:42] is the sub-list for method output_type
+	20, // [20:31] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_nginx_nginx_proto_init() }
@@ -941,7 +2297,7 @@ func file_nginx_nginx_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nginx_nginx_proto_rawDesc), len(file_nginx_nginx_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

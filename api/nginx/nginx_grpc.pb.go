@@ -4,10 +4,12 @@
 // - protoc             (unknown)
 // source: nginx/nginx.proto
 
-// The control of the sample's web services, with the names that users know
-// from their traces. Each service answers the methods of its own role:
-// ModifyProxy and ProcessAlerts the proxy, ModifyLB the load balancers,
-// ModifyServer the servers. The others are UNIMPLEMENTED there.
+// The control of a load balancer, proxy or web server by the agent beside it,
+// with the names that users know from their traces. An agent answers the
+// methods of what it is beside: ModifyProxy, ProcessAlerts and the blocklist
+// a proxy, ModifyLB a load balancer, ModifyServer a server; the others are
+// UNIMPLEMENTED there. Whatever changes something may be tried first with
+// dry_run, and refused if it is based on an old version with if_version.
 
 package nginx
 
@@ -28,13 +30,20 @@ const (
 	Controller_ModifyServer_FullMethodName  = "/nginx.Controller/ModifyServer"
 	Controller_ModifyLB_FullMethodName      = "/nginx.Controller/ModifyLB"
 	Controller_ProcessAlerts_FullMethodName = "/nginx.Controller/ProcessAlerts"
+	Controller_GetConfig_FullMethodName     = "/nginx.Controller/GetConfig"
+	Controller_ApplyConfig_FullMethodName   = "/nginx.Controller/ApplyConfig"
+	Controller_ListVersions_FullMethodName  = "/nginx.Controller/ListVersions"
+	Controller_Undo_FullMethodName          = "/nginx.Controller/Undo"
+	Controller_ListBlocked_FullMethodName   = "/nginx.Controller/ListBlocked"
+	Controller_Block_FullMethodName         = "/nginx.Controller/Block"
+	Controller_Unblock_FullMethodName       = "/nginx.Controller/Unblock"
 )
 
 // ControllerClient is the client API for Controller service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Controller controls one proxy, load balancer or server.
+// Controller controls one load balancer, proxy or web server.
 type ControllerClient interface {
 	// ModifyProxy changes where a proxy sends requests and their copies, and
 	// which clients it lets through.
@@ -44,8 +53,23 @@ type ControllerClient interface {
 	// ModifyLB replaces the servers of a load balancer.
 	ModifyLB(ctx context.Context, in *ModifyLBRequest, opts ...grpc.CallOption) (*ModifyLBResponse, error)
 	// ProcessAlerts hands an alert of the IDS to a proxy, which blocks the
-	// client that caused it.
+	// client that caused it if its policy says so.
 	ProcessAlerts(ctx context.Context, in *ProcessAlertsRequest, opts ...grpc.CallOption) (*ProcessAlertsResponse, error)
+	// GetConfig returns the configuration in effect.
+	GetConfig(ctx context.Context, in *GetConfigRequest, opts ...grpc.CallOption) (*GetConfigResponse, error)
+	// ApplyConfig replaces the whole configuration.
+	ApplyConfig(ctx context.Context, in *ApplyConfigRequest, opts ...grpc.CallOption) (*ApplyConfigResponse, error)
+	// ListVersions returns the configurations before, newest first.
+	ListVersions(ctx context.Context, in *ListVersionsRequest, opts ...grpc.CallOption) (*ListVersionsResponse, error)
+	// Undo goes back to the configuration before the current one, as a new
+	// version.
+	Undo(ctx context.Context, in *UndoRequest, opts ...grpc.CallOption) (*UndoResponse, error)
+	// ListBlocked returns the clients that a proxy keeps out.
+	ListBlocked(ctx context.Context, in *ListBlockedRequest, opts ...grpc.CallOption) (*ListBlockedResponse, error)
+	// Block keeps a client or network out.
+	Block(ctx context.Context, in *BlockRequest, opts ...grpc.CallOption) (*BlockResponse, error)
+	// Unblock lets a client or network through again.
+	Unblock(ctx context.Context, in *UnblockRequest, opts ...grpc.CallOption) (*UnblockResponse, error)
 }
 
 type controllerClient struct {
@@ -96,11 +120,81 @@ func (c *controllerClient) ProcessAlerts(ctx context.Context, in *ProcessAlertsR
 	return out, nil
 }
 
+func (c *controllerClient) GetConfig(ctx context.Context, in *GetConfigRequest, opts ...grpc.CallOption) (*GetConfigResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetConfigResponse)
+	err := c.cc.Invoke(ctx, Controller_GetConfig_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controllerClient) ApplyConfig(ctx context.Context, in *ApplyConfigRequest, opts ...grpc.CallOption) (*ApplyConfigResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ApplyConfigResponse)
+	err := c.cc.Invoke(ctx, Controller_ApplyConfig_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controllerClient) ListVersions(ctx context.Context, in *ListVersionsRequest, opts ...grpc.CallOption) (*ListVersionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListVersionsResponse)
+	err := c.cc.Invoke(ctx, Controller_ListVersions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controllerClient) Undo(ctx context.Context, in *UndoRequest, opts ...grpc.CallOption) (*UndoResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UndoResponse)
+	err := c.cc.Invoke(ctx, Controller_Undo_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controllerClient) ListBlocked(ctx context.Context, in *ListBlockedRequest, opts ...grpc.CallOption) (*ListBlockedResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListBlockedResponse)
+	err := c.cc.Invoke(ctx, Controller_ListBlocked_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controllerClient) Block(ctx context.Context, in *BlockRequest, opts ...grpc.CallOption) (*BlockResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BlockResponse)
+	err := c.cc.Invoke(ctx, Controller_Block_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controllerClient) Unblock(ctx context.Context, in *UnblockRequest, opts ...grpc.CallOption) (*UnblockResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UnblockResponse)
+	err := c.cc.Invoke(ctx, Controller_Unblock_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ControllerServer is the server API for Controller service.
 // All implementations must embed UnimplementedControllerServer
 // for forward compatibility.
 //
-// Controller controls one proxy, load balancer or server.
+// Controller controls one load balancer, proxy or web server.
 type ControllerServer interface {
 	// ModifyProxy changes where a proxy sends requests and their copies, and
 	// which clients it lets through.
@@ -110,8 +204,23 @@ type ControllerServer interface {
 	// ModifyLB replaces the servers of a load balancer.
 	ModifyLB(context.Context, *ModifyLBRequest) (*ModifyLBResponse, error)
 	// ProcessAlerts hands an alert of the IDS to a proxy, which blocks the
-	// client that caused it.
+	// client that caused it if its policy says so.
 	ProcessAlerts(context.Context, *ProcessAlertsRequest) (*ProcessAlertsResponse, error)
+	// GetConfig returns the configuration in effect.
+	GetConfig(context.Context, *GetConfigRequest) (*GetConfigResponse, error)
+	// ApplyConfig replaces the whole configuration.
+	ApplyConfig(context.Context, *ApplyConfigRequest) (*ApplyConfigResponse, error)
+	// ListVersions returns the configurations before, newest first.
+	ListVersions(context.Context, *ListVersionsRequest) (*ListVersionsResponse, error)
+	// Undo goes back to the configuration before the current one, as a new
+	// version.
+	Undo(context.Context, *UndoRequest) (*UndoResponse, error)
+	// ListBlocked returns the clients that a proxy keeps out.
+	ListBlocked(context.Context, *ListBlockedRequest) (*ListBlockedResponse, error)
+	// Block keeps a client or network out.
+	Block(context.Context, *BlockRequest) (*BlockResponse, error)
+	// Unblock lets a client or network through again.
+	Unblock(context.Context, *UnblockRequest) (*UnblockResponse, error)
 	mustEmbedUnimplementedControllerServer()
 }
 
@@ -133,6 +242,27 @@ func (UnimplementedControllerServer) ModifyLB(context.Context, *ModifyLBRequest)
 }
 func (UnimplementedControllerServer) ProcessAlerts(context.Context, *ProcessAlertsRequest) (*ProcessAlertsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ProcessAlerts not implemented")
+}
+func (UnimplementedControllerServer) GetConfig(context.Context, *GetConfigRequest) (*GetConfigResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetConfig not implemented")
+}
+func (UnimplementedControllerServer) ApplyConfig(context.Context, *ApplyConfigRequest) (*ApplyConfigResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ApplyConfig not implemented")
+}
+func (UnimplementedControllerServer) ListVersions(context.Context, *ListVersionsRequest) (*ListVersionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListVersions not implemented")
+}
+func (UnimplementedControllerServer) Undo(context.Context, *UndoRequest) (*UndoResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Undo not implemented")
+}
+func (UnimplementedControllerServer) ListBlocked(context.Context, *ListBlockedRequest) (*ListBlockedResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListBlocked not implemented")
+}
+func (UnimplementedControllerServer) Block(context.Context, *BlockRequest) (*BlockResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Block not implemented")
+}
+func (UnimplementedControllerServer) Unblock(context.Context, *UnblockRequest) (*UnblockResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Unblock not implemented")
 }
 func (UnimplementedControllerServer) mustEmbedUnimplementedControllerServer() {}
 func (UnimplementedControllerServer) testEmbeddedByValue()                    {}
@@ -227,6 +357,132 @@ func _Controller_ProcessAlerts_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Controller_GetConfig_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetConfigRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControllerServer).GetConfig(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Controller_GetConfig_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControllerServer).GetConfig(ctx, req.(*GetConfigRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Controller_ApplyConfig_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ApplyConfigRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControllerServer).ApplyConfig(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Controller_ApplyConfig_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControllerServer).ApplyConfig(ctx, req.(*ApplyConfigRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Controller_ListVersions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListVersionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControllerServer).ListVersions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Controller_ListVersions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControllerServer).ListVersions(ctx, req.(*ListVersionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Controller_Undo_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UndoRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControllerServer).Undo(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Controller_Undo_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControllerServer).Undo(ctx, req.(*UndoRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Controller_ListBlocked_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListBlockedRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControllerServer).ListBlocked(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Controller_ListBlocked_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControllerServer).ListBlocked(ctx, req.(*ListBlockedRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Controller_Block_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BlockRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControllerServer).Block(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Controller_Block_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControllerServer).Block(ctx, req.(*BlockRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Controller_Unblock_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UnblockRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControllerServer).Unblock(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Controller_Unblock_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControllerServer).Unblock(ctx, req.(*UnblockRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Controller_ServiceDesc is the grpc.ServiceDesc for Controller service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -249,6 +505,34 @@ var Controller_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ProcessAlerts",
 			Handler:    _Controller_ProcessAlerts_Handler,
+		},
+		{
+			MethodName: "GetConfig",
+			Handler:    _Controller_GetConfig_Handler,
+		},
+		{
+			MethodName: "ApplyConfig",
+			Handler:    _Controller_ApplyConfig_Handler,
+		},
+		{
+			MethodName: "ListVersions",
+			Handler:    _Controller_ListVersions_Handler,
+		},
+		{
+			MethodName: "Undo",
+			Handler:    _Controller_Undo_Handler,
+		},
+		{
+			MethodName: "ListBlocked",
+			Handler:    _Controller_ListBlocked_Handler,
+		},
+		{
+			MethodName: "Block",
+			Handler:    _Controller_Block_Handler,
+		},
+		{
+			MethodName: "Unblock",
+			Handler:    _Controller_Unblock_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

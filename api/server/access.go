@@ -5,6 +5,8 @@ import (
 	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	reflectionalpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
 
+	idsv1 "github.com/opnfv/clover/api/clover/ids/v1"
+	lbv1 "github.com/opnfv/clover/api/clover/loadbalancer/v1"
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
 	"github.com/opnfv/clover/api/collector"
 	"github.com/opnfv/clover/api/server/auth"
@@ -16,13 +18,19 @@ type access struct {
 	open bool // needs nothing: nobody is asked who they are
 }
 
-// visibilityResource is the API area as Kubernetes sees it, in the group
+// The areas of the API as Kubernetes sees them, in the group
 // clover.opnfv.org.
-const visibilityResource = "visibility"
+const (
+	visibilityResource    = "visibility"
+	loadBalancersResource = "loadbalancers"
+	idsResource           = "ids"
+)
 
-func visibilityAccess(verb string) access {
-	return access{Permission: auth.Permission{Verb: verb, Resource: visibilityResource}}
+func areaAccess(resource, verb string) access {
+	return access{Permission: auth.Permission{Verb: verb, Resource: resource}}
 }
+
+func visibilityAccess(verb string) access { return areaAccess(visibilityResource, verb) }
 
 // What calls need, by REST path beside the API. All other paths need to read
 // visibility.
@@ -56,6 +64,23 @@ var methodAccess = map[string]access{
 	v1.VisibilityService_Start_FullMethodName:        visibilityAccess(auth.Update),
 	v1.VisibilityService_Stop_FullMethodName:         visibilityAccess(auth.Update),
 	v1.VisibilityService_Clear_FullMethodName:        visibilityAccess(auth.Delete),
+
+	lbv1.LoadBalancerService_ListBalancers_FullMethodName: areaAccess(loadBalancersResource, auth.Get),
+	lbv1.LoadBalancerService_GetBalancer_FullMethodName:   areaAccess(loadBalancersResource, auth.Get),
+	lbv1.LoadBalancerService_ListVersions_FullMethodName:  areaAccess(loadBalancersResource, auth.Get),
+	lbv1.LoadBalancerService_SetLB_FullMethodName:         areaAccess(loadBalancersResource, auth.Update),
+	lbv1.LoadBalancerService_SetServer_FullMethodName:     areaAccess(loadBalancersResource, auth.Update),
+	lbv1.LoadBalancerService_SetProxy_FullMethodName:      areaAccess(loadBalancersResource, auth.Update),
+	lbv1.LoadBalancerService_ApplyBalancer_FullMethodName: areaAccess(loadBalancersResource, auth.Update),
+	lbv1.LoadBalancerService_UndoBalancer_FullMethodName:  areaAccess(loadBalancersResource, auth.Update),
+
+	idsv1.IdsService_GetIds_FullMethodName:      areaAccess(idsResource, auth.Get),
+	idsv1.IdsService_ListBlocked_FullMethodName: areaAccess(idsResource, auth.Get),
+	idsv1.IdsService_AddRule_FullMethodName:     areaAccess(idsResource, auth.Update),
+	idsv1.IdsService_StartIds_FullMethodName:    areaAccess(idsResource, auth.Update),
+	idsv1.IdsService_StopIds_FullMethodName:     areaAccess(idsResource, auth.Update),
+	idsv1.IdsService_CreateBlock_FullMethodName: areaAccess(idsResource, auth.Update),
+	idsv1.IdsService_DeleteBlock_FullMethodName: areaAccess(idsResource, auth.Update),
 
 	collector.Controller_InitVisibility_FullMethodName:     visibilityAccess(auth.Update),
 	collector.Controller_StartCollector_FullMethodName:     visibilityAccess(auth.Update),

@@ -152,6 +152,17 @@ var changes = map[string]bool{
 	"/collector.Controller/StartCollector":                 true,
 	"/collector.Controller/StopCollector":                  true,
 	"/collector.Controller/TruncateVisibility":             true,
+
+	"/clover.loadbalancer.v1.LoadBalancerService/SetLB":         true,
+	"/clover.loadbalancer.v1.LoadBalancerService/SetServer":     true,
+	"/clover.loadbalancer.v1.LoadBalancerService/SetProxy":      true,
+	"/clover.loadbalancer.v1.LoadBalancerService/ApplyBalancer": true,
+	"/clover.loadbalancer.v1.LoadBalancerService/UndoBalancer":  true,
+	"/clover.ids.v1.IdsService/AddRule":                         true,
+	"/clover.ids.v1.IdsService/StartIds":                        true,
+	"/clover.ids.v1.IdsService/StopIds":                         true,
+	"/clover.ids.v1.IdsService/CreateBlock":                     true,
+	"/clover.ids.v1.IdsService/DeleteBlock":                     true,
 }
 
 // callers are whom every route is tried by.
@@ -192,7 +203,7 @@ func TestEveryMethodByEveryCaller(t *testing.T) {
 	s := startSecured(t, v1.UnimplementedVisibilityServiceServer{}, server.Options{RateLimit: -1})
 	conn := s.conn(t, s.ca.ClientConfig(t))
 	all := methods(t, conn)
-	if len(all) < 29 {
+	if len(all) < 44 {
 		t.Fatalf("only %d methods: %v", len(all), all)
 	}
 	for method, streams := range all {
@@ -238,8 +249,8 @@ func routes(t *testing.T) []route {
 	for _, rule := range config.HTTP.Rules {
 		for _, verb := range []string{"get", "post", "patch", "delete", "put"} {
 			if path, ok := rule[verb]; ok {
-				service, name, _ := strings.Cut(rule["selector"], "VisibilityService.")
-				method := "/" + service + "VisibilityService/" + name
+				dot := strings.LastIndexByte(rule["selector"], '.')
+				method := "/" + rule["selector"][:dot] + "/" + rule["selector"][dot+1:]
 				list = append(list, route{strings.ToUpper(verb), parameter.ReplaceAllString(path, "x"), method})
 			}
 		}
@@ -252,7 +263,7 @@ func TestEveryRouteByEveryCaller(t *testing.T) {
 	root := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("page")) })
 	s := startSecured(t, v1.UnimplementedVisibilityServiceServer{}, server.Options{RateLimit: -1, Root: root})
 	list := routes(t)
-	if len(list) != 20 {
+	if len(list) != 35 {
 		t.Fatalf("%d routes", len(list))
 	}
 	for _, path := range []string{"/", "/metrics", "/openapi.json", "/nothing", "/healthz", "/readyz", "/api/v1/nothing"} {
@@ -270,7 +281,7 @@ func TestEveryRouteByEveryCaller(t *testing.T) {
 					t.Errorf("%s %s by %s: %d %s, want 401 with a challenge", r.verb, r.path, c.name, res.StatusCode, body)
 				}
 			case changes[r.method] && !c.operator:
-				if res.StatusCode != http.StatusForbidden || !strings.Contains(body, `visibility; that needs the role operator`) {
+				if res.StatusCode != http.StatusForbidden || !strings.Contains(body, `; that needs the role operator`) {
 					t.Errorf("%s %s by %s: %d %s, want 403 that says what is missing", r.verb, r.path, c.name, res.StatusCode, body)
 				}
 			case res.StatusCode == http.StatusUnauthorized, res.StatusCode == http.StatusForbidden:

@@ -27,8 +27,10 @@ import (
 // caller is who makes a call, and from where.
 type caller struct {
 	Identity  auth.Identity
+	Token     string // that was shown, to be checked again in long calls
 	From      string // address
 	RequestID string
+	session   bool // the token is that of a browser that has signed in
 }
 
 // callerContext is the key of a caller in the context of a REST request.
@@ -44,8 +46,13 @@ func (s *Server) httpCaller(r *http.Request, open bool) (caller, error) {
 	if open {
 		return c, nil
 	}
-	var err error
-	c.Identity, err = s.identify(r.Context(), c, r.Header.Values("Authorization"), verifiedCertificate(r.TLS))
+	authorization := r.Header.Values("Authorization")
+	if len(authorization) == 0 {
+		if token := s.sessionToken(r); token != "" {
+			authorization, c.session = []string{"Bearer " + token}, true
+		}
+	}
+	err := s.identify(r.Context(), &c, authorization, verifiedCertificate(r.TLS))
 	return c, err
 }
 
@@ -67,7 +74,7 @@ func (s *Server) rpcCaller(ctx context.Context, open bool) (caller, error) {
 	if open {
 		return c, nil
 	}
-	c.Identity, err = s.identify(ctx, c, metadata.ValueFromIncomingContext(ctx, "authorization"), cert)
+	err = s.identify(ctx, &c, metadata.ValueFromIncomingContext(ctx, "authorization"), cert)
 	return c, err
 }
 
@@ -79,19 +86,20 @@ func verifiedCertificate(state *tls.ConnectionState) *x509.Certificate {
 	return state.VerifiedChains[0][0]
 }
 
-// identify asks the Authenticator. An address that shows wrong credentials
-// too often has to wait.
-func (s *Server) identify(ctx context.Context, c caller, authorization []string, cert *x509.Certificate) (auth.Identity, error) {
+// identify asks the Authenticator who a caller is. An address that shows
+// wrong credentials too often has to wait.
+func (s *Server) identify(ctx context.Context, c *caller, authorization []string, cert *x509.Certificate) error {
 	if s.opts.Authenticator == nil {
-		return auth.Identity{User: anonymous}, nil
+		c.Identity = auth.Identity{User: anonymous}
+		return nil
 	}
 	token, err := bearerToken(authorization)
 	if err != nil {
-		return auth.Identity{}, statusOf(err)
+		return statusOf(err)
 	}
 	address := addressKey(c.From)
 	if wait := s.failures.wait(address); wait > 0 {
-		return auth.Identity{}, tooMany("wrong credentials came too often from this address", wait)
+		return tooMany("wrong credentials came too often from this address", wait)
 	}
 	who, err := s.opts.Authenticator.Authenticate(ctx, auth.Credentials{Token: token, Certificate: cert})
 	if errors.Is(err, auth.ErrUnauthenticated) {
@@ -100,7 +108,8 @@ func (s *Server) identify(ctx context.Context, c caller, authorization []string,
 	if err == nil && who.User == "" {
 		err = fmt.Errorf("%w: they name no user", auth.ErrUnauthenticated)
 	}
-	return who, statusOf(err)
+	c.Identity, c.Token = who, token
+	return statusOf(err)
 }
 
 // bearerToken reads the header Authorization (RFC 6750, §2.1).

@@ -18,14 +18,22 @@ import (
 type Forwarder struct {
 	v1.UnimplementedVisibilityServiceServer
 	client v1.VisibilityServiceClient
+	opts   ForwarderOptions
+}
+
+// ForwarderOptions of a Forwarder. The zero value works.
+type ForwarderOptions struct {
+	// Sources are looked at before a request that names some is passed on;
+	// the zero value leaves that to the service behind.
+	Sources CheckedSources
 }
 
 var _ v1.VisibilityServiceServer = (*Forwarder)(nil)
 
 // NewForwarder returns a service that calls the one at conn, which stays the
 // caller's to close.
-func NewForwarder(conn grpc.ClientConnInterface) *Forwarder {
-	return &Forwarder{client: v1.NewVisibilityServiceClient(ownFaults{conn})}
+func NewForwarder(conn grpc.ClientConnInterface, opts ForwarderOptions) *Forwarder {
+	return &Forwarder{client: v1.NewVisibilityServiceClient(ownFaults{conn}), opts: opts}
 }
 
 // ownFaults tells refusals of this process from those of its callers.
@@ -125,6 +133,9 @@ func (f *Forwarder) GetConfig(ctx context.Context, r *v1.GetConfigRequest) (*v1.
 
 // UpdateConfig implements v1.VisibilityServiceServer.
 func (f *Forwarder) UpdateConfig(ctx context.Context, r *v1.UpdateConfigRequest) (*v1.UpdateConfigResponse, error) {
+	if err := f.opts.Sources.checkChange(ctx, r.GetChange()); err != nil {
+		return nil, err
+	}
 	return f.client.UpdateConfig(ctx, r)
 }
 
@@ -135,6 +146,9 @@ func (f *Forwarder) Init(ctx context.Context, r *v1.InitRequest) (*v1.InitRespon
 
 // Start implements v1.VisibilityServiceServer.
 func (f *Forwarder) Start(ctx context.Context, r *v1.StartRequest) (*v1.StartResponse, error) {
+	if err := f.opts.Sources.checkChange(ctx, r.GetChange()); err != nil {
+		return nil, err
+	}
 	return f.client.Start(ctx, r)
 }
 

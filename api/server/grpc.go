@@ -14,6 +14,8 @@ import (
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 
+	idsv1 "github.com/opnfv/clover/api/clover/ids/v1"
+	lbv1 "github.com/opnfv/clover/api/clover/loadbalancer/v1"
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
 	"github.com/opnfv/clover/api/collector"
 )
@@ -41,9 +43,12 @@ func (s *Server) grpcServer(running context.Context) (*grpc.Server, *health.Serv
 		grpc.ChainStreamInterceptor(s.streamOf(running)),
 	)
 	v1.RegisterVisibilityServiceServer(srv, s.service)
+	lbv1.RegisterLoadBalancerServiceServer(srv, s.opts.Balancers)
+	idsv1.RegisterIdsServiceServer(srv, s.opts.IDS)
 	collector.RegisterControllerServer(srv, control{service: s.service})
 	checks := health.NewServer()
-	for _, name := range []string{"", v1.VisibilityService_ServiceDesc.ServiceName, collector.Controller_ServiceDesc.ServiceName} {
+	checks.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
+	for name := range srv.GetServiceInfo() {
 		checks.SetServingStatus(name, healthpb.HealthCheckResponse_SERVING)
 	}
 	healthpb.RegisterHealthServer(srv, checks)
@@ -99,8 +104,8 @@ func (s *Server) logFault(method string, err error) {
 func (s *Server) streamOf(running context.Context) grpc.StreamServerInterceptor {
 	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
 		defer s.recovered(info.FullMethod, &err)
-		ctx, cancel := context.WithCancel(stream.Context())
-		defer cancel()
+		ctx, cancel := context.WithCancelCause(stream.Context())
+		defer cancel(nil)
 		call, err := s.admit(ctx, info.FullMethod)
 		if err != nil {
 			s.audit(ctx, call, err)
@@ -113,9 +118,14 @@ func (s *Server) streamOf(running context.Context) grpc.StreamServerInterceptor 
 		default:
 			return status.Errorf(codes.ResourceExhausted, "%d streams are open, as many as may be; end one, or try again later", s.opts.MaxStreams)
 		}
-		defer context.AfterFunc(running, cancel)()
+		defer context.AfterFunc(running, func() { cancel(nil) })()
+		defer s.watchRights(ctx, cancel, call)()
 		ctx = metadata.AppendToOutgoingContext(ctx, requestIDKey, call.RequestID)
 		err = handler(srv, &boundStream{ServerStream: stream, ctx: ctx})
+		if cause := context.Cause(ctx); cause != nil && status.Code(cause) != codes.Unknown {
+			err = cause // what took the caller's rights away
+			s.audit(ctx, call, err)
+		}
 		s.logFault(info.FullMethod, err)
 		return err
 	}

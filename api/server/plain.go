@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -110,14 +111,43 @@ func alive(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write([]byte("ok\n")) // the client went away
 }
 
+// statusAge is for how long one status answers those who ask for readiness,
+// which everybody may: it costs the service more than it costs them.
+// statusTimeout is how long a service that is ready may take for it.
+const (
+	statusAge     = time.Second
+	statusTimeout = 2 * time.Second
+)
+
+// recentStatus asks a service for its status, once for all who ask within
+// statusAge.
+type recentStatus struct {
+	mu    sync.Mutex
+	asked time.Time
+	res   *v1.GetStatusResponse
+	err   error
+}
+
+func (r *recentStatus) get(ctx context.Context, service v1.VisibilityServiceServer) (*v1.GetStatusResponse, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if time.Since(r.asked) < statusAge {
+		return r.res, r.err
+	}
+	// The answer is for others too when this one goes away.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), statusTimeout)
+	defer cancel()
+	r.res, r.err = service.GetStatus(ctx, &v1.GetStatusRequest{})
+	r.asked = time.Now()
+	return r.res, r.err
+}
+
 // readiness answers 200 when the service answers, with the state of its
 // sources if that is for everybody: one that is down does not make the
 // answers wrong, only late.
 func (s *Server) readiness(details bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-		defer cancel()
-		st, err := s.service.GetStatus(ctx, &v1.GetStatusRequest{})
+		st, err := s.status.get(r.Context(), s.service)
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		if err != nil {
 			w.WriteHeader(http.StatusServiceUnavailable)

@@ -15,11 +15,14 @@ import (
 	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/opnfv/clover/api"
+	idsv1 "github.com/opnfv/clover/api/clover/ids/v1"
+	lbv1 "github.com/opnfv/clover/api/clover/loadbalancer/v1"
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
 )
 
@@ -30,7 +33,7 @@ func (s *Server) runREST(ctx, running context.Context) error {
 		return fmt.Errorf("REST: %w", err)
 	}
 	defer conn.Close()
-	handler, err := s.handler(running, v1.NewVisibilityServiceClient(conn))
+	handler, err := s.handler(running, conn)
 	if err != nil {
 		return fmt.Errorf("REST: %w", err)
 	}
@@ -72,7 +75,7 @@ const (
 )
 
 // handler is all of REST.
-func (s *Server) handler(ctx context.Context, client v1.VisibilityServiceClient) (http.Handler, error) {
+func (s *Server) handler(ctx context.Context, conn *grpc.ClientConn) (http.Handler, error) {
 	useStrictQuery()
 	gateway := runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, jsonMarshaler()),
@@ -85,7 +88,12 @@ func (s *Server) handler(ctx context.Context, client v1.VisibilityServiceClient)
 		runtime.WithDisablePathLengthFallback(),
 		runtime.WithDisableHTTPMethodOverride(),
 	)
-	if err := v1.RegisterVisibilityServiceHandlerClient(ctx, gateway, client); err != nil {
+	err := errors.Join(
+		v1.RegisterVisibilityServiceHandler(ctx, gateway, conn),
+		lbv1.RegisterLoadBalancerServiceHandler(ctx, gateway, conn),
+		idsv1.RegisterIdsServiceHandler(ctx, gateway, conn),
+	)
+	if err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
@@ -94,6 +102,9 @@ func (s *Server) handler(ctx context.Context, client v1.VisibilityServiceClient)
 	mux.Handle("GET /metrics", s.needs(metricsAccess, s.metricsHandler()))
 	mux.Handle("GET "+healthPath, s.needs(openAccess, http.HandlerFunc(alive)))
 	mux.Handle("GET "+readyPath, s.needs(openAccess, s.readiness(s.opts.Authenticator == nil)))
+	if s.hasLogin() {
+		s.handleLogin(mux)
+	}
 	if s.opts.Root != nil {
 		mux.Handle("/", s.needs(readAccess, s.opts.Root))
 	}
@@ -172,16 +183,25 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			refuse(w, http.StatusForbidden, codes.PermissionDenied, fmt.Sprintf("host %q is not this machine; use %s", r.Host, s.rest.Addr()))
 			return
 		}
-		c, err := s.httpCaller(r, r.URL.Path == healthPath || r.URL.Path == readyPath)
+		login := s.isLogin(r)
+		c, err := s.httpCaller(r, login || r.URL.Path == healthPath || r.URL.Path == readyPath)
 		h.Set("X-Request-Id", c.RequestID)
+		if s.mayLogin(r, err) {
+			http.Redirect(w, r, loginPath, http.StatusSeeOther)
+			return
+		}
 		if err != nil {
 			s.audit(r.Context(), audited{caller: c, what: r.Method + " " + r.URL.Path, began: time.Now()}, err)
 			refuseStatus(w, err)
 			return
 		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
-				refuse(w, http.StatusUnsupportedMediaType, codes.InvalidArgument, "requests that change something need Content-Type: application/json")
+			want := "application/json"
+			if login {
+				want = "application/x-www-form-urlencoded"
+			}
+			if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != want {
+				refuse(w, http.StatusUnsupportedMediaType, codes.InvalidArgument, "requests that change something need Content-Type: "+want)
 				return
 			}
 		}

@@ -16,6 +16,8 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
+	idsv1 "github.com/opnfv/clover/api/clover/ids/v1"
+	lbv1 "github.com/opnfv/clover/api/clover/loadbalancer/v1"
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
 	"github.com/opnfv/clover/api/server/auth"
 )
@@ -58,7 +60,13 @@ type Options struct {
 	// MetricsAddr is the same for these and /metrics. It may be the same
 	// address.
 	MetricsAddr string
-	// Root answers what is not the API, e.g. with a page. nil: 404.
+	// Balancers and IDS serve the other areas of the API. nil: their calls are
+	// UNIMPLEMENTED.
+	Balancers lbv1.LoadBalancerServiceServer
+	IDS       idsv1.IdsServiceServer
+	// Root answers what is not the API, e.g. with a page. nil: 404. With
+	// Authenticator, browsers sign in for it with a token, at /login; see
+	// SessionUser.
 	Root http.Handler
 	// Metrics is exposed at /metrics. nil: an empty registry.
 	Metrics prometheus.Gatherer
@@ -67,6 +75,12 @@ type Options struct {
 	// MaxStreams bounds the streams that are open at once, so that they
 	// leave room for other calls; more are refused. 0: 128.
 	MaxStreams int
+	// Recheck is how often the token and the rights of a stream's caller are
+	// checked again, and so how long a stream outlives them. 0: 30 s.
+	Recheck time.Duration
+	// SessionLifetime is how long a browser that has signed in at /login may
+	// read Root. 0: 8 h.
+	SessionLifetime time.Duration
 	// Timeout bounds an answer that is not a stream. 0: 30 s.
 	Timeout time.Duration
 	// Grace bounds how long calls under way are waited for at the end.
@@ -88,6 +102,8 @@ func (o Options) withDefaults() Options {
 	def(&o.MaxStreams, 128)
 	def(&o.Timeout, 30*time.Second)
 	def(&o.Grace, 5*time.Second)
+	def(&o.Recheck, 30*time.Second)
+	def(&o.SessionLifetime, defaultSessionLifetime)
 	def(&o.RateLimit, DefaultRateLimit)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -97,6 +113,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Authorizer == nil {
 		o.Authorizer = auth.Roles{}
+	}
+	if o.Balancers == nil {
+		o.Balancers = lbv1.UnimplementedLoadBalancerServiceServer{}
+	}
+	if o.IDS == nil {
+		o.IDS = idsv1.UnimplementedIdsServiceServer{}
 	}
 	if o.Metrics == nil {
 		o.Metrics = prometheus.NewRegistry()
@@ -111,7 +133,7 @@ func def[T comparable](v *T, d T) {
 	}
 }
 
-// Server serves one visibility service by gRPC and REST.
+// Server serves the API by gRPC and REST.
 type Server struct {
 	service    v1.VisibilityServiceServer
 	opts       Options
@@ -122,9 +144,12 @@ type Server struct {
 	rates      *limiter      // of callers
 	failures   *limiter      // of addresses that show wrong credentials
 	strangers  *limiter      // of audit lines about callers that nobody knows
+	sessions   sessions      // of browsers
+	status     recentStatus  // for readiness
 }
 
-// New opens the listeners of a server. Run serves and closes them; without
+// New opens the listeners of a server for a visibility service and those of
+// the options. Run serves and closes them; without
 // Run, Close does.
 func New(ctx context.Context, service v1.VisibilityServiceServer, opts Options) (*Server, error) {
 	s := &Server{service: service, opts: opts.withDefaults(), inside: newPipeListener()}
@@ -135,6 +160,7 @@ func New(ctx context.Context, service v1.VisibilityServiceServer, opts Options) 
 	s.rates = newLimiter(s.opts.RateLimit, 2*s.opts.RateLimit)
 	s.failures = newLimiter(s.opts.RateLimit/10, s.opts.RateLimit)
 	s.strangers = newLimiter(1, 20)
+	s.sessions.lifetime = s.opts.SessionLifetime
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

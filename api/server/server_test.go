@@ -197,7 +197,7 @@ var rates = regexp.MustCompile(`"(rate|change)":[-+.e0-9]+`)
 
 func TestTheForwarderAnswersAsTheServiceBehindIt(t *testing.T) {
 	f := start(t)
-	rest, _ := serve(t, server.NewForwarder(f.conn))
+	rest, _ := serve(t, server.NewForwarder(f.conn, server.ForwarderOptions{}))
 	for _, path := range []string{
 		"stats?group_by=service", "stats?group_by=nothing", "values/url", "graph", "movers", "heatmap",
 		"traces", "traces/ffff", "ledger", "summary", "config", "metrics", "metrics/points",

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -8,6 +10,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
+	"github.com/opnfv/clover/api/server/auth"
 )
 
 // ServicesOnly is the host pattern of Kubernetes services.
@@ -85,4 +93,80 @@ func serviceName(host string) string {
 		return ""
 	}
 	return m[1] + ".svc"
+}
+
+// ServiceChecker decides about Kubernetes services that requests name.
+type ServiceChecker interface {
+	// CheckService returns nil if the service may be named, or an error that
+	// says why not and matches auth.ErrDenied, or auth.ErrUnavailable if that
+	// cannot be found out now. It is called concurrently.
+	CheckService(ctx context.Context, namespace, name string) error
+}
+
+// CheckedSources lets requests name Kubernetes services that are looked up,
+// and the hosts that the operator has named. Its zero value allows everything.
+type CheckedSources struct {
+	// Hosts are allowed without a look-up. nil: none.
+	Hosts *SourcePolicy
+	// Services decides about everything else, which has to be a service. nil:
+	// everything is allowed.
+	Services ServiceChecker
+}
+
+// Check returns nil if a request may name a source, a URL or HOST:PORT, or an
+// error as ServiceChecker's.
+func (c CheckedSources) Check(ctx context.Context, source string) error {
+	if c.Services == nil {
+		return nil
+	}
+	if c.Hosts != nil {
+		if _, err := c.Hosts.Resolve(source); err == nil {
+			return nil
+		}
+	}
+	resolved, err := servicesOnly.Resolve(source)
+	if err != nil {
+		return fmt.Errorf("%w: want a service of the cluster as http://NAME.NAMESPACE:PORT; others have to be allowed by --allow-source of the controller and the collector", auth.ErrDenied)
+	}
+	if !strings.Contains(resolved, "://") {
+		resolved = "http://" + resolved
+	}
+	u, err := url.Parse(resolved)
+	if err != nil {
+		return fmt.Errorf("%w: want a URL like http://jaeger-query:16686", auth.ErrDenied)
+	}
+	service := serviceName(strings.TrimSuffix(strings.ToLower(u.Hostname()), "."))
+	name, namespace, _ := strings.Cut(strings.TrimSuffix(service, ".svc"), ".")
+	if service == "" {
+		return fmt.Errorf("%w: %q is not the name of a service, NAME.NAMESPACE", auth.ErrDenied, u.Hostname())
+	}
+	return c.Services.CheckService(ctx, namespace, name)
+}
+
+var servicesOnly = &SourcePolicy{patterns: []string{ServicesOnly}}
+
+// checkChange looks at the sources that a change names.
+func (c CheckedSources) checkChange(ctx context.Context, change *v1.ConfigChange) error {
+	for _, source := range change.GetTracingUrls().GetItems() {
+		if err := c.Check(ctx, source); err != nil {
+			return sourceError("tracing_urls", err)
+		}
+	}
+	if source := change.GetMonitoringUrl(); source != "" {
+		if err := c.Check(ctx, source); err != nil {
+			return sourceError("monitoring_url", err)
+		}
+	}
+	return nil
+}
+
+// sourceError is the status of a source that was not allowed.
+func sourceError(field string, err error) error {
+	if errors.Is(err, auth.ErrDenied) {
+		return invalidIn(field, field+": "+err.Error())
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return status.FromContextError(err).Err()
+	}
+	return status.Error(codes.Unavailable, field+": "+err.Error())
 }

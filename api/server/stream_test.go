@@ -116,7 +116,7 @@ func TestOpenStreamsLeaveRoomForOtherCalls(t *testing.T) {
 // streams: they end as streams do, not as errors, and long before Grace.
 func TestStreamsEndWithTheServer(t *testing.T) {
 	f := start(t)
-	for name, service := range map[string]v1.VisibilityServiceServer{"local": f.local, "forwarder": server.NewForwarder(f.conn)} {
+	for name, service := range map[string]v1.VisibilityServiceServer{"local": f.local, "forwarder": server.NewForwarder(f.conn, server.ForwarderOptions{})} {
 		rest, conn, stop := serveWith(t, service, server.Options{Grace: 30 * time.Second})
 		client := v1.NewVisibilityServiceClient(conn)
 		observe, err := client.ObserveSpans(t.Context(), &v1.ObserveSpansRequest{})

@@ -44,7 +44,21 @@ type AddRulesRequest struct {
 	// Revision of the rule: a number.
 	Rev string `protobuf:"bytes,8,opt,name=rev,proto3" json:"rev,omitempty"`
 	// What is looked for, in double quotes; empty: every packet matches.
-	Content       string `protobuf:"bytes,9,opt,name=content,proto3" json:"content,omitempty"`
+	Content string `protobuf:"bytes,9,opt,name=content,proto3" json:"content,omitempty"`
+	// What happens: alert, drop, reject or pass; empty is alert.
+	Action string `protobuf:"bytes,10,opt,name=action,proto3" json:"action,omitempty"`
+	// -> or <>; empty is ->.
+	Direction string `protobuf:"bytes,11,opt,name=direction,proto3" json:"direction,omitempty"`
+	// Class of the rule, e.g. web-application-attack; empty: none.
+	Classtype string `protobuf:"bytes,12,opt,name=classtype,proto3" json:"classtype,omitempty"`
+	// 1, the most severe, to 255; empty: that of the class.
+	Priority string `protobuf:"bytes,13,opt,name=priority,proto3" json:"priority,omitempty"`
+	// Words with commas, e.g. to_server,established; empty: any traffic.
+	Flow string `protobuf:"bytes,14,opt,name=flow,proto3" json:"flow,omitempty"`
+	// "true" if small letters match capitals too.
+	Nocase string `protobuf:"bytes,15,opt,name=nocase,proto3" json:"nocase,omitempty"`
+	// Where content is looked for, e.g. http.user_agent; empty: anywhere.
+	Buffer        string `protobuf:"bytes,16,opt,name=buffer,proto3" json:"buffer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -138,6 +152,55 @@ func (x *AddRulesRequest) GetRev() string {
 func (x *AddRulesRequest) GetContent() string {
 	if x != nil {
 		return x.Content
+	}
+	return ""
+}
+
+func (x *AddRulesRequest) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *AddRulesRequest) GetDirection() string {
+	if x != nil {
+		return x.Direction
+	}
+	return ""
+}
+
+func (x *AddRulesRequest) GetClasstype() string {
+	if x != nil {
+		return x.Classtype
+	}
+	return ""
+}
+
+func (x *AddRulesRequest) GetPriority() string {
+	if x != nil {
+		return x.Priority
+	}
+	return ""
+}
+
+func (x *AddRulesRequest) GetFlow() string {
+	if x != nil {
+		return x.Flow
+	}
+	return ""
+}
+
+func (x *AddRulesRequest) GetNocase() string {
+	if x != nil {
+		return x.Nocase
+	}
+	return ""
+}
+
+func (x *AddRulesRequest) GetBuffer() string {
+	if x != nil {
+		return x.Buffer
 	}
 	return ""
 }
@@ -408,11 +471,148 @@ func (x *StopSnortResponse) GetPid() int32 {
 	return 0
 }
 
+// GetStatusRequest asks for the state of the engine.
+type GetStatusRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStatusRequest) Reset() {
+	*x = GetStatusRequest{}
+	mi := &file_snort_snort_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStatusRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStatusRequest) ProtoMessage() {}
+
+func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_snort_snort_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
+func (*GetStatusRequest) Descriptor() ([]byte, []int) {
+	return file_snort_snort_proto_rawDescGZIP(), []int{6}
+}
+
+// GetStatusResponse is the state of the engine.
+type GetStatusResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the engine, e.g. "Suricata".
+	Engine string `protobuf:"bytes,1,opt,name=engine,proto3" json:"engine,omitempty"`
+	// Its version; empty: unknown.
+	Version string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Process of the engine; 0: it does not run.
+	Pid int32 `protobuf:"varint,3,opt,name=pid,proto3" json:"pid,omitempty"`
+	// Rules that it has loaded.
+	Rules int32 `protobuf:"varint,4,opt,name=rules,proto3" json:"rules,omitempty"`
+	// Rules that it could not load.
+	FailedRules int32 `protobuf:"varint,5,opt,name=failed_rules,json=failedRules,proto3" json:"failed_rules,omitempty"`
+	// Alerts by what became of them: seen, delivered, waiting, dropped.
+	Alerts map[string]uint64 `protobuf:"bytes,6,rep,name=alerts,proto3" json:"alerts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Why it does not work as it should; empty: all is well.
+	Problem       string `protobuf:"bytes,7,opt,name=problem,proto3" json:"problem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStatusResponse) Reset() {
+	*x = GetStatusResponse{}
+	mi := &file_snort_snort_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStatusResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStatusResponse) ProtoMessage() {}
+
+func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_snort_snort_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
+func (*GetStatusResponse) Descriptor() ([]byte, []int) {
+	return file_snort_snort_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *GetStatusResponse) GetEngine() string {
+	if x != nil {
+		return x.Engine
+	}
+	return ""
+}
+
+func (x *GetStatusResponse) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *GetStatusResponse) GetPid() int32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+func (x *GetStatusResponse) GetRules() int32 {
+	if x != nil {
+		return x.Rules
+	}
+	return 0
+}
+
+func (x *GetStatusResponse) GetFailedRules() int32 {
+	if x != nil {
+		return x.FailedRules
+	}
+	return 0
+}
+
+func (x *GetStatusResponse) GetAlerts() map[string]uint64 {
+	if x != nil {
+		return x.Alerts
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
 var File_snort_snort_proto protoreflect.FileDescriptor
 
 const file_snort_snort_proto_rawDesc = "" +
 	"\n" +
-	"\x11snort/snort.proto\x12\x05snort\"\xe5\x01\n" +
+	"\x11snort/snort.proto\x12\x05snort\"\x99\x03\n" +
 	"\x0fAddRulesRequest\x12\x10\n" +
 	"\x03sid\x18\x01 \x01(\tR\x03sid\x12\x1a\n" +
 	"\bprotocol\x18\x02 \x01(\tR\bprotocol\x12\x1b\n" +
@@ -422,7 +622,15 @@ const file_snort_snort_proto_rawDesc = "" +
 	"\x06src_ip\x18\x06 \x01(\tR\x05srcIp\x12\x10\n" +
 	"\x03msg\x18\a \x01(\tR\x03msg\x12\x10\n" +
 	"\x03rev\x18\b \x01(\tR\x03rev\x12\x18\n" +
-	"\acontent\x18\t \x01(\tR\acontent\"V\n" +
+	"\acontent\x18\t \x01(\tR\acontent\x12\x16\n" +
+	"\x06action\x18\n" +
+	" \x01(\tR\x06action\x12\x1c\n" +
+	"\tdirection\x18\v \x01(\tR\tdirection\x12\x1c\n" +
+	"\tclasstype\x18\f \x01(\tR\tclasstype\x12\x1a\n" +
+	"\bpriority\x18\r \x01(\tR\bpriority\x12\x12\n" +
+	"\x04flow\x18\x0e \x01(\tR\x04flow\x12\x16\n" +
+	"\x06nocase\x18\x0f \x01(\tR\x06nocase\x12\x16\n" +
+	"\x06buffer\x18\x10 \x01(\tR\x06buffer\"V\n" +
 	"\x10AddRulesResponse\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12\x12\n" +
 	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x14\n" +
@@ -436,13 +644,26 @@ const file_snort_snort_proto_rawDesc = "" +
 	"\x11StopSnortResponse\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12\x16\n" +
 	"\x06engine\x18\x02 \x01(\tR\x06engine\x12\x10\n" +
-	"\x03pid\x18\x03 \x01(\x05R\x03pid2\xcc\x01\n" +
+	"\x03pid\x18\x03 \x01(\x05R\x03pid\"\x12\n" +
+	"\x10GetStatusRequest\"\xa3\x02\n" +
+	"\x11GetStatusResponse\x12\x16\n" +
+	"\x06engine\x18\x01 \x01(\tR\x06engine\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\x12\x10\n" +
+	"\x03pid\x18\x03 \x01(\x05R\x03pid\x12\x14\n" +
+	"\x05rules\x18\x04 \x01(\x05R\x05rules\x12!\n" +
+	"\ffailed_rules\x18\x05 \x01(\x05R\vfailedRules\x12<\n" +
+	"\x06alerts\x18\x06 \x03(\v2$.snort.GetStatusResponse.AlertsEntryR\x06alerts\x12\x18\n" +
+	"\aproblem\x18\a \x01(\tR\aproblem\x1a9\n" +
+	"\vAlertsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x012\x8c\x02\n" +
 	"\n" +
 	"Controller\x12;\n" +
 	"\bAddRules\x12\x16.snort.AddRulesRequest\x1a\x17.snort.AddRulesResponse\x12A\n" +
 	"\n" +
 	"StartSnort\x12\x18.snort.StartSnortRequest\x1a\x19.snort.StartSnortResponse\x12>\n" +
-	"\tStopSnort\x12\x17.snort.StopSnortRequest\x1a\x18.snort.StopSnortResponseB)Z'github.com/opnfv/clover/api/snort;snortb\x06proto3"
+	"\tStopSnort\x12\x17.snort.StopSnortRequest\x1a\x18.snort.StopSnortResponse\x12>\n" +
+	"\tGetStatus\x12\x17.snort.GetStatusRequest\x1a\x18.snort.GetStatusResponseB)Z'github.com/opnfv/clover/api/snort;snortb\x06proto3"
 
 var (
 	file_snort_snort_proto_rawDescOnce sync.Once
@@ -456,7 +677,7 @@ func file_snort_snort_proto_rawDescGZIP() []byte {
 	return file_snort_snort_proto_rawDescData
 }
 
-var file_snort_snort_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_snort_snort_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_snort_snort_proto_goTypes = []any{
 	(*AddRulesRequest)(nil),    // 0: snort.AddRulesRequest
 	(*AddRulesResponse)(nil),   // 1: snort.AddRulesResponse
@@ -464,19 +685,25 @@ var file_snort_snort_proto_goTypes = []any{
 	(*StartSnortResponse)(nil), // 3: snort.StartSnortResponse
 	(*StopSnortRequest)(nil),   // 4: snort.StopSnortRequest
 	(*StopSnortResponse)(nil),  // 5: snort.StopSnortResponse
+	(*GetStatusRequest)(nil),   // 6: snort.GetStatusRequest
+	(*GetStatusResponse)(nil),  // 7: snort.GetStatusResponse
+	nil,                        // 8: snort.GetStatusResponse.AlertsEntry
 }
 var file_snort_snort_proto_depIdxs = []int32{
-	0, // 0: snort.Controller.AddRules:input_type -> snort.AddRulesRequest
-	2, // 1: snort.Controller.StartSnort:input_type -> snort.StartSnortRequest
-	4, // 2: snort.Controller.StopSnort:input_type -> snort.StopSnortRequest
-	1, // 3: snort.Controller.AddRules:output_type -> snort.AddRulesResponse
-	3, // 4: snort.Controller.StartSnort:output_type -> snort.StartSnortResponse
-	5, // 5: snort.Controller.StopSnort:output_type -> snort.StopSnortResponse
-	3, // [3:6] is the sub-list for method output_type
-	0, // [0:3] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	8, // 0: snort.GetStatusResponse.alerts:type_name -> snort.GetStatusResponse.AlertsEntry
+	0, // 1: snort.Controller.AddRules:input_type -> snort.AddRulesRequest
+	2, // 2: snort.Controller.StartSnort:input_type -> snort.StartSnortRequest
+	4, // 3: snort.Controller.StopSnort:input_type -> snort.StopSnortRequest
+	6, // 4: snort.Controller.GetStatus:input_type -> snort.GetStatusRequest
+	1, // 5: snort.Controller.AddRules:output_type -> snort.AddRulesResponse
+	3, // 6: snort.Controller.StartSnort:output_type -> snort.StartSnortResponse
+	5, // 7: snort.Controller.StopSnort:output_type -> snort.StopSnortResponse
+	7, // 8: snort.Controller.GetStatus:output_type -> snort.GetStatusResponse
+	5, // [5:9] is the sub-list for method output_type
+	1, // [1:5] is the sub-list for method input_type
+	1, // [1:1] is the sub-list for extension type_name
+	1, // [1:1] is the sub-list for extension extendee
+	0, // [0:1] is the sub-list for field type_name
 }
 
 func init() { file_snort_snort_proto_init() }
@@ -490,7 +717,7 @@ func file_snort_snort_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_snort_snort_proto_rawDesc), len(file_snort_snort_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

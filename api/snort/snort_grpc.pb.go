@@ -25,6 +25,7 @@ const (
 	Controller_AddRules_FullMethodName   = "/snort.Controller/AddRules"
 	Controller_StartSnort_FullMethodName = "/snort.Controller/StartSnort"
 	Controller_StopSnort_FullMethodName  = "/snort.Controller/StopSnort"
+	Controller_GetStatus_FullMethodName  = "/snort.Controller/GetStatus"
 )
 
 // ControllerClient is the client API for Controller service.
@@ -39,6 +40,8 @@ type ControllerClient interface {
 	StartSnort(ctx context.Context, in *StartSnortRequest, opts ...grpc.CallOption) (*StartSnortResponse, error)
 	// StopSnort stops the engine and clears its logs.
 	StopSnort(ctx context.Context, in *StopSnortRequest, opts ...grpc.CallOption) (*StopSnortResponse, error)
+	// GetStatus returns what the engine is and does.
+	GetStatus(ctx context.Context, in *GetStatusRequest, opts ...grpc.CallOption) (*GetStatusResponse, error)
 }
 
 type controllerClient struct {
@@ -79,6 +82,16 @@ func (c *controllerClient) StopSnort(ctx context.Context, in *StopSnortRequest, 
 	return out, nil
 }
 
+func (c *controllerClient) GetStatus(ctx context.Context, in *GetStatusRequest, opts ...grpc.CallOption) (*GetStatusResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetStatusResponse)
+	err := c.cc.Invoke(ctx, Controller_GetStatus_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ControllerServer is the server API for Controller service.
 // All implementations must embed UnimplementedControllerServer
 // for forward compatibility.
@@ -91,6 +104,8 @@ type ControllerServer interface {
 	StartSnort(context.Context, *StartSnortRequest) (*StartSnortResponse, error)
 	// StopSnort stops the engine and clears its logs.
 	StopSnort(context.Context, *StopSnortRequest) (*StopSnortResponse, error)
+	// GetStatus returns what the engine is and does.
+	GetStatus(context.Context, *GetStatusRequest) (*GetStatusResponse, error)
 	mustEmbedUnimplementedControllerServer()
 }
 
@@ -109,6 +124,9 @@ func (UnimplementedControllerServer) StartSnort(context.Context, *StartSnortRequ
 }
 func (UnimplementedControllerServer) StopSnort(context.Context, *StopSnortRequest) (*StopSnortResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method StopSnort not implemented")
+}
+func (UnimplementedControllerServer) GetStatus(context.Context, *GetStatusRequest) (*GetStatusResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetStatus not implemented")
 }
 func (UnimplementedControllerServer) mustEmbedUnimplementedControllerServer() {}
 func (UnimplementedControllerServer) testEmbeddedByValue()                    {}
@@ -185,6 +203,24 @@ func _Controller_StopSnort_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Controller_GetStatus_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetStatusRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControllerServer).GetStatus(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Controller_GetStatus_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControllerServer).GetStatus(ctx, req.(*GetStatusRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Controller_ServiceDesc is the grpc.ServiceDesc for Controller service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -203,6 +239,10 @@ var Controller_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "StopSnort",
 			Handler:    _Controller_StopSnort_Handler,
+		},
+		{
+			MethodName: "GetStatus",
+			Handler:    _Controller_GetStatus_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -6,52 +6,29 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/pflag"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/keepalive"
 
 	"github.com/opnfv/clover/api/server"
 	"github.com/opnfv/clover/api/server/certfile"
 	"github.com/opnfv/clover/examples/internal/access"
 	"github.com/opnfv/clover/examples/internal/cli"
 	"github.com/opnfv/clover/examples/internal/statuspage"
+	"github.com/opnfv/clover/examples/internal/steering"
 )
 
 func main() { cli.Main("clover-controller", run) }
-
-const (
-	// maxAnswerBytes bounds what the collector may answer.
-	maxAnswerBytes = 64 << 20
-	// maxReconnectDelay is how soon a collector that comes back is noticed;
-	// until then questions are answered by "unavailable" at once.
-	maxReconnectDelay = 2 * time.Second
-)
-
-// dial makes the connection to the collector, which need not be there yet. It
-// notices when the collector's machine vanishes without a word.
-func dial(target string, creds credentials.TransportCredentials) (*grpc.ClientConn, error) {
-	reconnect := backoff.DefaultConfig
-	reconnect.BaseDelay, reconnect.MaxDelay = 100*time.Millisecond, maxReconnectDelay
-	return grpc.NewClient(target,
-		grpc.WithTransportCredentials(creds),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswerBytes)),
-		grpc.WithUnaryInterceptor(explainUnary), grpc.WithStreamInterceptor(explainStream),
-		grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: 5 * time.Second}),
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: server.MinPingInterval, Timeout: 10 * time.Second}),
-	)
-}
 
 // settings are the flags.
 type settings struct {
 	api       server.Options
 	access    access.Flags
+	steering  steering.Flags
+	sources   sourceFlags
 	collector string
 	files     certfile.Files // of the connection to the collector
 	logLevel  string
@@ -66,6 +43,8 @@ func parse(args []string, stderr io.Writer) (s settings, err error) {
 	f.StringVar(&s.api.GRPCAddr, "grpc-addr", "127.0.0.1:50054", "`address` of gRPC")
 	f.StringVar(&s.api.RESTAddr, "rest-addr", "127.0.0.1:32044", "`address` of REST and of the status page")
 	s.access.Add(f, server.DefaultRateLimit)
+	s.steering.Add(f)
+	s.sources.add(f)
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error; the audit log stays")
 	err = cli.Parse(f, args, stderr, "Serves REST, gRPC and the status page, and passes questions on to a clover-collector.\n\nUsage:\n  clover-controller [flags]\n")
 	if err != nil {
@@ -75,6 +54,9 @@ func parse(args []string, stderr io.Writer) (s settings, err error) {
 		return s, err
 	}
 	s.api.Audit = cli.AuditLogger(stderr)
+	if err := s.steering.Apply(&s.api); err != nil {
+		return s, err
+	}
 	return s, s.access.Apply(&s.api)
 }
 
@@ -103,6 +85,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	sources, err := s.sources.sources(&s.access)
+	if err != nil {
+		return err
+	}
 	conn, err := dial(s.collector, creds)
 	if err != nil {
 		return cli.Usagef("--collector %q: %w", s.collector, err)
@@ -110,7 +96,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	defer conn.Close()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	service := server.NewForwarder(conn)
+	service := server.NewForwarder(conn, server.ForwarderOptions{Sources: sources})
 	s.api.Metrics, s.api.Root = registry, statuspage.New(service, s.api.Logger)
 	srv, err := server.New(ctx, service, s.api)
 	if err != nil {

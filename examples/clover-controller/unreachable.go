@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -23,7 +24,7 @@ func unreachable(cc *grpc.ClientConn, err error) error {
 		return err
 	}
 	return status.Error(codes.Unavailable, fmt.Sprintf("clover-collector does not answer at %s: %s; is it running? clover-controller --collector says where it is",
-		cc.Target(), dialing.ReplaceAllString(st.Message(), "$1")))
+		strings.TrimPrefix(cc.Target(), direct), dialing.ReplaceAllString(st.Message(), "$1")))
 }
 
 // explainUnary is a grpc.UnaryClientInterceptor.

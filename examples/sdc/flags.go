@@ -22,11 +22,14 @@ import (
 type common struct {
 	http, grpc, admin string
 	cert, key, ca     string
+	clients           []string // names of client certificates; none: all
 	insecure          bool
 	otlp, otlpCA      string
 	identity          sidecar.Identity
 	drainDelay, grace time.Duration
 	level, format     string
+	state             string
+	nginx             string // "": Clover's own proxy
 }
 
 // add adds the flags. name, http and grpc are the defaults of the role.
@@ -37,6 +40,7 @@ func (c *common) add(f *pflag.FlagSet, name, http, grpc string) {
 	f.StringVar(&c.cert, "tls-cert-file", "", "PEM `file` with the certificate of gRPC and its chain")
 	f.StringVar(&c.key, "tls-key-file", "", "PEM `file` with the certificate's key")
 	f.StringVar(&c.ca, "tls-client-ca-file", "", "PEM `file` with the authorities of client certificates: each client needs one")
+	f.StringSliceVar(&c.clients, "tls-client-name", nil, "common `name` that a client certificate needs; again for several (default: any)")
 	f.BoolVar(&c.insecure, "insecure", false, "gRPC without TLS on other addresses than loopback, where a mesh encrypts")
 	f.StringVar(&c.otlp, "otlp", "", "send spans to this `address` by OTLP, where no mesh does it (default: hand the headers of traces on only)")
 	f.StringVar(&c.otlpCA, "otlp-ca-file", "", "PEM `file` with the authorities of the OTLP receiver; turns TLS on")
@@ -47,8 +51,14 @@ func (c *common) add(f *pflag.FlagSet, name, http, grpc string) {
 	f.StringVar(&c.identity.IP, "pod-ip", os.Getenv("POD_IP"), "address of the pod in spans")
 	f.DurationVar(&c.drainDelay, "drain-delay", 0, "how long requests are taken after the pod has said that it is not ready")
 	f.DurationVar(&c.grace, "grace", 10*time.Second, "how long requests under way are waited for after that")
+	f.StringVar(&c.state, "state-dir", "", "`folder` that keeps configurations, rules, alerts and blocks over restarts (default: they are not kept)")
 	f.StringVar(&c.level, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&c.format, "log-format", "json", "json, or text for people")
+}
+
+// addEngine adds the flag of roles that nginx can serve.
+func (c *common) addEngine(f *pflag.FlagSet) {
+	f.StringVar(&c.nginx, "nginx", "", "nginx's `program`, which then serves in place of Clover's own proxy")
 }
 
 // parse parses the flags of a role, from the environment too.
@@ -71,6 +81,9 @@ func parse(f *pflag.FlagSet, args []string, stderr io.Writer, usage string) erro
 func (c *common) check() error {
 	if (c.cert == "") != (c.key == "") || c.ca != "" && c.cert == "" {
 		return cli.Usagef("--tls-cert-file and --tls-key-file are needed together, also for --tls-client-ca-file")
+	}
+	if len(c.clients) > 0 && c.ca == "" {
+		return cli.Usagef("--tls-client-name needs --tls-client-ca-file")
 	}
 	if c.cert != "" && c.ca == "" && !c.insecure && !isLoopback(c.grpc) {
 		return cli.Usagef("--grpc-addr %s is not a loopback address: give --tls-client-ca-file, without which everybody may control this service", c.grpc)

@@ -170,7 +170,7 @@ func (c *chain) settle(t *testing.T, requests int) {
 		return mirrored == requests, strconv.Itoa(mirrored) + " copies of " + strconv.Itoa(requests)
 	})
 	testutil.Eventually(t, 60*time.Second, func() (bool, string) {
-		seen, over := c.ids.metric(t, "clover_sdc_alerts_seen_total", ""), c.ids.metric(t, "clover_sdc_alerts_total{", "")
+		seen, over := c.ids.metric(t, "clover_sdc_alerts_seen_total", ""), c.ids.metric(t, "clover_sdc_alerts_total{", `sink="proxy"`)
 		return seen == over, strconv.Itoa(over) + " alerts of " + strconv.Itoa(seen)
 	})
 }

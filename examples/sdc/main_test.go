@@ -196,10 +196,10 @@ func TestRulesOfUsers(t *testing.T) {
 	}
 	ask("203.0.113.3")
 	testutil.Eventually(t, 60*time.Second, func() (bool, string) {
-		n := ids.metric(t, "clover_sdc_alerts_total{", `"sent"`)
+		n := ids.metric(t, "clover_sdc_alerts_total{", `outcome="delivered",sink="proxy"`)
 		return n == 1, fmt.Sprint(n, " alerts")
 	})
-	for client, want := range map[string]int{"203.0.113.1": 503, "203.0.113.2": 503, "203.0.113.3": 403} {
+	for client, want := range map[string]int{"203.0.113.1": 502, "203.0.113.2": 502, "203.0.113.3": 403} {
 		if code, _ := get(t, "http://"+proxy.http+"/", "X-Forwarded-For", client); code != want {
 			t.Errorf("client %s: %d, want %d", client, code, want)
 		}

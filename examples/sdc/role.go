@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/opnfv/clover/examples/internal/sdc/pod"
 	"github.com/opnfv/clover/examples/internal/sdc/sidecar"
+	"github.com/opnfv/clover/loadbalancer/proxy"
 	"github.com/opnfv/clover/tracing"
 )
 
@@ -35,7 +37,7 @@ type role struct {
 
 // newRole makes what all roles have in common.
 func newRole(name string, c common, stdout, stderr io.Writer) (*role, error) {
-	if err := c.check(); err != nil {
+	if err := errors.Join(c.check(), c.openState()); err != nil {
 		return nil, err
 	}
 	logger, err := c.logger(stderr)
@@ -51,7 +53,7 @@ func newRole(name string, c common, stdout, stderr io.Writer) (*role, error) {
 		Name: "clover_sdc_requests_total", Help: "Requests and calls answered, by HTTP status.",
 	}, []string{"code"})
 	r.metrics.MustRegister(requests, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	o := sidecar.Options{Logger: logger, OnServed: func(status int) { requests.WithLabelValues(strconv.Itoa(status)).Inc() }}
+	o := sidecar.Options{Logger: logger, IsCopy: proxy.IsCopy, OnServed: func(status int) { requests.WithLabelValues(strconv.Itoa(status)).Inc() }}
 	if r.exporter != nil {
 		o.Report = r.exporter.Export
 	}
@@ -83,7 +85,7 @@ func (r *role) export(ctx context.Context) error {
 	return err
 }
 
-// run serves until ctx ends. Then the workers end what the last requests have
+// run serves until ctx ends; handler is nil if something else serves HTTP. Then the workers end what the last requests have
 // left to do, and the last spans are sent.
 func (r *role) run(ctx context.Context, handler http.Handler, register func(*grpc.Server), workers ...func(context.Context) error) error {
 	defer r.closes()
@@ -91,8 +93,12 @@ func (r *role) run(ctx context.Context, handler http.Handler, register func(*grp
 	if err != nil {
 		return err
 	}
+	httpAddr := "-"
+	if handler != nil {
+		httpAddr, handler = r.common.http, r.sidecar.Inbound(handler)
+	}
 	p, err := pod.Listen(ctx, pod.Options{
-		HTTPAddr: r.common.http, Handler: r.sidecar.Inbound(handler),
+		HTTPAddr: httpAddr, Handler: handler,
 		GRPCAddr: r.common.grpc, Register: register, Interceptor: r.sidecar.UnaryServer(),
 		TLS: tls, Insecure: r.common.insecure, AdminAddr: r.common.admin, Metrics: r.metrics,
 		DrainDelay: r.common.drainDelay, Grace: r.common.grace, Logger: r.logger,
@@ -100,7 +106,10 @@ func (r *role) run(ctx context.Context, handler http.Handler, register func(*grp
 	if err != nil {
 		return err
 	}
-	httpAddr, grpcAddr, adminAddr := p.Addrs()
+	own, grpcAddr, adminAddr := p.Addrs()
+	if httpAddr = own; own == "" {
+		httpAddr = r.common.http
+	}
 	fmt.Fprintf(r.stdout, "sdc %s is ready: HTTP %s, gRPC %s, admin %s\n", r.name, httpAddr, grpcAddr, adminAddr)
 
 	var group errgroup.Group

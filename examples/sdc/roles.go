@@ -1,164 +1,287 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"io"
+	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 	"github.com/spf13/pflag"
-	"google.golang.org/grpc"
 
-	"github.com/opnfv/clover/api/nginx"
-	"github.com/opnfv/clover/api/snort"
+	"github.com/opnfv/clover/api/agent"
 	"github.com/opnfv/clover/examples/internal/cli"
-	"github.com/opnfv/clover/examples/internal/sdc/balancer"
-	"github.com/opnfv/clover/examples/internal/sdc/control"
-	"github.com/opnfv/clover/examples/internal/sdc/ids"
-	"github.com/opnfv/clover/examples/internal/sdc/proxy"
 	"github.com/opnfv/clover/examples/internal/sdc/site"
+	alertredis "github.com/opnfv/clover/ids/alert/redis"
+	"github.com/opnfv/clover/ids/blocklist"
+	"github.com/opnfv/clover/loadbalancer"
+	"github.com/opnfv/clover/loadbalancer/proxy"
 )
+
+// proxyFlags are those of sdc proxy.
+type proxyFlags struct {
+	upstream, mirror string
+	mirrorTimeout    time.Duration
+	hops             int
+	block            blockFlags
+	redis            string
+}
+
+// blockFlags say which alerts keep clients out.
+type blockFlags struct {
+	policy blocklist.Policy
+	blocks time.Duration
+	never  []string
+	shared []string
+}
+
+func (b *blockFlags) add(f *pflag.FlagSet) {
+	f.DurationVar(&b.blocks, "block-for", blocklist.DefaultFor, "how long an alert keeps its client out; 0: alerts are noted only")
+	f.IntVar(&b.policy.MaxPriority, "block-priority", 0, "highest `priority` of a signature that blocks, 1 being the most severe; 0: every one")
+	f.IntVar(&b.policy.After, "block-after", 0, "how many alerts a client may raise before it is kept out")
+	f.IntVar(&b.policy.MaxNearby, "block-nearby", blocklist.DefaultMaxNearby, "how many addresses of one /24 (IPv6: /48) alerts may keep out, -1 for any number")
+	f.BoolVar(&b.policy.DryRun, "block-dry-run", false, "record whom alerts would keep out, and let them through")
+	f.StringSliceVar(&b.never, "never-block", []string{"127.0.0.0/8", "::1/128"}, "`networks` that alerts cannot keep out")
+	f.StringSliceVar(&b.shared, "shared", nil, "`addresses` that many clients share, as behind a NAT: alerts do not keep them out")
+}
+
+func (b *blockFlags) open(o blocklist.Options) (*blocklist.List, error) {
+	if b.policy.For = b.blocks; b.blocks == 0 {
+		b.policy.For = -1
+	}
+	var err error
+	if b.policy.Never, err = prefixes("--never-block", b.never); err != nil {
+		return nil, err
+	}
+	if b.policy.Shared, err = prefixes("--shared", b.shared); err != nil {
+		return nil, err
+	}
+	o.Policy = b.policy
+	return blocklist.Open(o)
+}
+
+func prefixes(flag string, texts []string) (list []netip.Prefix, err error) {
+	for _, text := range texts {
+		p, err := blocklist.ParsePrefix(text)
+		if err != nil {
+			return nil, cli.Usagef("%s: %w", flag, err)
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
 
 func runProxy(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var c common
-	var o proxy.Options
-	var never []string
-	var redis string
+	var p proxyFlags
 	f := pflag.NewFlagSet("sdc proxy", pflag.ContinueOnError)
 	c.add(f, "proxy-access-control", "127.0.0.1:9180", "127.0.0.1:50054")
-	f.StringVar(&o.Upstream, "upstream", "http-lb:9180", "`address` that requests are forwarded to")
-	f.StringVar(&o.Mirror, "mirror", "snort-ids:80", "`address` that gets a copy of each request; empty for none")
-	f.DurationVar(&o.MirrorTimeout, "mirror-timeout", 2*time.Second, "longest time for a copy; requests do not wait for it")
-	f.IntVar(&o.TrustedHops, "trusted-hops", 0, "proxies before this one that append to X-Forwarded-For: 1 behind an ingress gateway")
-	f.DurationVar(&o.BlockFor, "block-for", 10*time.Minute, "how long an alert keeps its client out; 0: alerts are noted only")
-	f.StringSliceVar(&never, "never-block", []string{"127.0.0.0/8", "::1/128"}, "`networks` that alerts cannot keep out")
-	f.StringVar(&redis, "redis", "", "`address` or URL of Redis, where events are that an alert names by their key only")
+	c.addEngine(f)
+	f.StringVar(&p.upstream, "upstream", "http-lb:9180", "`address` that requests are forwarded to")
+	f.StringVar(&p.mirror, "mirror", "snort-ids:80", "`address` that gets a copy of each request; empty for none")
+	f.DurationVar(&p.mirrorTimeout, "mirror-timeout", 2*time.Second, "longest time for a copy; requests do not wait for it")
+	f.IntVar(&p.hops, "trusted-hops", 0, "proxies before this one that append to X-Forwarded-For: 1 behind an ingress gateway")
+	p.block.add(f)
+	f.StringVar(&p.redis, "redis", "", "`address` or URL of Redis, where events are that an alert names by their key only")
 	if err := parse(f, args, stderr, "Forwards requests, mirrors them to the IDS, blocks clients it has alerts of.\n\nUsage:\n  sdc proxy [flags]\n"); err != nil {
 		return err
 	}
-	for _, text := range never {
-		p, err := netip.ParsePrefix(text)
-		if err != nil {
-			return cli.Usagef("--never-block: %w", err)
-		}
-		o.NeverBlock = append(o.NeverBlock, p.Masked())
+	config, err := p.config()
+	if err != nil {
+		return err
 	}
 	r, err := newRole("proxy", c, stdout, stderr)
 	if err != nil {
 		return err
 	}
-	if redis != "" {
-		events, err := ids.NewRedis(redis)
-		if err != nil {
-			return cli.Usagef("--redis: %w", err)
-		}
-		defer func() { _ = events.Close() }()
-		o.Events = events
-	}
-	o.Port, o.Transport, o.Logger = portOf(c.http), r.sends, r.logger
-	p, err := proxy.New(o)
+	list, err := p.block.open(blocklist.Options{Path: c.statePath("blocklist.jsonl"), Logger: r.logger})
 	if err != nil {
-		return cli.Usagef("--upstream, --mirror: %w", err)
+		return err
 	}
+	defer func() { _ = list.Close() }()
+	blocks := &agent.Blocks{List: list, Logger: r.logger}
+	if p.redis != "" {
+		client, err := redisClient(p.redis)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = client.Close() }()
+		blocks.Events = events{client}
+	}
+	return r.runSteered(ctx, config, &agent.Nginx{Role: agent.RoleProxy, Blocks: blocks}, proxy.Options{Refuse: list.Blocked})
+}
+
+func (p *proxyFlags) config() (c loadbalancer.Config, err error) {
+	upstream, err := loadbalancer.ParseAddress(p.upstream)
+	if err != nil {
+		return c, cli.Usagef("--upstream: %w", err)
+	}
+	group := loadbalancer.Group{Name: "proxy", Host: loadbalancer.HostOfServer, Servers: []loadbalancer.Server{{Address: upstream}}}
+	c = loadbalancer.Config{
+		Groups: []loadbalancer.Group{group}, Routes: []loadbalancer.Route{{Group: group.Name}},
+		Access: loadbalancer.Access{TrustedHops: p.hops},
+	}
+	if p.mirror != "" {
+		if c.Mirror.Address, err = loadbalancer.ParseAddress(p.mirror); err != nil {
+			return c, cli.Usagef("--mirror: %w", err)
+		}
+		c.Mirror.Timeout = p.mirrorTimeout
+	}
+	return c, nil
+}
+
+// events reads the events that an IDS has kept.
+type events struct{ client redis.UniversalClient }
+
+// Source implements agent.EventSource.
+func (e events) Source(ctx context.Context, key string) (netip.Addr, error) {
+	return alertredis.EventSource(ctx, e.client, key)
+}
+
+// redisTimeout bounds one step of a call.
+const redisTimeout = 2 * time.Second
+
+// redisClient returns a client for HOST:PORT, or for a URL,
+// redis://USER:PASSWORD@HOST:PORT/DB or with TLS rediss://. Nothing is
+// connected before the first call.
+func redisClient(addr string) (*redis.Client, error) {
+	o, err := redis.ParseURL(addr)
+	if _, _, plain := net.SplitHostPort(addr); plain == nil {
+		o, err = &redis.Options{Addr: addr}, nil
+	}
+	if err != nil {
+		return nil, cli.Usagef("--redis: want HOST:PORT, or a URL such as redis://USER:PASSWORD@HOST:PORT/DB") // without the password
+	}
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = redisTimeout, redisTimeout, redisTimeout
+	o.MaxRetries, o.DialerRetries, o.DisableIdentity = 1, 1, true
+	return redis.NewClient(o), nil
+}
+
+func runBalancer(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var c common
+	var servers []string
+	var method string
+	f := pflag.NewFlagSet("sdc lb", pflag.ContinueOnError)
+	c.add(f, "http-lb", "127.0.0.1:9180", "127.0.0.1:50054")
+	c.addEngine(f)
+	f.StringSliceVar(&servers, "servers", []string{"clover-server1:9180", "clover-server2:9180", "clover-server3:9180"}, "`addresses` of the servers")
+	f.StringVar(&method, "method", "round_robin", "how a server is chosen: round_robin, least_connections, random_two_choices or hash")
+	if err := parse(f, args, stderr, "Spreads requests over servers.\n\nUsage:\n  sdc lb [flags]\n"); err != nil {
+		return err
+	}
+	group := loadbalancer.Group{Name: "cloverlb", Host: loadbalancer.HostOfServer}
+	var err error
+	if group.Method, err = loadbalancer.ParseMethod(method); err != nil {
+		return cli.Usagef("--method: %w", err)
+	}
+	for _, text := range servers {
+		address, err := loadbalancer.ParseAddress(text)
+		if err != nil {
+			return cli.Usagef("--servers: %w", err)
+		}
+		group.Servers = append(group.Servers, loadbalancer.Server{Address: address})
+	}
+	r, err := newRole("lb", c, stdout, stderr)
+	if err != nil {
+		return err
+	}
+	config := loadbalancer.Config{Groups: []loadbalancer.Group{group}, Routes: []loadbalancer.Route{{Group: group.Name}}}
+	return r.runSteered(ctx, config, &agent.Nginx{Role: agent.RoleBalancer}, proxy.Options{})
+}
+
+func runServer(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var c common
+	var root string
+	f := pflag.NewFlagSet("sdc server", pflag.ContinueOnError)
+	c.add(f, "clover-server", "127.0.0.1:9180", "127.0.0.1:50054")
+	c.addEngine(f)
+	f.StringVar(&root, "site-root", "", "`folder` of the site's files and uploads (default: there are none)")
+	if err := parse(f, args, stderr, "Serves a site.\n\nUsage:\n  sdc server [flags]\n"); err != nil {
+		return err
+	}
+	config, err := siteConfig(root)
+	if err != nil {
+		return err
+	}
+	if root == "" && c.nginx != "" {
+		return cli.Usagef("--nginx needs --site-root: nginx has no content of its own")
+	}
+	r, err := newRole("server", c, stdout, stderr)
+	if err != nil {
+		return err
+	}
+	return r.runSteered(ctx, config, &agent.Nginx{Role: agent.RoleServer}, proxy.Options{Fallback: site.Content{}})
+}
+
+// siteConfig serves a folder, if there is one.
+func siteConfig(root string) (c loadbalancer.Config, err error) {
+	if root == "" {
+		return c, nil
+	}
+	if root, err = filepath.Abs(root); err == nil {
+		_, err = os.ReadDir(root)
+	}
+	if err != nil {
+		return c, cli.Usagef("--site-root: the root must be an existing folder: %w", err)
+	}
+	s := loadbalancer.Site{Name: "site", Root: root, UploadPath: "/upload", UploadForm: "/upload_test"}
+	return loadbalancer.Config{Sites: []loadbalancer.Site{s}, Routes: []loadbalancer.Route{{Site: s.Name}}}, nil
+}
+
+// runSteered runs a role that Clover's own proxy or nginx serves, and that its
+// agent changes.
+func (r *role) runSteered(ctx context.Context, config loadbalancer.Config, a *agent.Nginx, o proxy.Options) error {
+	config.Name = cmp.Or(r.common.identity.Version, r.common.identity.Service)
+	if r.common.nginx != "" {
+		return r.runNginx(ctx, config, a)
+	}
+	o.Transport, o.Logger, o.ShutdownTimeout = r.sends, r.logger, r.common.grace
+	p := proxy.New(o)
+	var err error
+	a.Agent, err = loadbalancer.NewAgent(p, loadbalancer.AgentOptions{Path: r.common.statePath("versions.json")})
+	if err != nil {
+		return err
+	}
+	if err := a.Agent.Begin(ctx, config); err != nil {
+		return err
+	}
+	a.Port = portOf(r.common.http)
+	r.countMirror(p)
+	return r.run(ctx, p, registerNginx(a), p.Run)
+}
+
+// countMirror exposes the mirror's ledger.
+func (r *role) countMirror(p *proxy.Proxy) {
 	for outcome, read := range map[string]func(proxy.MirrorStats) uint64{
 		"sent":    func(s proxy.MirrorStats) uint64 { return s.Sent },
 		"failed":  func(s proxy.MirrorStats) uint64 { return s.Failed },
 		"dropped": func(s proxy.MirrorStats) uint64 { return s.Dropped },
 	} {
 		r.counter("clover_sdc_mirrored_total", "Copies of requests, by what became of them.",
-			prometheus.Labels{"outcome": outcome}, func() uint64 { return read(p.MirrorStats()) })
+			prometheus.Labels{"outcome": outcome}, func() uint64 { return read(p.Stats().Mirror) })
 	}
-	return r.run(ctx, p, func(s *grpc.Server) { nginx.RegisterControllerServer(s, &control.Nginx{Proxy: p}) }, p.Run)
 }
 
-func runBalancer(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	var c common
-	var o balancer.Options
-	f := pflag.NewFlagSet("sdc lb", pflag.ContinueOnError)
-	c.add(f, "http-lb", "127.0.0.1:9180", "127.0.0.1:50054")
-	f.StringSliceVar(&o.Servers, "servers", []string{"clover-server1:9180", "clover-server2:9180", "clover-server3:9180"}, "`addresses` of the servers")
-	if err := parse(f, args, stderr, "Spreads requests over servers, round robin.\n\nUsage:\n  sdc lb [flags]\n"); err != nil {
-		return err
+// statePath is where a role keeps a file; "" if it keeps nothing.
+func (c *common) statePath(name string) string {
+	if c.state == "" {
+		return ""
 	}
-	r, err := newRole("lb", c, stdout, stderr)
-	if err != nil {
-		return err
-	}
-	o.Port, o.Transport, o.Logger = portOf(c.http), r.sends, r.logger
-	b, err := balancer.New(o)
-	if err != nil {
-		return cli.Usagef("--servers: %w", err)
-	}
-	return r.run(ctx, b, func(s *grpc.Server) { nginx.RegisterControllerServer(s, &control.Nginx{Balancer: b}) })
+	return filepath.Join(c.state, name)
 }
 
-func runServer(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	var c common
-	var o site.Options
-	f := pflag.NewFlagSet("sdc server", pflag.ContinueOnError)
-	c.add(f, "clover-server", "127.0.0.1:9180", "127.0.0.1:50054")
-	f.StringVar(&o.Root, "site-root", "", "`folder` of the site's files and uploads (default: there are none)")
-	if err := parse(f, args, stderr, "Serves a site.\n\nUsage:\n  sdc server [flags]\n"); err != nil {
-		return err
+// openState makes the folder of what is kept.
+func (c *common) openState() error {
+	if c.state == "" {
+		return nil
 	}
-	r, err := newRole("server", c, stdout, stderr)
-	if err != nil {
-		return err
+	if err := os.MkdirAll(c.state, 0o700); err != nil {
+		return cli.Usagef("--state-dir: %w", err)
 	}
-	o.Port, o.Logger = portOf(c.http), r.logger
-	s, err := site.New(o)
-	if err != nil {
-		return cli.Usagef("--site-root: %w", err)
-	}
-	defer func() { _ = s.Close() }()
-	return r.run(ctx, s, func(g *grpc.Server) { nginx.RegisterControllerServer(g, &control.Nginx{Server: s}) })
-}
-
-func runIDS(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	var c common
-	var alert alertFlags
-	var redis string
-	hops := 1
-	f := pflag.NewFlagSet("sdc ids", pflag.ContinueOnError)
-	c.add(f, "snort-ids", "127.0.0.1:8080", "127.0.0.1:50052")
-	c.identity.Port = "80"
-	alert.add(f)
-	f.StringVar(&redis, "redis", "", "`address` or URL of Redis, where events are kept (default: they are not)")
-	f.IntVar(&hops, "trusted-hops", hops, "proxies before this one that append to X-Forwarded-For; the proxy of the sample is one")
-	if err := parse(f, args, stderr, "Looks at mirrored requests by rules, and raises alerts.\n\nUsage:\n  sdc ids [flags]\n"); err != nil {
-		return err
-	}
-	r, err := newRole("ids", c, stdout, stderr)
-	if err != nil {
-		return err
-	}
-	var events ids.Events
-	if redis != "" {
-		store, err := ids.NewRedis(redis)
-		if err != nil {
-			return cli.Usagef("--redis: %w", err)
-		}
-		defer func() { _ = store.Close() }()
-		events = store
-	}
-	notifier, closeConn, err := alert.dial(r)
-	if err != nil {
-		return err
-	}
-	defer closeConn()
-	alerts, engine := ids.NewAlerts(events, notifier, r.logger), ids.NewEngine()
-	for outcome, read := range map[string]func(ids.AlertStats) uint64{
-		"sent":    func(s ids.AlertStats) uint64 { return s.Sent },
-		"failed":  func(s ids.AlertStats) uint64 { return s.Failed },
-		"dropped": func(s ids.AlertStats) uint64 { return s.Dropped },
-	} {
-		r.counter("clover_sdc_alerts_total", "Alerts, by what became of them.",
-			prometheus.Labels{"outcome": outcome}, func() uint64 { return read(alerts.Stats()) })
-	}
-	r.counter("clover_sdc_alerts_seen_total", "Alerts raised.", nil, func() uint64 { return alerts.Stats().Seen })
-	r.counter("clover_sdc_events_not_stored_total", "Events that could not be kept in Redis.", nil,
-		func() uint64 { return alerts.Stats().NotStored })
-	monitor := &ids.Monitor{Engine: engine, Raise: alerts.Raise, TrustedHops: hops}
-	return r.run(ctx, monitor, func(s *grpc.Server) { snort.RegisterControllerServer(s, &control.Snort{Engine: engine}) }, alerts.Run)
+	return nil
 }

@@ -2,8 +2,11 @@ package main
 
 import (
 	"crypto/tls"
+	"fmt"
 	"log/slog"
 	"net"
+	"slices"
+	"strings"
 
 	"github.com/spf13/pflag"
 	"google.golang.org/grpc"
@@ -11,8 +14,7 @@ import (
 
 	"github.com/opnfv/clover/api/server/certfile"
 	"github.com/opnfv/clover/examples/internal/cli"
-	"github.com/opnfv/clover/examples/internal/sdc/control"
-	"github.com/opnfv/clover/examples/internal/sdc/ids"
+	"github.com/opnfv/clover/loadbalancer"
 )
 
 // serverTLS is that of gRPC; nil: none.
@@ -24,7 +26,29 @@ func (c *common) serverTLS(logger *slog.Logger) (*tls.Config, error) {
 	if err != nil {
 		return nil, cli.Usagef("--tls-cert-file, --tls-key-file, --tls-client-ca-file: %w", err)
 	}
+	if len(c.clients) > 0 {
+		restrict(t, c.clients)
+	}
 	return t, nil
+}
+
+// restrict takes client certificates of these common names only. The CA of an
+// install signs for all of its services, and not each may control each.
+func restrict(t *tls.Config, names []string) {
+	current := t.GetConfigForClient
+	t.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		c, err := current(hello)
+		if err != nil {
+			return nil, err
+		}
+		c.VerifyConnection = func(s tls.ConnectionState) error {
+			if len(s.PeerCertificates) > 0 && slices.Contains(names, s.PeerCertificates[0].Subject.CommonName) {
+				return nil
+			}
+			return fmt.Errorf("the client certificate is not for %s", strings.Join(names, " or "))
+		}
+		return c, nil
+	}
 }
 
 // alertFlags say where alerts go.
@@ -40,33 +64,33 @@ func (a *alertFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&a.files.Key, "alerts-key-file", "", "PEM `file` with that certificate's key")
 }
 
-// dial makes the notifier: nil if nobody is told. Nothing is connected
-// before the first alert.
-func (a *alertFlags) dial(r *role) (ids.Notifier, func(), error) {
+// dial makes the connection to the proxy: nil if nobody is told. Nothing is
+// connected before the first alert.
+func (a *alertFlags) dial(r *role) (*grpc.ClientConn, error) {
 	if a.addr == "" {
-		return nil, func() {}, nil
+		return nil, nil
 	}
-	if _, err := control.Target(a.addr); err != nil {
-		return nil, nil, cli.Usagef("--alerts: %w", err)
+	if _, err := loadbalancer.ParseAddress(a.addr); err != nil {
+		return nil, cli.Usagef("--alerts: %w", err)
 	}
 	creds := insecure.NewCredentials()
 	var err error
 	switch {
 	case a.files.CA != "":
 		if creds, err = certfile.Client(a.files, r.logger); err != nil {
-			return nil, nil, cli.Usagef("--alerts-ca-file, --alerts-cert-file, --alerts-key-file: %w", err)
+			return nil, cli.Usagef("--alerts-ca-file, --alerts-cert-file, --alerts-key-file: %w", err)
 		}
 	case a.files != certfile.Files{}:
-		return nil, nil, cli.Usagef("--alerts-cert-file and --alerts-key-file need --alerts-ca-file")
+		return nil, cli.Usagef("--alerts-cert-file and --alerts-key-file need --alerts-ca-file")
 	case !r.common.insecure && !isLoopback(a.addr):
-		return nil, nil, cli.Usagef("--alerts %s is not a loopback address: give --alerts-ca-file, or --insecure where a mesh encrypts", a.addr)
+		return nil, cli.Usagef("--alerts %s is not a loopback address: give --alerts-ca-file, or --insecure where a mesh encrypts", a.addr)
 	}
 	conn, err := grpc.NewClient("dns:///"+a.addr, grpc.WithTransportCredentials(creds),
 		grpc.WithUnaryInterceptor(r.sidecar.UnaryClient(a.addr)))
 	if err != nil {
-		return nil, nil, cli.Usagef("--alerts: %w", err)
+		return nil, cli.Usagef("--alerts: %w", err)
 	}
-	return ids.NewProxyNotifier(conn), func() { _ = conn.Close() }, nil
+	return conn, nil
 }
 
 // isLoopback reports whether an address is reached from this machine only.

@@ -40,12 +40,16 @@ type JaegerOptions struct {
 	// BadgerDir keeps the traces in a Badger database in this folder, so that
 	// they are there after a restart; empty keeps them in memory.
 	BadgerDir string
+	// BasePath is the path that the query service answers below, e.g.
+	// "/jaeger"; empty is the root.
+	BasePath string
 }
 
 // JaegerServer is a running Jaeger. All addresses are on 127.0.0.1 and stay
 // the same over a restart.
 type JaegerServer struct {
-	// QueryHTTP is the base URL of /api/traces and /api/v3 ("http://HOST:PORT").
+	// QueryHTTP is the base URL of /api/traces and /api/v3: "http://HOST:PORT"
+	// and the base path.
 	QueryHTTP string
 	// QueryGRPC is the "HOST:PORT" of the gRPC query services.
 	QueryGRPC string
@@ -87,7 +91,7 @@ func Jaeger(t testing.TB, o JaegerOptions) *JaegerServer {
 		others: [2]string{FreeAddr(t), FreeAddr(t)},
 	}
 	s := &JaegerServer{
-		QueryHTTP: "http://" + a.queryHTTP, QueryGRPC: a.queryGRPC,
+		QueryHTTP: "http://" + a.queryHTTP + o.BasePath, QueryGRPC: a.queryGRPC,
 		OTLPGRPC: a.otlpGRPC, OTLPHTTP: "http://" + a.otlpHTTP,
 		Zipkin: "http://" + a.zipkin, Admin: "http://" + a.admin,
 		t: t, options: o,
@@ -159,6 +163,7 @@ func jaegerV1Command(path string, a jaegerAddrs, o JaegerOptions) Command {
 	c := Command{Name: "jaeger-v1", Path: path, Args: []string{
 		"--query.http-server.host-port=" + a.queryHTTP,
 		"--query.grpc-server.host-port=" + a.queryGRPC,
+		"--query.base-path=" + cmp.Or(o.BasePath, "/"),
 		"--collector.otlp.grpc.host-port=" + a.otlpGRPC,
 		"--collector.otlp.http.host-port=" + a.otlpHTTP,
 		"--collector.zipkin.host-port=" + a.zipkin,

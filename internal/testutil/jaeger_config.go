@@ -1,6 +1,7 @@
 package testutil
 
 import (
+	"cmp"
 	"encoding/json"
 	"path/filepath"
 )
@@ -39,9 +40,10 @@ func jaegerV2Config(a jaegerAddrs, o JaegerOptions) ([]byte, error) {
 			"healthcheckv2":  object{"use_v2": true, "http": at(a.admin)},
 			"jaeger_storage": object{"backends": object{"store": storage}},
 			"jaeger_query": object{
-				"storage": object{"traces": "store"},
-				"http":    at(a.queryHTTP),
-				"grpc":    at(a.queryGRPC),
+				"storage":   object{"traces": "store"},
+				"base_path": cmp.Or(o.BasePath, "/"),
+				"http":      at(a.queryHTTP),
+				"grpc":      at(a.queryGRPC),
 			},
 		},
 		"receivers": object{

@@ -75,10 +75,9 @@ func hashKey(k loadbalancer.HashKey, r *http.Request, client netip.Addr) uint64 
 	}
 }
 
-// sender sends requests to the servers of their group.
-type sender struct {
-	transport http.RoundTripper // nil: the server's own
-}
+// sender sends requests to the servers of their group: by a transport, or nil
+// for the server's own connections.
+type sender struct{ transport http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
 func (t sender) RoundTrip(r *http.Request) (*http.Response, error) {

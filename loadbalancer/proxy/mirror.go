@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -33,7 +34,8 @@ type MirrorStats struct {
 
 // mirror sends copies of requests. A request never waits for its copy.
 type mirror struct {
-	transport *http.Transport
+	transport http.RoundTripper
+	own       *http.Transport // nil: transport is somebody else's
 	queue     chan *mirrorCopy
 	bytes     atomic.Int64
 	stats     struct{ seen, sent, failed, dropped, truncated atomic.Uint64 }
@@ -42,15 +44,19 @@ type mirror struct {
 // mirrorCopy is a copy of a request.
 type mirrorCopy struct {
 	request *http.Request
+	context context.Context //nolint:containedctx // has the request's trace
 	body    []byte
 	timeout time.Duration
 }
 
-func newMirror() *mirror {
-	return &mirror{
-		transport: newTransport(wireOptions{connect: time.Second}),
-		queue:     make(chan *mirrorCopy, mirrorQueue),
+// newMirror returns a mirror that sends by a transport, or nil for its own.
+func newMirror(transport http.RoundTripper) *mirror {
+	m := &mirror{transport: transport, queue: make(chan *mirrorCopy, mirrorQueue)}
+	if transport == nil {
+		m.own = newTransport(wireOptions{connect: time.Second})
+		m.transport = m.own
 	}
+	return m
 }
 
 func (m *mirror) read() MirrorStats {
@@ -61,14 +67,18 @@ func (m *mirror) read() MirrorStats {
 	}
 }
 
-// tee takes a copy of a request: at once, or when its body has been read.
-func (m *mirror) tee(r *http.Request, to loadbalancer.Mirror) {
+// tee takes a copy of a request: at once, or when its body has been read. Its
+// X-Forwarded-For ends with the client, as that of the request itself does.
+func (m *mirror) tee(r *http.Request, to loadbalancer.Mirror, client netip.Addr) {
 	m.stats.seen.Add(1)
 	header := r.Header.Clone()
+	if client.IsValid() {
+		header.Add("X-Forwarded-For", client.String())
+	}
 	for _, name := range []string{"Connection", "Upgrade", "Te", "Trailer", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding"} {
 		delete(header, name)
 	}
-	c := &mirrorCopy{timeout: to.Timeout, request: &http.Request{
+	c := &mirrorCopy{timeout: to.Timeout, context: context.WithValue(context.WithoutCancel(r.Context()), copyKey{}, true), request: &http.Request{
 		Method: r.Method, Host: r.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		URL: &url.URL{Scheme: "http", Host: to.Address, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery},
 	}}
@@ -78,6 +88,12 @@ func (m *mirror) tee(r *http.Request, to loadbalancer.Mirror) {
 	}
 	r.Body = &teeBody{ReadCloser: r.Body, mirror: m, copy: c, limit: to.MaxBodyBytes}
 }
+
+type copyKey struct{}
+
+// IsCopy reports whether a request that Options.Transport is given is a copy
+// for the mirror.
+func IsCopy(ctx context.Context) bool { return ctx.Value(copyKey{}) != nil }
 
 // offer queues a copy, or leaves it out.
 func (m *mirror) offer(c *mirrorCopy) {
@@ -147,37 +163,60 @@ func (b *teeBody) finish() {
 	b.mirror.offer(c)
 }
 
-// run sends copies until ctx ends. What waits then is left out.
-func (m *mirror) run(ctx context.Context) {
+// run sends copies until ctx ends, and then for a while those that wait. What
+// still waits after that is left out.
+func (m *mirror) run(ctx context.Context, grace time.Duration) {
+	last, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })()
 	var workers sync.WaitGroup
 	for range mirrorWorkers {
 		workers.Go(func() {
-			for {
-				select {
-				case c := <-m.queue:
-					m.send(ctx, c)
-				case <-ctx.Done():
-					return
-				}
-			}
+			m.work(ctx, last)
+			m.drain(last)
 		})
 	}
 	workers.Wait()
+	if m.own != nil {
+		m.own.CloseIdleConnections()
+	}
+}
+
+// work sends copies until ctx ends; one that is on its way goes on until last
+// does.
+func (m *mirror) work(ctx, last context.Context) {
 	for {
 		select {
 		case c := <-m.queue:
-			m.drop(c)
-		default:
-			m.transport.CloseIdleConnections()
+			m.send(last, c)
+		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-func (m *mirror) send(ctx context.Context, c *mirrorCopy) {
+// drain sends what waits until ctx ends, and leaves out the rest.
+func (m *mirror) drain(ctx context.Context) {
+	for {
+		select {
+		case c := <-m.queue:
+			if ctx.Err() != nil {
+				m.drop(c)
+			} else {
+				m.send(ctx, c)
+			}
+		default:
+			return
+		}
+	}
+}
+
+// send sends a copy, unless end comes first.
+func (m *mirror) send(end context.Context, c *mirrorCopy) {
 	defer m.bytes.Add(-int64(len(c.body)))
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	ctx, cancel := context.WithTimeout(c.context, c.timeout)
 	defer cancel()
+	defer context.AfterFunc(end, cancel)()
 	r := c.request.WithContext(ctx)
 	if len(c.body) > 0 {
 		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(c.body)), int64(len(c.body))

@@ -21,9 +21,13 @@ type Options struct {
 	// access list of the configuration: for lists that change more often. It
 	// is called for every request, concurrently. nil: nobody is.
 	Refuse func(client netip.Addr) bool
-	// Transport sends requests to servers in place of the proxy's own
-	// connections, e.g. to trace them. Timeouts, connections and protocols are
-	// its own then, and it is not closed. nil: the proxy's own.
+	// Fallback answers what no route and no file of a site is found for. nil:
+	// 404.
+	Fallback http.Handler
+	// Transport sends requests and copies, with HOST:PORT of the server in
+	// their URL and the context of the request that came, e.g. to trace them.
+	// What a group says of connections does not count then. nil: the proxy's
+	// own connections, which are faster.
 	Transport http.RoundTripper
 	// ShutdownTimeout bounds how long Run lets requests end after its context
 	// has. 0: 10 s.
@@ -69,8 +73,11 @@ func New(opts Options) *Proxy {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
+	if opts.Fallback == nil {
+		opts.Fallback = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusNotFound) })
+	}
 	p := &Proxy{
-		opts: opts, mirror: newMirror(),
+		opts: opts, mirror: newMirror(opts.Transport),
 		checks: &checker{logger: opts.Logger, running: map[checkKey]context.CancelFunc{}},
 		pools:  map[string]*pool{},
 	}
@@ -81,14 +88,14 @@ func New(opts Options) *Proxy {
 }
 
 // Run serves the listeners, sends copies to the mirror and checks the health
-// of servers until ctx ends. Then it takes no more connections, and lets
-// requests end within ShutdownTimeout.
+// of servers until ctx ends. Then it takes no more connections, lets requests
+// end within ShutdownTimeout, and sends the copies that wait within another.
 func (p *Proxy) Run(ctx context.Context) error {
 	// The mirror and the checks go on while the last requests end.
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	var parts sync.WaitGroup
-	parts.Go(func() { p.mirror.run(inner) })
+	parts.Go(func() { p.mirror.run(inner, p.opts.ShutdownTimeout) })
 	parts.Go(func() { p.checks.run(inner) })
 	err := p.front.run(ctx)
 	cancel()
@@ -125,7 +132,7 @@ func (p *Proxy) Apply(ctx context.Context, c loadbalancer.Config) (loadbalancer.
 	if reflect.DeepEqual(c, p.config) {
 		return loadbalancer.Result{Promise: losesNone, Took: time.Since(start)}, nil
 	}
-	sites, err := openSites(c.Sites, p.opts.Logger)
+	sites, err := openSites(c.Sites, p.opts)
 	if err != nil {
 		return loadbalancer.Result{}, &loadbalancer.ApplyError{Driver: p.Describe().Name, Step: "open sites", Err: err}
 	}
@@ -199,7 +206,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case t == nil:
 		p.stats.unrouted.Add(1)
-		http.Error(w, "404 Not Found", http.StatusNotFound)
+		p.opts.Fallback.ServeHTTP(w, r)
 	case t.site != nil:
 		t.site.ServeHTTP(w, r)
 	default:
@@ -209,7 +216,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (p *Proxy) send(w http.ResponseWriter, r *http.Request, s *snapshot, g *group, client netip.Addr) {
 	if s.mirror.Address != "" {
-		p.mirror.tee(r, s.mirror)
+		p.mirror.tee(r, s.mirror, client)
 	}
 	x := &exchange{group: g, client: client}
 	if g.conf.Method == loadbalancer.Hash {

@@ -21,10 +21,12 @@ type site struct {
 	conf    loadbalancer.Site
 	root    *os.Root
 	uploads *uploads // nil: off
-	logger  *slog.Logger
+	// fallback answers for files that are not there.
+	fallback http.Handler
+	logger   *slog.Logger
 }
 
-func openSites(confs []loadbalancer.Site, logger *slog.Logger) (map[string]*site, error) {
+func openSites(confs []loadbalancer.Site, o Options) (map[string]*site, error) {
 	sites := map[string]*site{}
 	for _, c := range confs {
 		root, err := os.OpenRoot(c.Root)
@@ -33,7 +35,7 @@ func openSites(confs []loadbalancer.Site, logger *slog.Logger) (map[string]*site
 		}
 		// The longest location comes first.
 		slices.SortStableFunc(c.Locations, func(a, b loadbalancer.Location) int { return len(b.Match) - len(a.Match) })
-		s := &site{conf: c, root: root, logger: logger}
+		s := &site{conf: c, root: root, fallback: o.Fallback, logger: o.Logger}
 		if c.UploadPath != "" {
 			if s.uploads, err = openUploads(root); err != nil {
 				return nil, fmt.Errorf("site %s: %w", c.Name, err)
@@ -66,7 +68,7 @@ func (s *site) files(w http.ResponseWriter, r *http.Request, p string) {
 	i := slices.IndexFunc(s.conf.Locations, func(l loadbalancer.Location) bool { return below(p, l.Match) })
 	if i < 0 {
 		if !s.file(w, r, p) && !s.index(w, r, p) {
-			answer(w, http.StatusNotFound)
+			s.fallback.ServeHTTP(w, r)
 		}
 		return
 	}
@@ -95,7 +97,7 @@ func (s *site) files(w http.ResponseWriter, r *http.Request, p string) {
 		answer(w, l.Try.Status)
 		return
 	}
-	answer(w, http.StatusNotFound)
+	s.fallback.ServeHTTP(w, r)
 }
 
 // below reports whether a path is prefix or lies below it.

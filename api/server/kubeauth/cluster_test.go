@@ -43,12 +43,13 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", cluster.Start(t).Kubeconfig())
 	check(t, err)
+	config.NextProtos = []string{"http/1.1"} // whose connections are closed when told to
 	admin, err := kubernetes.NewForConfig(config)
 	check(t, err)
 	w := &world{admin: admin, config: config}
 	t.Cleanup(func() {
 		closeIdle(t, config)
-		closeIdle(t, rest.AnonymousClientConfig(config))
+		closeIdle(t, w.anonymous())
 	})
 	ns, err := admin.CoreV1().Namespaces().Create(t.Context(),
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "kubeauth-"}}, metav1.CreateOptions{})
@@ -74,6 +75,13 @@ func closeIdle(t *testing.T, config *rest.Config) {
 	rt, err := rest.TransportFor(config)
 	check(t, err)
 	utilnet.CloseIdleConnectionsFor(rt)
+}
+
+// anonymous reaches the cluster as nobody.
+func (w *world) anonymous() *rest.Config {
+	c := rest.AnonymousClientConfig(w.config)
+	c.NextProtos = w.config.NextProtos
+	return c
 }
 
 func (w *world) subject(account string) []rbacv1.Subject {
@@ -121,7 +129,7 @@ func (w *world) token(t *testing.T, account string, audiences ...string) string 
 // number of its calls.
 func (w *world) reviewer(t *testing.T, account string, o kubeauth.Options) (*kubeauth.Reviewer, *atomic.Int64) {
 	t.Helper()
-	config := rest.AnonymousClientConfig(w.config)
+	config := w.anonymous()
 	config.BearerToken = w.token(t, account)
 	calls := &atomic.Int64{}
 	config.WrapTransport = func(rt http.RoundTripper) http.RoundTripper {

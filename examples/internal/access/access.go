@@ -124,20 +124,32 @@ func (f *Flags) applyAuth(o *server.Options) error {
 // namespaceFile tells a pod its namespace.
 const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
-func (f *Flags) applyKubernetes(o *server.Options) (err error) {
-	k := kubeauth.Options{Audiences: f.audiences, Namespace: f.namespace}
+// Cluster says how the Kubernetes API is called.
+func (f *Flags) Cluster() (*rest.Config, error) {
 	if f.kubeconfig != "" {
-		k.Config, err = clientcmd.BuildConfigFromFlags("", f.kubeconfig)
-	} else {
-		k.Config, err = rest.InClusterConfig()
+		return clientcmd.BuildConfigFromFlags("", f.kubeconfig)
 	}
+	return rest.InClusterConfig()
+}
+
+// Namespace is that of --auth-namespace or of the pod; "" outside a cluster.
+func (f *Flags) Namespace() string {
+	if f.namespace != "" || f.kubeconfig != "" {
+		return f.namespace
+	}
+	own, err := os.ReadFile(namespaceFile)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(own))
+}
+
+func (f *Flags) applyKubernetes(o *server.Options) error {
+	config, err := f.Cluster()
 	if err != nil {
 		return cli.Usagef("--auth %s: %w; outside a pod give --auth-kubeconfig", authKubernetes, err)
 	}
-	if own, err := os.ReadFile(namespaceFile); err == nil && k.Namespace == "" && f.kubeconfig == "" {
-		k.Namespace = strings.TrimSpace(string(own))
-	}
-	reviewer, err := kubeauth.New(k)
+	reviewer, err := kubeauth.New(kubeauth.Options{Config: config, Audiences: f.audiences, Namespace: f.Namespace()})
 	if err != nil {
 		return err
 	}

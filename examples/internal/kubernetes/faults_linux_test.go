@@ -16,6 +16,7 @@ func TestFaults(t *testing.T) {
 	k.install()
 	k.figures()
 	k.startJaeger()
+	k.startPrometheus()
 	k.write("start_visibility.yaml", startFile)
 	k.types("cloverctl start visibility -f start_visibility.yaml")
 	otlp := k.nodePort(cloverNamespace, "clover-collector", 4317)
@@ -43,15 +44,6 @@ func (k *kit) install() {
 	k.write("set_visibility.yaml", setFile)
 	k.answers()
 	k.types("cloverctl set visibility -f set_visibility.yaml")
-}
-
-// answers waits until the controller answers with the collector's status.
-func (k *kit) answers() {
-	k.Helper()
-	k.eventually(func() (bool, string) {
-		a := k.run("cloverctl get visibility status")
-		return a.code == 0, a.all()
-	})
 }
 
 // figures holds what Clover needs when nothing happens.
@@ -121,22 +113,6 @@ func (k *kit) collectorCrashes(s *sender) {
 func (k *kit) collectorPodGoes(s *sender) {
 	k.Helper()
 	k.under(s, func() { k.replaced(cloverNamespace, "app=clover-collector") })
-}
-
-// replaced deletes a pod at once and waits until another is ready.
-func (k *kit) replaced(namespace, selector string) {
-	k.Helper()
-	now := int64(0)
-	old := k.pod(namespace, selector)
-	k.check(k.api.CoreV1().Pods(namespace).Delete(k.Context(), old.Name, metav1.DeleteOptions{GracePeriodSeconds: &now}))
-	k.eventually(func() (bool, string) {
-		pods, err := k.api.CoreV1().Pods(namespace).List(k.Context(), metav1.ListOptions{LabelSelector: selector})
-		k.check(err)
-		if len(pods.Items) != 1 || pods.Items[0].UID == old.UID || len(pods.Items[0].Status.ContainerStatuses) != 1 {
-			return false, k.podStates(namespace)
-		}
-		return pods.Items[0].Status.ContainerStatuses[0].Ready, k.podStates(namespace)
-	})
 }
 
 func (k *kit) controllerGoes() {

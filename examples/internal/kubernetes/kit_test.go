@@ -141,7 +141,7 @@ func (k *kit) loadImages() {
 	k.Helper()
 	loaded.Do(func() {
 		archives := images.Clover(k, repository, "clover-controller", "clover-collector", "clover-sdc", "clover-redis")
-		for _, a := range append(archives, images.Jaeger(k)) {
+		for _, a := range append(archives, images.Jaeger(k), images.Prometheus(k)) {
 			k.cluster.LoadImage(k, a.File)
 		}
 	})
@@ -182,9 +182,7 @@ func (k *kit) run(line string) answer {
 
 func (k *kit) runIn(ctx context.Context, line string) answer {
 	k.Helper()
-	cmd := exec.CommandContext(ctx, k.program, strings.Fields(line)[1:]...)
-	cmd.Dir = k.home
-	cmd.Env = append(os.Environ(), "HOME="+k.home, "KUBECONFIG="+k.cluster.Kubeconfig(), "CLOVER_CONTROLLER=")
+	cmd := k.command(ctx, line)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	var exit *exec.ExitError

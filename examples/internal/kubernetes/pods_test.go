@@ -50,16 +50,16 @@ func (k *kit) startJaeger() {
 		},
 	}, metav1.CreateOptions{})
 	k.check(err)
-	k.awaitJaeger()
+	k.awaitDeployment("jaeger")
 }
 
-// awaitJaeger waits until Jaeger is ready.
-func (k *kit) awaitJaeger() {
+// awaitDeployment waits until a pod beside Jaeger is ready.
+func (k *kit) awaitDeployment(name string) {
 	k.Helper()
 	k.eventually(func() (bool, string) {
-		d, err := k.api.AppsV1().Deployments(jaegerNamespace).Get(k.Context(), "jaeger", metav1.GetOptions{})
+		d, err := k.api.AppsV1().Deployments(jaegerNamespace).Get(k.Context(), name, metav1.GetOptions{})
 		k.check(err)
-		return d.Status.ReadyReplicas == 1, fmt.Sprintf("Jaeger: %+v\n%s", d.Status, k.podStates(jaegerNamespace))
+		return d.Status.ReadyReplicas == 1, fmt.Sprintf("%s: %+v\n%s", name, d.Status, k.podStates(jaegerNamespace))
 	})
 }
 
@@ -113,4 +113,71 @@ func (k *kit) sendLoad(name string, args ...string) load.Tally {
 	k.check(json.Unmarshal(log, &tally))
 	k.check(pods.Delete(k.Context(), name, metav1.DeleteOptions{}))
 	return tally
+}
+
+// startPrometheus runs Prometheus where Istio has it. It waits until it is
+// ready.
+func (k *kit) startPrometheus() {
+	k.Helper()
+	labels := map[string]string{"app": "prometheus"}
+	_, err := k.api.CoreV1().Services(jaegerNamespace).Create(k.Context(), &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: "prometheus"},
+		Spec:       corev1.ServiceSpec{Selector: labels, Ports: []corev1.ServicePort{{Port: 9090}}},
+	}, metav1.CreateOptions{})
+	k.check(err)
+	_, err = k.api.AppsV1().Deployments(jaegerNamespace).Create(k.Context(), &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: "prometheus"},
+		Spec: appsv1.DeploymentSpec{
+			Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels},
+				Spec: corev1.PodSpec{Volumes: []corev1.Volume{{Name: "data"}}, SecurityContext: &corev1.PodSecurityContext{FSGroup: new(int64(65532))}, Containers: []corev1.Container{{
+					Name: "prometheus", Image: image("prometheus"),
+					Args:         []string{"--config.file=/dev/null", "--storage.tsdb.path=/data"},
+					VolumeMounts: []corev1.VolumeMount{{Name: "data", MountPath: "/data"}},
+					ReadinessProbe: &corev1.Probe{PeriodSeconds: 1, ProbeHandler: corev1.ProbeHandler{
+						HTTPGet: &corev1.HTTPGetAction{Path: "/-/ready", Port: intstr.FromInt32(9090)},
+					}},
+				}}},
+			},
+		},
+	}, metav1.CreateOptions{})
+	k.check(err)
+	k.awaitDeployment("prometheus")
+}
+
+// answers waits until the controller answers with the collector's status.
+func (k *kit) answers() {
+	k.Helper()
+	k.eventually(func() (bool, string) {
+		a := k.run("cloverctl get visibility status")
+		return a.code == 0, a.all()
+	})
+}
+
+// replaced deletes a pod at once and waits until another is ready.
+func (k *kit) replaced(namespace, selector string) {
+	k.Helper()
+	now := int64(0)
+	old := k.pod(namespace, selector)
+	k.check(k.api.CoreV1().Pods(namespace).Delete(k.Context(), old.Name, metav1.DeleteOptions{GracePeriodSeconds: &now}))
+	k.eventually(func() (bool, string) {
+		pods, err := k.api.CoreV1().Pods(namespace).List(k.Context(), metav1.ListOptions{LabelSelector: selector})
+		k.check(err)
+		if len(pods.Items) != 1 || pods.Items[0].UID == old.UID || len(pods.Items[0].Status.ContainerStatuses) != 1 {
+			return false, k.podStates(namespace)
+		}
+		return pods.Items[0].Status.ContainerStatuses[0].Ready, k.podStates(namespace)
+	})
+}
+
+// pod returns the one pod that a selector chooses.
+func (k *kit) pod(namespace, selector string) *corev1.Pod {
+	k.Helper()
+	pods, err := k.api.CoreV1().Pods(namespace).List(k.Context(), metav1.ListOptions{LabelSelector: selector})
+	k.check(err)
+	if len(pods.Items) != 1 {
+		k.Fatalf("%d pods of %s, want 1:\n%s", len(pods.Items), selector, k.podStates(namespace))
+	}
+	return &pods.Items[0]
 }

@@ -9,21 +9,9 @@ import (
 	"syscall"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/opnfv/clover/internal/testutil"
 )
-
-// pod returns the one pod that a selector chooses.
-func (k *kit) pod(namespace, selector string) *corev1.Pod {
-	k.Helper()
-	pods, err := k.api.CoreV1().Pods(namespace).List(k.Context(), metav1.ListOptions{LabelSelector: selector})
-	k.check(err)
-	if len(pods.Items) != 1 {
-		k.Fatalf("%d pods of %s, want 1:\n%s", len(pods.Items), selector, k.podStates(namespace))
-	}
-	return &pods.Items[0]
-}
 
 // process finds the process of a pod's only container on this machine, where
 // the node is a container itself.

@@ -12,6 +12,7 @@
 package sdc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,8 +38,25 @@ type Options struct {
 	Requests int
 	// Seed makes the load repeatable. 0: a random one.
 	Seed uint64
+	// Clients lets each user agent of the load be a client of its own, an
+	// address of 203.0.113.0/24 (RFC 5737), so that the one that the IDS knows
+	// is kept out. Else all requests come from this machine, which never is.
+	Clients bool
+	// StateDir keeps configurations, rules, alerts and blocks over restarts.
+	// "": they end with the sample.
+	StateDir string
+	// BlockFor is how long an alert keeps its client out. 0: one minute.
+	BlockFor time.Duration
 	// Logger receives what goes wrong; nil: discarded.
 	Logger *slog.Logger
+}
+
+// trustedHops of the proxy: with Clients the load is one.
+func (o *Options) trustedHops() int {
+	if o.Clients {
+		return 1
+	}
+	return 0
 }
 
 // Sample is a running chain with its load.
@@ -52,6 +70,8 @@ type Sample struct {
 	mu    sync.Mutex
 	chain *chain // nil before Run
 	count map[string]int
+	// agents are the addresses of agents by NAME:PORT.
+	agents map[string]string
 }
 
 // New returns a Sample whose spans go to report, e.g. an exporter's Export.
@@ -62,11 +82,12 @@ func New(report func(...tracing.Span) int, opts Options) (*Sample, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Sample{opts: opts, report: report, mesh: newMesh(), loadDone: make(chan struct{}), count: map[string]int{}}
+	s := &Sample{opts: opts, report: report, mesh: newMesh(), loadDone: make(chan struct{}), count: map[string]int{}, agents: map[string]string{}}
+	s.opts.BlockFor = cmp.Or(opts.BlockFor, time.Minute)
 	var err error
 	s.load, err = load.New(load.Options{
 		URLs: []string{"http://" + proxyName + ":" + port}, Rate: opts.Rate, Requests: opts.Requests,
-		Seed: opts.Seed, Timeout: timeout, Transport: s.mesh,
+		Seed: opts.Seed, Timeout: timeout, Transport: s.mesh, Clients: opts.Clients,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sdc sample: %w", err)
@@ -89,7 +110,7 @@ func (s *Sample) Run(ctx context.Context) error {
 	s.chain = c
 	s.mu.Unlock()
 	var running sync.WaitGroup
-	errs := make(chan error, len(c.services)+1)
+	errs := make(chan error, len(c.services)+len(c.control))
 	for _, svc := range c.services {
 		running.Go(func() {
 			if err := svc.server.Serve(svc.listener); !errors.Is(err, http.ErrServerClosed) {
@@ -97,11 +118,13 @@ func (s *Sample) Run(ctx context.Context) error {
 			}
 		})
 	}
-	running.Go(func() {
-		if err := c.control.Serve(c.controlListener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
-			errs <- fmt.Errorf("sdc sample: gRPC: %w", err)
-		}
-	})
+	for _, ctl := range c.control {
+		running.Go(func() {
+			if err := ctl.server.Serve(ctl.listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+				errs <- fmt.Errorf("sdc sample: gRPC: %w", err)
+			}
+		})
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	running.Go(func() {
@@ -122,16 +145,25 @@ func (s *Sample) Run(ctx context.Context) error {
 
 // sendLoad sends the load, and then waits for its copies and alerts.
 func (s *Sample) sendLoad(ctx context.Context, c *chain) {
-	mirroring, stopMirror := context.WithCancel(context.WithoutCancel(ctx))
+	proxying, stopProxies := context.WithCancel(context.WithoutCancel(ctx))
 	alerting, stopAlerts := context.WithCancel(context.WithoutCancel(ctx))
-	mirrored, alerted := make(chan error, 1), make(chan error, 1)
-	go func() { mirrored <- c.proxy.Run(mirroring) }()
+	var proxies sync.WaitGroup
+	errs := make(chan error, len(c.proxies)+1)
+	for _, p := range c.proxies {
+		proxies.Go(func() { errs <- p.Run(proxying) })
+	}
+	alerted := make(chan error, 1)
 	go func() { alerted <- c.alerts.Run(alerting) }()
-	err := s.load.Run(ctx)
-	stopMirror()
-	err = errors.Join(err, <-mirrored)
+	errs <- s.load.Run(ctx)
+	stopProxies()
+	proxies.Wait()
 	stopAlerts()
-	if err = errors.Join(err, <-alerted); err != nil {
+	close(errs)
+	err := <-alerted
+	for e := range errs {
+		err = errors.Join(err, e)
+	}
+	if err != nil {
 		s.opts.Logger.Error("sdc sample: load", "error", err)
 	}
 }
@@ -140,8 +172,10 @@ func (s *Sample) sendLoad(ctx context.Context, c *chain) {
 func (s *Sample) stop(ctx context.Context, c *chain) error {
 	// A connection that was opened and not used yet would be waited for.
 	s.mesh.CloseIdleConnections()
-	err := c.controlConn.Close()
-	c.control.GracefulStop()
+	err := c.toProxy.Close()
+	for _, ctl := range c.control {
+		ctl.server.GracefulStop()
+	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	for _, svc := range c.services {
@@ -150,7 +184,26 @@ func (s *Sample) stop(ctx context.Context, c *chain) error {
 		}
 	}
 	s.mesh.CloseIdleConnections()
-	return err
+	return errors.Join(err, c.blocks.Close(), c.closeState())
+}
+
+// setAgent notes where an agent listens.
+func (s *Sample) setAgent(name, address string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.agents[name] = address
+}
+
+// DialAgent connects to the agent of a service by NAME:PORT, e.g.
+// "http-lb-v2:50054", once the sample runs.
+func (s *Sample) DialAgent(ctx context.Context, name string) (net.Conn, error) {
+	s.mu.Lock()
+	address := s.agents[name]
+	s.mu.Unlock()
+	if address == "" {
+		return nil, fmt.Errorf("the sample has no agent %s, or does not run yet", name)
+	}
+	return new(net.Dialer).DialContext(ctx, "tcp", address)
 }
 
 // Tally is what the sample itself counted.
@@ -171,7 +224,7 @@ func (s *Sample) Tally() Tally {
 	defer s.mu.Unlock()
 	t.Served = maps.Clone(s.count)
 	if s.chain != nil {
-		t.NotMirrored = int(s.chain.proxy.MirrorStats().Dropped)
+		t.NotMirrored = int(s.chain.proxies[0].Stats().Mirror.Dropped)
 	}
 	return t
 }

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
+	"github.com/opnfv/clover/api/server"
 )
 
 //go:embed page.html
@@ -35,7 +36,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 
 // policy forbids everything but the page's own style.
 var policy = "default-src 'none'; style-src 'sha256-" + styleHash() +
-	"'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+	"'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 
 // styleHash is the hash of the page's style element (CSP Level 3, §2.3.1).
 func styleHash() string {
@@ -47,6 +48,7 @@ func styleHash() string {
 
 // data is what the page shows.
 type data struct {
+	User     string // "": has not signed in with the browser
 	Now      time.Time
 	Status   *v1.GetStatusResponse
 	Services *v1.GetStatsResponse
@@ -71,6 +73,7 @@ func New(service v1.VisibilityServiceServer, logger *slog.Logger) http.Handler {
 			return
 		}
 		d, err := load(r.Context(), service)
+		d.User = server.SessionUser(r.Context())
 		var out bytes.Buffer
 		if err == nil {
 			err = page.Execute(&out, d)

@@ -9,21 +9,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
-	"path"
 	"runtime"
 	"slices"
+
+	"github.com/opnfv/clover/internal/imagetar"
 )
 
-// imageFile is one file of an image: a copy of From, or a symbolic link.
-type imageFile struct {
-	From string // a file of this machine
-	Link string // or where the link points to
-	To   string // path in the image
-	Mode fs.FileMode
-}
+// imageFiles are the files of an image by their absolute paths.
+type imageFiles = map[string]imagetar.File
 
 // imageConfig is what an image says on how to run it.
 type imageConfig struct {
@@ -35,7 +30,7 @@ type imageConfig struct {
 // writeImages writes images that have one layer, the same for all, in the
 // form of "docker save", uncompressed because it does not travel. The images
 // are given by their names.
-func writeImages(out string, images map[string]imageConfig, files []imageFile) error {
+func writeImages(out string, images map[string]imageConfig, files imageFiles) error {
 	layerFile := out + ".layer"
 	defer func() { _ = os.Remove(layerFile) }()
 	layer, err := writeLayer(layerFile, files)
@@ -62,7 +57,7 @@ func writeImages(out string, images map[string]imageConfig, files []imageFile) e
 			"Config": file, "RepoTags": []string{name}, "Layers": []string{"layer.tar"},
 		})
 	}
-	if err := copyFile(w, imageFile{From: layerFile, To: "layer.tar", Mode: 0o644}); err != nil {
+	if err := addLayer(w, layerFile); err != nil {
 		return err
 	}
 	if err := addJSON(w, "manifest.json", manifest); err != nil {
@@ -77,53 +72,26 @@ func addJSON(w *tar.Writer, name string, v any) error {
 	if err != nil {
 		return err
 	}
-	return addFile(w, name, 0o644, int64(len(data)), bytes.NewReader(data))
+	return addFile(w, name, int64(len(data)), bytes.NewReader(data))
 }
 
 // writeLayer writes the files as a tar file and returns its SHA-256.
-func writeLayer(out string, files []imageFile) (string, error) {
+func writeLayer(out string, files imageFiles) (string, error) {
 	f, err := os.Create(out)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
 	h := sha256.New()
-	w := tar.NewWriter(io.MultiWriter(f, h))
-	made := map[string]bool{".": true}
-	for _, file := range files {
-		if err := addFolders(w, path.Dir(file.To), made); err != nil {
-			return "", err
-		}
-		if file.Link != "" {
-			err = w.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: file.To, Linkname: file.Link, Mode: 0o777})
-		} else {
-			err = copyFile(w, file)
-		}
-		if err != nil {
-			return "", err
-		}
-	}
-	if err := errors.Join(w.Close(), f.Close()); err != nil {
+	if err := errors.Join(imagetar.Write(io.MultiWriter(f, h), files), f.Close()); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// addFolders adds a folder and those above it that are not there yet.
-func addFolders(w *tar.Writer, dir string, made map[string]bool) error {
-	if made[dir] {
-		return nil
-	}
-	if err := addFolders(w, path.Dir(dir), made); err != nil {
-		return err
-	}
-	made[dir] = true
-	return w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: 0o755})
-}
-
-// copyFile adds a copy of a file of this machine.
-func copyFile(w *tar.Writer, file imageFile) error {
-	src, err := os.Open(file.From)
+// addLayer adds the layer.
+func addLayer(w *tar.Writer, file string) error {
+	src, err := os.Open(file)
 	if err != nil {
 		return err
 	}
@@ -132,12 +100,12 @@ func copyFile(w *tar.Writer, file imageFile) error {
 	if err != nil {
 		return err
 	}
-	return addFile(w, file.To, file.Mode, info.Size(), src)
+	return addFile(w, "layer.tar", info.Size(), src)
 }
 
 // addFile adds a file with the content of r.
-func addFile(w *tar.Writer, name string, mode fs.FileMode, size int64, r io.Reader) error {
-	if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: int64(mode), Size: size}); err != nil {
+func addFile(w *tar.Writer, name string, size int64, r io.Reader) error {
+	if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: size}); err != nil {
 		return err
 	}
 	_, err := io.Copy(w, r)

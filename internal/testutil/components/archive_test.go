@@ -26,9 +26,9 @@ func TestWriteImages(t *testing.T) {
 		"clover.test/one:v1": {Entrypoint: []string{"/usr/bin/one"}, Env: []string{"PATH=/usr/bin"}},
 		"clover.test/two:v1": {},
 	}
-	files := []imageFile{
-		{From: program, To: "usr/bin/program", Mode: 0o755},
-		{Link: "program", To: "usr/bin/one"},
+	files := imageFiles{
+		"/usr/bin/program": {Source: program, Mode: 0o755},
+		"/usr/bin/one":     {Link: "program"},
 	}
 	if err := writeImages(archive, images, files); err != nil {
 		t.Fatal(err)

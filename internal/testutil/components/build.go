@@ -59,6 +59,7 @@ func built(name, title, version, module, pkg string) Component {
 type build struct {
 	module string // folder below internal/testutil, usually a nested module
 	pkg    string
+	tags   string            // build tags
 	out    string            // file to write
 	vars   map[string]string // variables that the linker sets
 }
@@ -74,7 +75,7 @@ func goBuild(ctx context.Context, b build) error {
 		ldflags += " -X " + name + "=" + b.vars[name]
 	}
 	cmd := exec.CommandContext(ctx, "go", "build", "-mod=readonly", "-buildvcs=false",
-		"-trimpath", "-ldflags", ldflags, "-o", b.out, b.pkg)
+		"-trimpath", "-tags", b.tags, "-ldflags", ldflags, "-o", b.out, b.pkg)
 	cmd.Dir = src
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=", "GOOS=", "GOARCH=")
 	return run(cmd)

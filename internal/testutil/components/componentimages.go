@@ -7,6 +7,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/opnfv/clover/internal/imagetar"
 )
 
 // busybox is Debian's static busybox, the shell that prepares volumes.
@@ -47,15 +49,15 @@ func (n node) writeImages(ctx context.Context, out string) error {
 	if err != nil {
 		return err
 	}
-	files = append(files, imageFile{From: filepath.Join(n.root, busybox), To: busybox, Mode: 0o755})
+	files["/"+busybox] = imagetar.File{Source: filepath.Join(n.root, busybox), Mode: 0o755}
 	for _, name := range []string{"sh", "mkdir", "rm"} {
-		files = append(files, imageFile{Link: "/" + busybox, To: "usr/bin/" + name})
+		files["/usr/bin/"+name] = imagetar.File{Link: "/" + busybox}
 	}
 	for _, name := range []string{kubernetesFile, "etcd", "coredns", "pause", "local-path-provisioner"} {
-		files = append(files, imageFile{From: filepath.Join(n.programs, name), To: "usr/local/bin/" + name, Mode: 0o755})
+		files["/usr/local/bin/"+name] = imagetar.File{Source: filepath.Join(n.programs, name), Mode: 0o755}
 	}
 	for _, name := range kubernetesPrograms {
-		files = append(files, imageFile{Link: kubernetesFile, To: "usr/local/bin/" + name})
+		files["/usr/local/bin/"+name] = imagetar.File{Link: kubernetesFile}
 	}
 	images := map[string]imageConfig{storageImage: {Env: imageEnv}}
 	for short, name := range names {
@@ -69,7 +71,7 @@ func (n node) writeImages(ctx context.Context, out string) error {
 }
 
 // proxyFiles are kube-proxy's tools with the libraries that they load.
-func (n node) proxyFiles(ctx context.Context) ([]imageFile, error) {
+func (n node) proxyFiles(ctx context.Context) (imageFiles, error) {
 	paths := proxyTools
 	plugins, err := filepath.Glob(filepath.Join(n.root, "usr/lib/*/xtables/*.so"))
 	if err != nil {
@@ -88,12 +90,12 @@ func (n node) proxyFiles(ctx context.Context) ([]imageFile, error) {
 	}
 	for _, name := range []string{"iptables", "ip6tables"} {
 		for _, kind := range []string{"", "-save", "-restore"} {
-			files = append(files, imageFile{Link: "xtables-nft-multi", To: "usr/sbin/" + name + kind})
+			files["/usr/sbin/"+name+kind] = imagetar.File{Link: "xtables-nft-multi"}
 		}
 	}
 	// Programs look for the loader, libraries and the shell in the old places.
 	for _, dir := range []string{"bin", "lib", "lib64"} {
-		files = append(files, imageFile{Link: "usr/" + dir, To: dir})
+		files["/"+dir] = imagetar.File{Link: "usr/" + dir}
 	}
 	return files, nil
 }
@@ -123,7 +125,7 @@ func (n node) libraries(ctx context.Context, paths []string) ([]string, error) {
 
 // fromRoot copies files of the Debian root. The root itself resolves their
 // links, which may be absolute.
-func (n node) fromRoot(ctx context.Context, paths []string) ([]imageFile, error) {
+func (n node) fromRoot(ctx context.Context, paths []string) (imageFiles, error) {
 	args := []string{n.root, "readlink", "-e"}
 	for _, path := range paths {
 		args = append(args, "/"+path)
@@ -136,9 +138,9 @@ func (n node) fromRoot(ctx context.Context, paths []string) ([]imageFile, error)
 	if len(real) != len(paths) {
 		return nil, fmt.Errorf("resolve links: %d paths for %d", len(real), len(paths))
 	}
-	var files []imageFile
+	files := imageFiles{}
 	for i, path := range paths {
-		files = append(files, imageFile{From: filepath.Join(n.root, real[i]), To: path, Mode: 0o755})
+		files["/"+path] = imagetar.File{Source: filepath.Join(n.root, real[i]), Mode: 0o755}
 	}
 	return files, nil
 }

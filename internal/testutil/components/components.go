@@ -38,7 +38,10 @@ type Component struct {
 
 // All lists every component, those that only need a download first.
 func All() []Component {
-	return []Component{Envoy(), Prometheus(), Redis(), Nginx(), NginxStable(), NginxMainline(), JaegerV1(), JaegerV2(), Helm(), Kind(), NodeRoot(), Kubernetes(), NodeImage(), Istio(), IstioImages()}
+	return []Component{
+		Envoy(), Prometheus(), Redis(), Nginx(), NginxStable(), NginxMainline(), SDCRoot(), Suricata(), JaegerV1(), JaegerV2(),
+		Helm(), Kind(), NodeRoot(), Kubernetes(), NodeImage(), Istio(), IstioImages(), PrometheusKubernetes(),
+	}
 }
 
 // Needed lists the components that tests need on this machine: all, except
@@ -51,6 +54,13 @@ func Needed(ctx context.Context) []Component {
 	return slices.DeleteFunc(All(), func(c Component) bool {
 		return slices.Contains([]string{NodeRoot().Name, Kubernetes().Name, NodeImage().Name}, c.Name)
 	})
+}
+
+// ForCluster reports whether only tests in a Kubernetes cluster need the
+// component. These take most of the time that there is nothing in the cache.
+func (c Component) ForCluster() bool {
+	return slices.ContainsFunc([]Component{Kind(), NodeRoot(), Kubernetes(), NodeImage(), Istio(), IstioImages(), PrometheusKubernetes()},
+		func(o Component) bool { return o.Name == c.Name })
 }
 
 // Find returns the component of that name.
@@ -98,6 +108,7 @@ func (c Component) ensure(ctx context.Context, progress io.Writer) (string, erro
 		return "", err
 	}
 	path := filepath.Join(home, filepath.FromSlash(c.binary))
+	used(home) // before the look, so that it is not removed after it
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -142,6 +153,10 @@ func (c Component) make(ctx context.Context, home string, progress io.Writer) er
 		return err
 	}
 	say(progress, "%s ready after %s", c, time.Since(start).Round(100*time.Millisecond))
+	// Old versions are a matter of space only.
+	if err := prune(func(o Component) bool { return o.Name == c.Name }, KeepUnused, progress); err != nil {
+		say(progress, "old versions of %s are left: %v", c.Title, err)
+	}
 	return nil
 }
 

@@ -3,8 +3,11 @@ package components
 import (
 	"context"
 	"io"
+	"maps"
 	"path/filepath"
 	"strings"
+
+	"github.com/opnfv/clover/internal/imagetar"
 )
 
 // The images of Istio: their names, and the user that they run as.
@@ -58,7 +61,7 @@ func installIstioImages(ctx context.Context, dir string, log io.Writer) error {
 	programs := filepath.Dir(ctl)
 	pilot := imageConfig{Entrypoint: []string{"/usr/local/bin/" + pilotDiscovery}, User: istioUser}
 	err = writeImages(filepath.Join(dir, PilotImage), map[string]imageConfig{IstioHub + "/pilot:" + IstioTag: pilot},
-		[]imageFile{{From: filepath.Join(programs, pilotDiscovery), To: "usr/local/bin/" + pilotDiscovery, Mode: 0o755}})
+		imageFiles{"/usr/local/bin/" + pilotDiscovery: {Source: filepath.Join(programs, pilotDiscovery), Mode: 0o755}})
 	if err != nil {
 		return err
 	}
@@ -67,10 +70,8 @@ func installIstioImages(ctx context.Context, dir string, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	files = append(files,
-		imageFile{From: filepath.Join(programs, pilotAgent), To: "usr/local/bin/" + pilotAgent, Mode: 0o755},
-		imageFile{From: filepath.Join(programs, envoyBootstrap), To: "var/lib/istio/envoy/envoy_bootstrap_tmpl.json", Mode: 0o644},
-	)
+	files["/usr/local/bin/"+pilotAgent] = imagetar.File{Source: filepath.Join(programs, pilotAgent), Mode: 0o755}
+	files["/var/lib/istio/envoy/envoy_bootstrap_tmpl.json"] = imagetar.File{Source: filepath.Join(programs, envoyBootstrap), Mode: 0o644}
 	proxy := imageConfig{
 		Entrypoint: []string{"/usr/local/bin/" + pilotAgent},
 		Env:        imageEnv,
@@ -81,27 +82,18 @@ func installIstioImages(ctx context.Context, dir string, log io.Writer) error {
 
 // envoyFiles are Envoy, what it is linked with, and iptables, by which a pod
 // sends its traffic through it.
-func (n node) envoyFiles(ctx context.Context, envoy string) ([]imageFile, error) {
+func (n node) envoyFiles(ctx context.Context, envoy string) (imageFiles, error) {
 	files, err := n.proxyFiles(ctx)
 	if err != nil {
 		return nil, err
-	}
-	have := map[string]bool{}
-	for _, f := range files {
-		have[f.To] = true
 	}
 	linked, err := n.linkedWith(ctx, envoy)
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range linked {
-		if !have[f.To] {
-			files = append(files, f)
-		}
-	}
-	certificates := "etc/ssl/certs/ca-certificates.crt"
-	return append(files,
-		imageFile{From: envoy, To: "usr/local/bin/envoy", Mode: 0o755},
-		imageFile{From: filepath.Join(n.root, certificates), To: certificates, Mode: 0o644},
-	), nil
+	maps.Copy(files, linked)
+	certificates := "/etc/ssl/certs/ca-certificates.crt"
+	files["/usr/local/bin/envoy"] = imagetar.File{Source: envoy, Mode: 0o755}
+	files[certificates] = imagetar.File{Source: filepath.Join(n.root, certificates), Mode: 0o644}
+	return files, nil
 }

@@ -39,6 +39,12 @@ func NodeRoot() Component {
 }
 
 func installNodeRoot(ctx context.Context, dir string, log io.Writer) error {
+	return debianRoot(ctx, filepath.Join(dir, "root"), nodeRelease, nodePackages, log)
+}
+
+// debianRoot makes a root file system of a release of Debian with these
+// packages and what they depend on.
+func debianRoot(ctx context.Context, root, release string, packages []string, log io.Writer) error {
 	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
 		return fmt.Errorf("a Debian root file system is only made by root on Linux: %w", errors.ErrUnsupported)
 	}
@@ -46,8 +52,7 @@ func installNodeRoot(ctx context.Context, dir string, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	root := filepath.Join(dir, "root")
-	tool.Args = append(tool.Args, "--variant=minbase", "--include="+strings.Join(nodePackages, ","), nodeRelease, root)
+	tool.Args = append(tool.Args, "--variant=minbase", "--include="+strings.Join(packages, ","), release, root)
 	if err := run(tool); err != nil {
 		// What went wrong in the new system is in a log of its own.
 		if text, logErr := os.ReadFile(filepath.Join(root, "debootstrap", "debootstrap.log")); logErr == nil {

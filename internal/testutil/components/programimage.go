@@ -5,9 +5,12 @@ import (
 	"debug/elf"
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/opnfv/clover/internal/imagetar"
 )
 
 // programUser is the user that a program's image runs as.
@@ -16,8 +19,8 @@ const programUser = "65532:65532"
 // ProgramImage writes an image of one program in the form of "docker save".
 // What a program is linked with comes from the Debian of [NodeRoot].
 func ProgramImage(ctx context.Context, out, tag, program string) error {
-	name := "usr/local/bin/" + path.Base(program)
-	files := []imageFile{{From: program, To: name, Mode: 0o755}}
+	name := "/usr/local/bin/" + path.Base(program)
+	files := imageFiles{name: {Source: program, Mode: 0o755}}
 	linked, err := isLinked(program)
 	if err != nil {
 		return err
@@ -32,12 +35,12 @@ func ProgramImage(ctx context.Context, out, tag, program string) error {
 		if err != nil {
 			return err
 		}
-		files = append(files, libs...)
+		maps.Copy(files, libs)
 		for _, dir := range []string{"lib", "lib64"} {
-			files = append(files, imageFile{Link: "usr/" + dir, To: dir})
+			files["/"+dir] = imagetar.File{Link: "usr/" + dir}
 		}
 	}
-	return writeImages(out, map[string]imageConfig{tag: {Entrypoint: []string{"/" + name}, User: programUser}}, files)
+	return writeImages(out, map[string]imageConfig{tag: {Entrypoint: []string{name}, User: programUser}}, files)
 }
 
 // isLinked reports whether a program needs shared libraries.
@@ -54,7 +57,7 @@ func isLinked(program string) (bool, error) {
 // linkedWith returns the loader and the shared libraries that a program of
 // this machine names, from the Debian root. What these need in turn is not
 // looked for: it is the C library and its parts.
-func (n node) linkedWith(ctx context.Context, program string) ([]imageFile, error) {
+func (n node) linkedWith(ctx context.Context, program string) (imageFiles, error) {
 	file, err := elf.Open(program)
 	if err != nil {
 		return nil, err

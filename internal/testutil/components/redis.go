@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 )
 
 // redisPackages are the server and the libraries that it needs and that a
@@ -52,7 +51,7 @@ func linkRedis(_ context.Context, dir string, _ io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("there is no apt to fetch it with; install Redis so that redis-server is on the path: %w", err)
 	}
-	return writeScript(dir, "exec '"+strings.ReplaceAll(path, "'", `'\''`)+`' "$@"`)
+	return writeScript(dir, "exec "+shellQuote(path)+` "$@"`)
 }
 
 // writeScript makes the program of the component.

@@ -33,9 +33,9 @@ func Jaeger(t testing.TB) Archive {
 	return component(t, components.JaegerV1(), "jaeger", 16686, 4317, 4318, 9411)
 }
 
-// Prometheus is the Prometheus server.
+// Prometheus is the Prometheus server, with discovery by Kubernetes.
 func Prometheus(t testing.TB) Archive {
-	return component(t, components.Prometheus(), "prometheus", 9090)
+	return component(t, components.PrometheusKubernetes(), "prometheus", 9090)
 }
 
 // component makes an image of a component's program, with what it is linked

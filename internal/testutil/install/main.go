@@ -6,6 +6,7 @@
 //	go run ./internal/testutil/install                 # everything
 //	go run ./internal/testutil/install -only envoy,jaeger
 //	go run ./internal/testutil/install -list
+//	go run ./internal/testutil/install -prune          # remove old versions
 package main
 
 import (
@@ -16,6 +17,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -40,6 +42,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("install", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	only := flags.String("only", "", "comma-separated names of the `components` to make (default all that this machine needs)")
+	set := flags.String("set", "", "of these only `programs`, or only what a Kubernetes cluster needs: programs or cluster")
+	prune := flags.Bool("prune", false, "remove the versions that are not current and were not used for 30 days, and exit")
 	list := flags.Bool("list", false, "list the components and exit")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -47,9 +51,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
+	if *prune {
+		return components.Prune(components.KeepUnused, stderr)
+	}
 	chosen, err := choose(ctx, *only)
 	if err != nil {
 		return err
+	}
+	switch *set {
+	case "":
+	case "programs", "cluster":
+		chosen = slices.DeleteFunc(chosen, func(c components.Component) bool { return c.ForCluster() != (*set == "cluster") })
+	default:
+		return fmt.Errorf("-set %q is not programs or cluster", *set)
 	}
 	var failed []error
 	for _, c := range chosen {

@@ -13,6 +13,9 @@ func TestRun(t *testing.T) {
 	}{
 		{[]string{"-list"}, "envoy        Envoy 1.40.0\nprometheus   Prometheus ", ""},
 		{[]string{"-list", "-only", "jaeger-v2, envoy"}, "jaeger-v2    Jaeger 2.13.0", ""},
+		{[]string{"-list", "-set", "programs", "-only", "envoy,istio"}, "envoy        Envoy 1.40.0\n", ""},
+		{[]string{"-list", "-set", "cluster", "-only", "envoy,istio"}, "istio        Istio", ""},
+		{[]string{"-set", "all"}, "", `-set "all"`},
 		{[]string{"-only", "hunter"}, "", `unknown component "hunter"`},
 		{[]string{"envoy"}, "", `unexpected argument "envoy"`},
 	} {

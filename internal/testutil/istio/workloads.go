@@ -1,10 +1,7 @@
 package istio
 
 import (
-	"net"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/opnfv/clover/internal/testutil"
@@ -17,9 +14,6 @@ const (
 	jaegerImage     = "clover.test/jaeger:latest"
 	prometheusImage = "clover.test/prometheus:latest"
 )
-
-// envoyMetricsPort is where every proxy shows its metrics.
-const envoyMetricsPort = "15090"
 
 // LoadEcho makes [EchoImage] usable in the cluster: a server on port 8080
 // that answers with its environment variable VERSION.
@@ -43,19 +37,12 @@ func (m *Mesh) Jaeger(t testing.TB) string {
 }
 
 // Prometheus runs Prometheus beside istiod until the end of the test and
-// returns its URL. Each second it scrapes the proxies of all pods that are
-// there now and ask for it by their annotations. They are listed here because
-// Debian's Prometheus is built without discovery by Kubernetes.
+// returns its URL. Each second it scrapes the proxies of the pods that ask for
+// it by their annotations, which it finds through the cluster's API.
 func (m *Mesh) Prometheus(t testing.TB) string {
 	t.Helper()
-	m.load(t, prometheusImage, testutil.Require(t, components.Prometheus()))
-	pods := m.run(t, "", "get", "pods", "-A", "-o",
-		`jsonpath={range .items[?(@.metadata.annotations.prometheus\.io/scrape=="true")]}{.status.podIP} {end}`)
-	var targets []string
-	for _, address := range strings.Fields(pods) {
-		targets = append(targets, strconv.Quote(net.JoinHostPort(address, envoyMetricsPort)))
-	}
-	m.Apply(t, strings.Replace(prometheusManifest, "TARGETS", strings.Join(targets, ", "), 1))
+	m.load(t, prometheusImage, testutil.Require(t, components.PrometheusKubernetes()))
+	m.Apply(t, prometheusManifest)
 	m.Ready(t, namespace, "deployment/prometheus")
 	return "http://" + m.nodePort(t, "prometheus", 9090)
 }

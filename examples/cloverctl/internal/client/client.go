@@ -18,8 +18,12 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// base is where the visibility routes begin.
-const base = "/api/v1/visibility/"
+// Where routes begin: those with a slash below root, others are of the
+// visibility area.
+const (
+	root       = "/api/v1"
+	visibility = root + "/visibility/"
+)
 
 // maxAnswer bounds an answer that is not a stream.
 const maxAnswer = 256 << 20
@@ -113,6 +117,10 @@ func (c *Client) call(ctx context.Context, method, route string, body []byte, ou
 }
 
 func (c *Client) do(ctx context.Context, method, route string, body []byte, accept string) (*http.Response, error) {
+	base := visibility
+	if strings.HasPrefix(route, "/") {
+		base = root
+	}
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.Address, "/")+base+route, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("--controller %q: %w", c.Address, err)

@@ -116,14 +116,17 @@ release yet, 130 interrupted.`,
 	flags.DurationVar(&a.timeout, "timeout", 30*time.Second, "longest time for an answer")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
-		verb("create", "Install a part of Clover", a.createSystem()),
-		verb("delete", "Remove a part of Clover", a.deleteSystem()),
+		verb("create", "Install a part of Clover, or add a rule or a block", a.createSystem(), a.createRules(), a.createBlock()),
+		verb("delete", "Remove a part of Clover or a block", a.deleteSystem(), a.deleteBlock()),
 		verb("diff", "Show what create would change", a.diffSystem()),
 		verb("init", "Prepare a service for use", a.initVisibility()),
-		verb("start", "Start a service", a.startVisibility()),
-		verb("stop", "Stop a service", a.stopVisibility()),
-		verb("set", "Change a service's configuration", a.setVisibility()),
-		verb("get", "Show a service's configuration, statistics and data", a.getVisibility(), a.getServices()),
+		verb("start", "Start a service", a.startVisibility(), a.startIDS()),
+		verb("stop", "Stop a service", a.stopVisibility(), a.stopIDS()),
+		verb("set", "Change a service's configuration",
+			a.setVisibility(), a.setLB(), a.setServer(), a.setProxy(), a.setBalancer()),
+		verb("undo", "Take the last change back", a.undoLB()),
+		verb("get", "Show a service's configuration, statistics and data",
+			a.getVisibility(), a.getServices(), a.getLB(), a.getIDS(), a.getBlocklist()),
 		verb("clear", "Remove a service's data", a.clearVisibility()),
 		a.observe(), a.systemStatus(), a.check(), a.logs(), a.sysdump(), a.version(),
 	)

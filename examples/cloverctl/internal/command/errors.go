@@ -63,7 +63,9 @@ func explainUnreachable(err error, unreachable *client.UnreachableError) error {
 	var server *kube.UnreachableError
 	var cut *locate.NotReadyError
 	switch {
-	case errors.As(err, &denied), errors.As(err, &server), errors.As(err, &cut):
+	case errors.As(err, &cut):
+		return cut // without the request that failed for it
+	case errors.As(err, &denied), errors.As(err, &server):
 		return unreachable.Err
 	case errors.As(err, new(x509.UnknownAuthorityError)):
 		return fmt.Errorf("%w\nName the CA of its certificate with --ca-file", err)

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"slices"
@@ -76,20 +77,24 @@ func simple[T protoMessage](a *app, use, short, route string, out func() T, tabl
 		Use: use, Short: short, Args: cobra.NoArgs,
 		Example: "  cloverctl get visibility " + use + "\n  cloverctl get visibility " + use + " -o json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			p, err := a.printer()
-			if err != nil {
-				return err
-			}
-			res := out()
-			raw, err := a.ask(c.Context(), route, nil, res)
-			if err != nil {
-				return err
-			}
-			return p.Answer(raw, table(res))
+			return answer(c.Context(), a, route, nil, out(), table)
 		},
 	}
 	a.addOutput(c)
 	return c
+}
+
+// answer reads a route and prints it.
+func answer[T protoMessage](ctx context.Context, a *app, route string, query url.Values, res T, table func(T) show.Table) error {
+	p, err := a.printer()
+	if err != nil {
+		return err
+	}
+	raw, err := a.ask(ctx, route, query, res)
+	if err != nil {
+		return err
+	}
+	return p.Answer(raw, table(res))
 }
 
 func (a *app) graph() *cobra.Command {

@@ -95,6 +95,7 @@ type observer struct {
 	follow  bool
 	limit   int // spans wanted; 0: no end
 	seen    int
+	events  int           // of the stream, signs of life too
 	pause   time.Duration // before connecting again
 }
 
@@ -107,11 +108,12 @@ func (o *observer) run(ctx context.Context, cl *client.Client, filter string) er
 		q.Set("filter", filter)
 	}
 	for {
+		o.events = 0
 		err := cl.Stream(ctx, "spans", q, func() proto.Message { return &v1.ObserveSpansResponse{} }, o.take)
 		switch {
 		case errors.Is(err, errEnough), ctx.Err() != nil:
 			return nil //nolint:nilerr // the end that was asked for
-		case err != nil && (!o.follow || !passing(err)):
+		case err != nil && (!o.follow || !passing(err) && !o.expired(err)):
 			return err
 		case err == nil && !o.follow:
 			return fmt.Errorf("the controller ended the stream after %d of %d spans", o.seen, o.limit)
@@ -138,9 +140,17 @@ func passing(err error) bool {
 		errors.As(err, &st) && (st.Code == codes.Unavailable || st.Code == codes.Canceled)
 }
 
+// expired reports whether a stream that ran has ended because the token with
+// which it was asked for is not good any more. The next may be.
+func (o *observer) expired(err error) bool {
+	var st *client.StatusError
+	return o.events > 0 && errors.As(err, &st) && st.Code == codes.Unauthenticated
+}
+
 // take prints an event and counts it if it is a span.
 func (o *observer) take(m proto.Message, raw []byte) error {
 	e := m.(*v1.ObserveSpansResponse)
+	o.events++
 	if err := o.event(e, raw); err != nil {
 		return err
 	}

@@ -114,7 +114,7 @@ func (k *Checker) installation(ctx context.Context, c *kube.Cluster, tell func(C
 	found := map[string]bool{}
 	for _, w := range s.Workloads() {
 		found[w.Component] = true
-		tell(workloadCheck(&w))
+		tell(workloadCheck(&w, k.Namespace))
 	}
 	for _, component := range []string{"controller", "collector"} {
 		if !found[component] {
@@ -143,8 +143,13 @@ func (k *Checker) namespace(ctx context.Context, c *kube.Cluster) Check {
 	return Check{Name: name, State: OK, Detail: "is there"}
 }
 
-func workloadCheck(w *health.Workload) Check {
+func workloadCheck(w *health.Workload, namespace string) Check {
 	c := Check{Name: w.Kind + " " + w.Name, State: OK, Detail: fmt.Sprintf("%d of %d pods are ready", w.Ready, w.Want)}
+	if w.Want == 0 {
+		c.State, c.Detail = Failed, "is scaled to 0 pods"
+		c.Remedy = fmt.Sprintf("Scale it up: kubectl scale %s/%s --replicas=1 -n %s", w.Kind, w.Name, namespace)
+		return c
+	}
 	if w.Done {
 		return c
 	}

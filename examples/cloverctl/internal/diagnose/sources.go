@@ -49,6 +49,10 @@ func sourcesOf(st *v1.GetStatusResponse, kind, name string, optional bool) []Che
 		return out
 	}
 	c := Check{Name: name + " answers", State: Skipped, Detail: "none is configured"}
+	if !st.GetCollecting() {
+		c.Detail = "collecting is stopped; 'cloverctl start visibility' starts it"
+		return []Check{c}
+	}
 	if !optional {
 		c.State = Failed
 		c.Remedy = fmt.Sprintf("Name %s with 'cloverctl start visibility -f start_visibility.yaml' (t_host, t_port), or send OTLP to clover-collector:4317", name)

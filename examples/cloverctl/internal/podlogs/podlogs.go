@@ -105,9 +105,9 @@ func (p *printer) follow(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	tick := time.NewTicker(newPods)
 	defer tick.Stop()
-	for {
+	for first := true; ; first = false {
 		pods, err := find(ctx, p.cluster, p.options)
-		if err != nil && ctx.Err() == nil && len(p.reading) == 0 {
+		if first && err != nil {
 			return err
 		}
 		for i := range pods {
@@ -119,8 +119,8 @@ func (p *printer) follow(ctx context.Context) error {
 			group.Go(func() error {
 				defer p.end(pod)
 				err := p.pod(ctx, pod, since)
-				if ctx.Err() != nil || since.IsZero() {
-					return err
+				if first && since.IsZero() && ctx.Err() == nil {
+					return err // what was asked for cannot be had
 				}
 				return nil // lost for a moment; read again at the next tick
 			})

@@ -8,113 +8,172 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
-	"github.com/opnfv/clover/examples/internal/sdc/control"
+	"github.com/opnfv/clover/ids"
+	"github.com/opnfv/clover/ids/alert"
+	"github.com/opnfv/clover/ids/engine"
+	"github.com/opnfv/clover/ids/starter"
+	"github.com/opnfv/clover/internal/testutil"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func rule(t *testing.T, sid, rev, protocol, content string, source, destination control.End) control.Rule {
-	t.Helper()
-	r, err := control.ParseRule(sid, rev, protocol, "m", content, source, destination)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
-var anywhere = control.End{Address: "any", Port: "any"}
-
-func sids(rules []control.Rule) string {
+func sids(rules []*ids.Rule) string {
 	var list []string
 	for _, r := range rules {
-		list = append(list, fmt.Sprint(r.SID))
+		list = append(list, fmt.Sprint(r.SID()))
 	}
 	return strings.Join(list, " ")
 }
 
-func TestRulesMatchWhatTheySay(t *testing.T) {
-	e := &Engine{}
-	for i, r := range []control.Rule{
-		rule(t, "1", "1", "tcp", `"needle"`, anywhere, anywhere),
-		rule(t, "2", "1", "tcp", `"NEEDLE"; nocase`, anywhere, anywhere),
-		rule(t, "3", "1", "tcp", ``, control.End{Address: "203.0.113.0/24", Port: "any"}, anywhere),
-		rule(t, "4", "1", "ip", ``, control.End{Address: "!203.0.113.9", Port: "any"}, control.End{Address: "$HOME_NET", Port: "80:90"}),
-		rule(t, "5", "1", "icmp", ``, anywhere, anywhere),
-		rule(t, "6", "1", "tcp", ``, control.End{Address: "any", Port: "1:"}, control.End{Address: "any", Port: "!80"}),
-	} {
-		if n, err := e.AddRule(t.Context(), r); err != nil || n != i+1 {
-			t.Fatalf("%d, %v", n, err)
-		}
+func load(t *testing.T, e *Engine, rules string) engine.Counts {
+	t.Helper()
+	counts, err := e.Replace(t.Context(), []byte(rules))
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, c := range []struct{ source, destination, payload, want string }{
-		{"203.0.113.9:1000", "10.0.0.1:80", "a needle", "1 2 3"},
-		{"203.0.113.8:1000", "10.0.0.1:91", "a NEEDLE", "2 3 6"},
-		{"198.51.100.1:0", "10.0.0.1:85", "", "4"},
+	return counts
+}
+
+func TestRulesMatchWhatTheySay(t *testing.T) {
+	e := NewEngine()
+	counts := load(t, e, `
+alert tcp any any -> any any (msg:"m"; content:"needle"; sid:1;)
+alert tcp any any -> any any (msg:"m"; content:"NEEDLE"; nocase; sid:2;)
+alert tcp 203.0.113.0/24 any -> any any (msg:"m"; sid:3;)
+alert ip !203.0.113.9 any -> $HOME_NET 80:90 (msg:"m"; sid:4;)
+alert icmp any any -> any any (msg:"m"; sid:5;)
+alert tcp any 1: -> any !80 (msg:"m"; sid:6;)
+alert http any any -> any any (msg:"m"; http.method; content:"GET"; http.uri; content:!"/x"; sid:7;)
+alert http [203.0.113.0/24,!203.0.113.9] any -> any [80,91] (msg:"m"; sid:8;)
+alert http any any -> any any (msg:"m"; content:"x"; depth:3; sid:9;)
+# alert tcp any any -> any any (msg:"m"; sid:10;)
+`)
+	if counts.Loaded != 7 || counts.Skipped != 2 {
+		t.Errorf("%+v", counts)
+	}
+	for _, c := range []struct{ source, destination, payload, uri, want string }{
+		{"203.0.113.9:1000", "10.0.0.1:80", "a needle", "/y", "1 2 3 7"},
+		{"203.0.113.8:1000", "10.0.0.1:91", "a NEEDLE", "/x", "2 3 6 8"},
+		{"198.51.100.1:0", "10.0.0.1:85", "", "/x", "4"},
 	} {
-		p := Packet{Source: netip.MustParseAddrPort(c.source), Destination: netip.MustParseAddrPort(c.destination), Payload: []byte(c.payload)}
-		if got := sids(e.Match(p)); got != c.want {
+		r := &Request{
+			Source: netip.MustParseAddrPort(c.source), Destination: netip.MustParseAddrPort(c.destination),
+			Buffers: map[string][]byte{ids.Payload: []byte(c.payload), "http.method": []byte("GET"), "http.uri": []byte(c.uri)},
+		}
+		if got := sids(e.Match(r)); got != c.want {
 			t.Errorf("%+v: %s, want %s", c, got, c.want)
 		}
 	}
 }
 
-func TestRevisionsAndState(t *testing.T) {
+func TestStateAndWrongRules(t *testing.T) {
 	e := NewEngine()
-	n := len(DefaultRules())
-	if got, err := e.AddRule(t.Context(), rule(t, "10", "2", "tcp", `"a"`, anywhere, anywhere)); err != nil || got != n+1 {
-		t.Errorf("%d, %v", got, err)
+	load(t, e, `alert tcp any any -> any any (msg:"m"; sid:1;)`)
+	if _, err := e.Replace(t.Context(), []byte("alert tcp any (")); !errors.Is(err, engine.ErrRules) {
+		t.Errorf("a wrong rule: %v", err)
 	}
-	if _, err := e.AddRule(t.Context(), rule(t, "10", "1", "tcp", `"b"`, anywhere, anywhere)); !errors.Is(err, control.ErrInvalid) {
-		t.Errorf("an earlier revision: %v", err)
-	}
-	if got, err := e.AddRule(t.Context(), rule(t, "10", "2", "tcp", `"c"`, anywhere, anywhere)); err != nil || got != n+1 {
-		t.Errorf("the same revision: %d, %v", got, err)
-	}
-	p := Packet{Payload: []byte("c")}
 	state, err := e.Stop(t.Context())
-	if err != nil || state.Engine != EngineName || state.PID == 0 || len(e.Match(p)) != 0 {
-		t.Errorf("stopped: %+v, %v, %v", state, err, e.Match(p))
+	if err != nil || state.Name != EngineName || state.PID == 0 || len(e.Match(&Request{})) != 0 {
+		t.Errorf("stopped: %+v, %v", state, err)
 	}
-	if _, err := e.Start(t.Context()); err != nil || sids(e.Match(p)) != "10" {
-		t.Errorf("started: %v, %v", err, e.Match(p))
+	if _, err := e.Start(t.Context()); err != nil || sids(e.Match(&Request{})) != "1" {
+		t.Errorf("started: %v", err)
 	}
-	for i := range maxRules {
-		_, err = e.AddRule(t.Context(), rule(t, fmt.Sprint(100+i), "1", "tcp", `"x"`, anywhere, anywhere))
-	}
-	if err == nil {
-		t.Error("there is no limit of rules")
+	if stats, err := e.Stats(t.Context()); err != nil || stats.Packets != 2 || stats.Alerts != 1 || stats.Rules.Loaded != 1 {
+		t.Errorf("%+v, %v", stats, err)
 	}
 }
 
 func TestTheMonitorSeesTheWholeRequest(t *testing.T) {
-	var raised []Event
-	m := &Monitor{Engine: NewEngine(), TrustedHops: 1, Raise: func(_ context.Context, e Event) { raised = append(raised, e) }}
-	for _, c := range []struct{ agent, path, body, want string }{
-		{"asafaweb.com", "/", "", "9000001"},
-		{"curl/8", "/x?f=../../etc/passwd", "", "9000004"},
-		{"Mozilla/5.0", "/", "text=/ETC/passwd", "9000004"},
-		{"Mozilla/5.0", "/", "", ""},
+	base, _ := starter.Rules(ids.Suricata)
+	e := NewEngine()
+	load(t, e, base.String())
+	var raised []*alert.Alert
+	m := &Monitor{Engine: e, TrustedHops: 1, Raise: func(a *alert.Alert) { raised = append(raised, a) }}
+	for _, c := range []struct{ agent, path, want string }{
+		{"asafaweb.com", "/", "9000001"},
+		{"curl/8", "/etc/passwd", "9000004"},
+		{"Mozilla/5.0", "/?q=<script>", "9000040"},
+		{"Mozilla/5.0", "/", ""},
 	} {
 		raised = nil
-		r := httptest.NewRequest(http.MethodPost, c.path, strings.NewReader(c.body))
+		r := httptest.NewRequest(http.MethodPost, c.path, strings.NewReader("body"))
 		r.Header.Set("User-Agent", c.agent)
 		r.Header.Set("X-Forwarded-For", "198.51.100.1, 203.0.113.9")
 		r.Header.Set("Authorization", "Bearer secret")
+		r.Header.Set("Traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 		w := httptest.NewRecorder()
 		m.ServeHTTP(w, r)
-		var got []control.Rule
-		for _, e := range raised {
-			got = append(got, e.Rule)
-			if e.Source.Addr().String() != "203.0.113.9" || strings.Contains(e.Packet, "secret") || !strings.Contains(e.Packet, c.agent) {
-				t.Errorf("event %+v", e)
+		var got []string
+		for _, a := range raised {
+			got = append(got, fmt.Sprint(a.SignatureID))
+			if a.Client().String() != "203.0.113.9" || strings.Contains(string(a.Payload), "secret") || !strings.Contains(string(a.Payload), "traceparent: 00-4bf9") {
+				t.Errorf("%+v", a)
 			}
 		}
-		if w.Code != 200 || sids(got) != c.want {
-			t.Errorf("%+v: %d, %q", c, w.Code, sids(got))
+		if w.Code != 200 || strings.Join(got, " ") != c.want {
+			t.Errorf("%+v: %d, %q", c, w.Code, got)
 		}
+	}
+}
+
+// TestAlertsWaitForTheProxy: they come in order when it is there.
+func TestAlertsWaitForTheProxy(t *testing.T) {
+	dir := t.TempDir()
+	source := NewSource()
+	var mu sync.Mutex
+	var got []string
+	away := true
+	sink := alert.SinkFunc(func(_ context.Context, alerts []alert.Alert) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if away {
+			return errors.New("away")
+		}
+		for _, a := range alerts {
+			got = append(got, a.ID)
+		}
+		return nil
+	})
+	run := func(during func(p *Pipeline)) {
+		p, err := NewPipeline(PipelineOptions{Source: source, Proxy: sink, SpoolDir: dir, Logger: testutil.Logger(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- p.Run(ctx) }()
+		during(p)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	run(func(p *Pipeline) {
+		for _, id := range []string{"a", "b", "c"} {
+			source.Raise(&alert.Alert{ID: id, Time: time.Now()})
+		}
+		testutil.Eventually(t, 20*time.Second, func() (bool, string) {
+			l := p.Ledger()
+			return l["proxy waiting"] == 3, fmt.Sprint(l)
+		})
+	})
+	mu.Lock()
+	away = false
+	mu.Unlock()
+	run(func(p *Pipeline) {
+		testutil.Eventually(t, 20*time.Second, func() (bool, string) {
+			l := p.Ledger()
+			return l["proxy delivered"] == 3, fmt.Sprint(l)
+		})
+	})
+	if strings.Join(got, "") != "abc" {
+		t.Errorf("%q", got)
 	}
 }

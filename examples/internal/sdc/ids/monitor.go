@@ -5,13 +5,16 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
+	"strings"
 	"time"
 
-	"github.com/opnfv/clover/examples/internal/sdc/control"
-	"github.com/opnfv/clover/examples/internal/sdc/proxy"
+	"github.com/opnfv/clover/ids"
+	"github.com/opnfv/clover/ids/alert"
 )
 
 // Bounds of what is looked at and of what is kept of it.
@@ -20,9 +23,9 @@ const (
 	maxKept      = 512
 )
 
-// Matcher finds the rules that match a packet.
+// Matcher finds the rules that match a request.
 type Matcher interface {
-	Match(p Packet) []control.Rule
+	Match(r *Request) []*ids.Rule
 }
 
 // Monitor answers the copies of requests and looks at them.
@@ -30,10 +33,12 @@ type Monitor struct {
 	// Engine looks.
 	Engine Matcher
 	// Raise takes what was found; it must not block.
-	Raise func(ctx context.Context, e Event)
+	Raise func(a *alert.Alert)
 	// TrustedHops is the number of proxies that append the address of who
 	// connects to X-Forwarded-For; the first of them has seen the client.
 	TrustedHops int
+	// Traceparent tells the trace of a request. nil: its header does.
+	Traceparent func(ctx context.Context) string
 }
 
 // ServeHTTP implements http.Handler.
@@ -43,28 +48,78 @@ func (m *Monitor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "400 the body ends early", http.StatusBadRequest)
 		return
 	}
-	p := packet(r, body, m.TrustedHops)
+	p := request(r, body, m.TrustedHops)
 	for _, rule := range m.Engine.Match(p) {
-		m.Raise(context.WithoutCancel(r.Context()), Event{
-			Time: time.Now(), Rule: rule, Source: p.Source, Destination: p.Destination, Packet: kept(r),
-		})
+		m.Raise(m.alert(r, p, rule))
 	}
 	w.WriteHeader(http.StatusOK)
 }
 
-// packet writes a request as it is on the wire.
-func packet(r *http.Request, body []byte, trustedHops int) Packet {
-	var b bytes.Buffer
-	_, _ = fmt.Fprintf(&b, "%s %s %s\r\nHost: %s\r\n", r.Method, r.URL.RequestURI(), r.Proto, r.Host)
-	for _, name := range sortedHeader(r.Header) {
-		for _, v := range r.Header[name] {
-			_, _ = fmt.Fprintf(&b, "%s: %s\r\n", name, v)
+// alert describes a rule that has matched a request. What it keeps of the
+// request has nothing that may be a secret.
+func (m *Monitor) alert(r *http.Request, p *Request, rule *ids.Rule) *alert.Alert {
+	a := &alert.Alert{
+		ID: fmt.Sprintf("%s-%016x", EngineName, rand.Uint64()), Source: EngineName, Engine: EngineName, Time: time.Now().UTC(),
+		GeneratorID: rule.GID(), SignatureID: rule.SID(), Revision: rule.Rev(), Signature: rule.Message(), Category: rule.Class(),
+		Priority: priority(rule), Action: "allowed", Protocol: protocolTCP, AppProtocol: "http",
+		SourceIP: p.Source.Addr(), SourcePort: p.Source.Port(), DestinationIP: p.Destination.Addr(), DestinationPort: p.Destination.Port(),
+		HTTP: &alert.HTTP{Host: r.Host, URL: r.URL.Path, Method: r.Method, Protocol: r.Proto, UserAgent: r.UserAgent()},
+	}
+	kept := fmt.Sprintf("%s %s %s\r\nUser-Agent: %s\r\n", r.Method, r.URL.Path, r.Proto, r.UserAgent())
+	parent := r.Header.Get("Traceparent")
+	if m.Traceparent != nil {
+		parent = m.Traceparent(r.Context())
+	}
+	if parent != "" {
+		kept = "traceparent: " + parent + "\r\n" + kept
+	}
+	a.Payload = []byte(kept[:min(len(kept), maxKept)])
+	return a
+}
+
+// protocolTCP is IP's number of TCP.
+const protocolTCP = 6
+
+// priority is the rule's own, or else that of most classes.
+func priority(rule *ids.Rule) uint32 {
+	if o, ok := rule.Option("priority"); ok {
+		if n, err := strconv.ParseUint(strings.TrimSpace(o.Value), 10, 32); err == nil {
+			return uint32(n)
 		}
 	}
-	b.WriteString("\r\n")
-	b.Write(body)
-	p := Packet{Payload: b.Bytes()}
-	client := proxy.ClientAddr(r, trustedHops)
+	return defaultPriority
+}
+
+// defaultPriority is that of attacks on web applications in the engines' own
+// classification.config.
+const defaultPriority = 1
+
+// request takes a request apart, as Suricata does.
+func request(r *http.Request, body []byte, trustedHops int) *Request {
+	var header bytes.Buffer
+	_ = r.Header.Write(&header) // never fails
+	raw := r.URL.RequestURI()
+	line := fmt.Sprintf("%s %s %s", r.Method, raw, r.Proto)
+	host, _, _ := strings.Cut(r.Host, ":")
+	p := &Request{Buffers: map[string][]byte{
+		ids.Payload:           []byte(line + "\r\nHost: " + r.Host + "\r\n" + header.String() + "\r\n" + string(body)),
+		"http.request_line":   []byte(line),
+		"http.method":         []byte(r.Method),
+		"http.uri":            []byte(r.URL.Path + query(r)),
+		"http.uri.raw":        []byte(raw),
+		"http.protocol":       []byte(r.Proto),
+		"http.host":           []byte(strings.ToLower(host)),
+		"http.host.raw":       []byte(r.Host),
+		"http.header":         header.Bytes(),
+		"http.header.raw":     header.Bytes(),
+		"http.user_agent":     []byte(r.UserAgent()),
+		"http.cookie":         []byte(r.Header.Get("Cookie")),
+		"http.referer":        []byte(r.Referer()),
+		"http.content_type":   []byte(r.Header.Get("Content-Type")),
+		"http.request_body":   body,
+		"http.request_header": header.Bytes(),
+	}}
+	client := clientAddr(r, trustedHops)
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil || peer.Addr().Unmap() != client {
 		peer = netip.AddrPort{} // the client's own port is not known
@@ -78,8 +133,29 @@ func packet(r *http.Request, body []byte, trustedHops int) Packet {
 	return p
 }
 
-// kept is what an event keeps of its request: nothing that may be a secret.
-func kept(r *http.Request) string {
-	text := fmt.Sprintf("%s %s %s, User-Agent: %s", r.Method, r.URL.Path, r.Proto, r.UserAgent())
-	return text[:min(len(text), maxKept)]
+func query(r *http.Request) string {
+	if r.URL.RawQuery == "" {
+		return ""
+	}
+	return "?" + r.URL.RawQuery
+}
+
+// clientAddr tells who sent a request: the peer, or with trusted hops the
+// address that the first of them has seen. What comes from farther away in
+// X-Forwarded-For is the client's own word and is not read. The address is
+// invalid where nothing usable is there.
+func clientAddr(r *http.Request, trustedHops int) netip.Addr {
+	if trustedHops > 0 {
+		hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+		if len(hops) >= trustedHops {
+			if a, err := netip.ParseAddr(strings.TrimSpace(hops[len(hops)-trustedHops])); err == nil {
+				return a.Unmap()
+			}
+		}
+	}
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return peer.Addr().Unmap().WithZone("")
 }

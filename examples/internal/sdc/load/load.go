@@ -36,6 +36,9 @@ type Options struct {
 	// Methods, Paths and Agents are drawn from, all alike. If none are
 	// given: the mix of the sample, see [DefaultKinds] and [DefaultAgents].
 	Methods, Paths, Agents []string
+	// Clients lets each user agent be a client of its own: the N-th says in
+	// X-Forwarded-For that it is 203.0.113.N (RFC 5737), from 1.
+	Clients bool
 	// Timeout bounds a request. 0: 5 s.
 	Timeout time.Duration
 	// Transport sends. nil: an own one.
@@ -174,7 +177,7 @@ func (g *Generator) Run(ctx context.Context) error {
 }
 
 // request is what is sent.
-type request struct{ method, url, path, agent string }
+type request struct{ method, url, path, agent, client string }
 
 // draw chooses a request by its share.
 func (g *Generator) draw(rng *rand.Rand, sent int) request {
@@ -191,10 +194,14 @@ func (g *Generator) draw(rng *rand.Rand, sent int) request {
 	}
 	id := string(rune('0' + rng.IntN(10)))
 	agent := rng.IntN(len(g.opts.Agents))
-	return request{
+	r := request{
 		method: chosen.Method, path: strings.Replace(chosen.Path, "ID", "100"+id, 1),
 		url: g.opts.URLs[sent%len(g.opts.URLs)], agent: g.opts.Agents[agent],
 	}
+	if g.opts.Clients {
+		r.client = fmt.Sprintf("203.0.113.%d", agent+1)
+	}
+	return r
 }
 
 // send sends one request and counts its answer.
@@ -207,6 +214,9 @@ func (g *Generator) send(ctx context.Context, r request) {
 		return
 	}
 	req.Header.Set("User-Agent", r.agent)
+	if r.client != "" {
+		req.Header.Set("X-Forwarded-For", r.client)
+	}
 	req.Header.Set("X-Request-Id", sidecar.NewRequestID())
 	res, err := g.client.Do(req)
 	if err != nil {

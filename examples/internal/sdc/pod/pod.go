@@ -30,7 +30,8 @@ import (
 
 // Options of a Pod. Handler and the addresses are needed.
 type Options struct {
-	// HTTPAddr is where Handler listens.
+	// HTTPAddr is where Handler listens. "-": nowhere, because something else
+	// serves.
 	HTTPAddr string
 	Handler  http.Handler
 	// GRPCAddr is where the services that Register adds listen. "-": nowhere.
@@ -54,7 +55,7 @@ type Options struct {
 // Pod has its listeners open.
 type Pod struct {
 	opts              Options
-	http, grpc, admin net.Listener // grpc may be nil
+	http, grpc, admin net.Listener // http and grpc may be nil
 	ready             atomic.Bool
 }
 
@@ -104,12 +105,15 @@ func (p *Pod) Close() {
 	}
 }
 
-// Addrs returns where the pod listens; gRPC is "" if it does not.
+// Addrs returns where the pod listens; "" where it does not.
 func (p *Pod) Addrs() (httpAddr, grpcAddr, adminAddr string) {
 	if p.grpc != nil {
 		grpcAddr = p.grpc.Addr().String()
 	}
-	return p.http.Addr().String(), grpcAddr, p.admin.Addr().String()
+	if p.http != nil {
+		httpAddr = p.http.Addr().String()
+	}
+	return httpAddr, grpcAddr, p.admin.Addr().String()
 }
 
 // Run serves until ctx ends. Then the pod is not ready, takes requests for
@@ -130,7 +134,9 @@ func (p *Pod) serveTraffic(ctx context.Context) error {
 	drained, drain := context.WithCancel(context.WithoutCancel(ctx))
 	defer drain()
 	group, failed := errgroup.WithContext(drained)
-	group.Go(func() error { return serveHTTP(failed, p.http, p.opts.Handler, p.opts.Grace) })
+	if p.http != nil {
+		group.Go(func() error { return serveHTTP(failed, p.http, p.opts.Handler, p.opts.Grace) })
+	}
 	if p.grpc != nil {
 		group.Go(func() error { return p.serveGRPC(failed) })
 	}

@@ -35,25 +35,36 @@ type carried struct {
 	sampled bool
 }
 
-type (
-	carriedKey  struct{}
-	mirroredKey struct{}
-)
+type carriedKey struct{}
 
 func carriedFrom(ctx context.Context) *carried {
 	c, _ := ctx.Value(carriedKey{}).(*carried)
 	return c
 }
 
-// WithMirrored marks requests as copies. Reported, their host ends in
-// "-shadow", as that of Envoy's copies does.
-func WithMirrored(ctx context.Context) context.Context {
-	return context.WithValue(ctx, mirroredKey{}, true)
+// InTrace returns a context whose requests belong to the trace of a header
+// traceparent.
+func (s *Sidecar) InTrace(ctx context.Context, parent string) context.Context {
+	h := http.Header{}
+	h.Set(traceparent, parent)
+	c, _ := receive(h)
+	return context.WithValue(ctx, carriedKey{}, c)
 }
 
-func isMirrored(ctx context.Context) bool {
-	mirrored, _ := ctx.Value(mirroredKey{}).(bool)
-	return mirrored
+// Traceparent returns the header for what belongs to the request of a context;
+// "" if there is none.
+func (s *Sidecar) Traceparent(ctx context.Context) string {
+	c := carriedFrom(ctx)
+	if c == nil {
+		return ""
+	}
+	h := http.Header{}
+	if s.opts.Report == nil {
+		c.copyTo(h)
+	} else {
+		c.within(h, c.span)
+	}
+	return h.Get(traceparent)
 }
 
 // receive reads the headers of a request; without a trace one begins. It

@@ -119,7 +119,7 @@ func (o outbound) RoundTrip(r *http.Request) (*http.Response, error) {
 	span.TraceID, span.ParentID = c.trace, c.span
 	span.UpstreamCluster = o.sidecar.cluster(r.URL.Host)
 	c.within(r.Header, span.SpanID)
-	if isMirrored(r.Context()) {
+	if o.sidecar.opts.IsCopy != nil && o.sidecar.opts.IsCopy(r.Context()) {
 		r.Host = shadow(r.URL.Host)
 	}
 	describe(span, r)

@@ -6,6 +6,7 @@
 package sidecar
 
 import (
+	"context"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -60,6 +61,9 @@ type Options struct {
 	Report func(...tracing.Span) int
 	// OnServed is called for each request that was answered.
 	OnServed func(status int)
+	// IsCopy tells requests that are copies of others. Reported, their host
+	// ends in "-shadow", as that of Envoy's copies does. nil: none are.
+	IsCopy func(context.Context) bool
 	// Logger hears of clients that went away. nil: silence.
 	Logger *slog.Logger
 }

@@ -60,17 +60,13 @@ func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // through sends one request with the headers through a sidecar whose service
 // asks http://http-lb:9180.
-func through(t *testing.T, s *sidecar.Sidecar, u *upstream, in http.Header, mirrored bool) *httptest.ResponseRecorder {
+func through(t *testing.T, s *sidecar.Sidecar, u *upstream, in http.Header) *httptest.ResponseRecorder {
 	t.Helper()
 	handler := s.Inbound(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
 			t.Error(err)
 		}
-		ctx := r.Context()
-		if mirrored {
-			ctx = sidecar.WithMirrored(ctx)
-		}
-		out, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://http-lb:9180/x?y=1", strings.NewReader("abc"))
+		out, err := http.NewRequestWithContext(r.Context(), http.MethodPost, "http://http-lb:9180/x?y=1", strings.NewReader("abc"))
 		if err != nil {
 			t.Error(err)
 			return
@@ -104,7 +100,7 @@ func TestHeadersAreHandedOnAsTheyAre(t *testing.T) {
 		"B3": {trace + "-" + parent + "-1"}, "X-B3-Traceid": {trace}, "X-B3-Spanid": {parent}, "X-B3-Sampled": {"1"},
 	}
 	u := &upstream{}
-	through(t, s, u, in, true)
+	through(t, s, u, in)
 	for name, want := range in {
 		if got := u.header.Get(name); got != want[0] {
 			t.Errorf("%s: %q, want %q", name, got, want[0])
@@ -113,7 +109,7 @@ func TestHeadersAreHandedOnAsTheyAre(t *testing.T) {
 	if u.host != "http-lb:9180" {
 		t.Errorf("the host of a copy is %q: a mesh would not find it", u.host)
 	}
-	through(t, s, u, nil, false)
+	through(t, s, u, nil)
 	if u.header.Get("X-Request-Id") == "" || u.header.Get("Traceparent") != "" {
 		t.Errorf("without a trace: %v; want a request id, and no trace that nobody reports", u.header)
 	}
@@ -131,7 +127,7 @@ func TestSpansContinueTheTrace(t *testing.T) {
 			Report: got.report, OnServed: func(status int) { served = status },
 		})
 		u := &upstream{}
-		through(t, s, u, in, false)
+		through(t, s, u, in)
 		server, client := got.of(tracing.KindServer), got.of(tracing.KindClient)
 		if len(server) != 1 || len(client) != 1 {
 			t.Fatalf("%s: %d server and %d client spans", name, len(server), len(client))
@@ -162,7 +158,7 @@ func TestWhatIsNotSampledIsNotReported(t *testing.T) {
 	} {
 		var got spans
 		u := &upstream{}
-		through(t, sidecar.New(sidecar.Identity{Service: "a"}, sidecar.Options{Report: got.report}), u, in, false)
+		through(t, sidecar.New(sidecar.Identity{Service: "a"}, sidecar.Options{Report: got.report}), u, in)
 		if len(got.list) != 0 || !strings.HasSuffix(u.header.Get("Traceparent"), "-00") {
 			t.Errorf("%v: %d spans, handed on %v", in, len(got.list), u.header)
 		}
@@ -173,7 +169,7 @@ func TestHostileHeadersBeginATrace(t *testing.T) {
 	for _, value := range []string{"", "00-" + strings.Repeat("0", 32) + "-" + parent + "-01", "00-zz-zz-01", "00--" + parent + "-01", "-", "00-" + trace + "-" + parent} {
 		var got spans
 		through(t, sidecar.New(sidecar.Identity{Service: "a"}, sidecar.Options{Report: got.report}), &upstream{},
-			http.Header{"Traceparent": {value}, "B3": {value}, "X-B3-Traceid": {value}}, false)
+			http.Header{"Traceparent": {value}, "B3": {value}, "X-B3-Traceid": {value}})
 		server := got.of(tracing.KindServer)
 		if len(server) != 1 || server[0].TraceID.IsZero() || server[0].TraceID.String() == trace || !server[0].ParentID.IsZero() {
 			t.Errorf("%q: %v, want the root of a new trace", value, server)
@@ -183,9 +179,9 @@ func TestHostileHeadersBeginATrace(t *testing.T) {
 
 func TestCopiesAndFailures(t *testing.T) {
 	var got spans
-	s := sidecar.New(sidecar.Identity{Service: "a"}, sidecar.Options{Report: got.report})
+	s := sidecar.New(sidecar.Identity{Service: "a"}, sidecar.Options{Report: got.report, IsCopy: func(context.Context) bool { return true }})
 	u := &upstream{err: errors.New("nobody there")}
-	through(t, s, u, nil, true)
+	through(t, s, u, nil)
 	client := got.of(tracing.KindClient)
 	if len(client) != 1 || u.host != "http-lb-shadow:9180" || !client[0].Mirrored() || !client[0].Error || client[0].StatusCode != 503 {
 		t.Errorf("host %q, client spans %+v", u.host, client)

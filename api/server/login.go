@@ -1,0 +1,131 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	_ "embed" // for the form
+	"encoding/base64"
+	"html/template"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/opnfv/clover/api/server/auth"
+)
+
+// Paths at which browsers sign in and out.
+const (
+	loginPath  = "/login"
+	logoutPath = "/logout"
+)
+
+// loginAccess is what signing in and out is in the audit log.
+var loginAccess = access{Permission: auth.Permission{Verb: "create", Path: loginPath}}
+
+//go:embed login.html
+var loginSource string
+
+var loginPage = template.Must(template.New("login").Parse(loginSource))
+
+// loginPolicy lets the form be sent here and nothing else.
+var loginPolicy = "default-src 'none'; style-src 'sha256-" + styleHash(loginSource) +
+	"'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+// styleHash is the hash of a page's style element (CSP Level 3, §2.3.1).
+func styleHash(page string) string {
+	_, rest, _ := strings.Cut(page, "<style>")
+	style, _, _ := strings.Cut(rest, "</style>")
+	sum := sha256.Sum256([]byte(style))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// hasLogin reports whether there is a page that browsers sign in for.
+func (s *Server) hasLogin() bool { return s.opts.Authenticator != nil && s.opts.Root != nil }
+
+// isLogin reports whether a request is a browser's that signs in or out.
+func (s *Server) isLogin(r *http.Request) bool {
+	return s.hasLogin() && (r.URL.Path == loginPath || r.URL.Path == logoutPath)
+}
+
+// mayLogin reports whether a caller who is not known is a person who can be
+// asked for a token.
+func (s *Server) mayLogin(r *http.Request, err error) bool {
+	return status.Code(err) == codes.Unauthenticated && s.isPage(r) &&
+		len(r.Header.Values("Authorization")) == 0 && strings.Contains(r.Header.Get("Accept"), "text/html")
+}
+
+// handleLogin adds the pages to sign in and out by.
+func (s *Server) handleLogin(mux *http.ServeMux) {
+	mux.HandleFunc("GET "+loginPath, func(w http.ResponseWriter, _ *http.Request) { writeLogin(w, http.StatusOK, "") })
+	mux.HandleFunc("POST "+loginPath, s.login)
+	mux.HandleFunc("POST "+logoutPath, s.logout)
+}
+
+// login begins a session for a token with which the page may be read.
+func (s *Server) login(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	c, _ := r.Context().Value(callerContext{}).(caller)
+	err := r.ParseForm()
+	token := strings.TrimSpace(r.PostForm.Get("token"))
+	if err == nil {
+		err = s.identify(r.Context(), &c, []string{"Bearer " + token}, nil)
+	} else {
+		err = status.Error(codes.InvalidArgument, "the form cannot be read")
+	}
+	if err == nil {
+		err = s.permit(r.Context(), c, readAccess)
+	}
+	s.audit(r.Context(), audited{caller: c, access: loginAccess, what: r.Method + " " + r.URL.Path, began: began}, err)
+	if err != nil {
+		st := status.Convert(err)
+		for name, value := range refusalHeaders(err) {
+			w.Header().Set(name, value)
+		}
+		writeLogin(w, runtime.HTTPStatusFromCode(st.Code()), st.Message())
+		return
+	}
+	s.setCookieOf(w, token)
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+func (s *Server) setCookieOf(w http.ResponseWriter, token string) {
+	id, ends := s.sessions.add(token)
+	s.setCookie(w, id, ends)
+}
+
+// logout ends the session.
+func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
+	if c, err := r.Cookie(s.cookieName()); err == nil {
+		s.sessions.end(c.Value)
+	}
+	s.setCookie(w, "", time.Time{})
+	http.Redirect(w, r, loginPath, http.StatusSeeOther)
+}
+
+func writeLogin(w http.ResponseWriter, code int, complaint string) {
+	var out bytes.Buffer
+	if err := loginPage.Execute(&out, complaint); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", loginPolicy)
+	w.WriteHeader(code)
+	_, _ = w.Write(out.Bytes()) // the browser went away
+}
+
+// SessionUser returns who reads a page of Options.Root by having signed in
+// with a browser; "" for everybody else. A POST to /logout ends the session.
+func SessionUser(ctx context.Context) string {
+	c, _ := ctx.Value(callerContext{}).(caller)
+	if !c.session {
+		return ""
+	}
+	return c.Identity.User
+}
