@@ -39,7 +39,8 @@ bench-loadbalancer: ## the built-in proxy beside nginx, under the same load
 	$(GO) test -run '^$$' -bench BesideNginx -benchtime $(or $(ROUNDS),5)x ./loadbalancer/proxy
 
 load-loadbalancer: ## each driver changed CHANGES times (1,000) under load
-	CLOVER_LB_CHANGES=$(or $(CHANGES),1000) $(GO) test -run 'Conformance.*/.*Load' -count=1 -v -timeout 60m ./loadbalancer/...
+	CLOVER_LB_CHANGES=$(or $(CHANGES),1000) $(GO) test -p 1 -run 'Conformance/Load' -count=1 -v ./loadbalancer/proxy ./loadbalancer/envoy
+	CLOVER_LB_CHANGES=$(or $(CHANGES),1000) $(GO) test -run 'Conformance/.*/Load' -count=1 -v -timeout 60m ./loadbalancer/nginx
 
 bench-ids: ## the rule parser beside gonids, on one core
 	cd internal/bench/ids && GOMAXPROCS=1 $(GO) test -run '^$$' -bench . -benchmem .

@@ -26,7 +26,7 @@ func CopyFiles(root string, files []FileCopy) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("site root: %w", err)
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }() // nothing was written through it that Close could lose
 	for i, f := range files {
 		if err := copyFile(r, below(root, f.Source), below(root, f.Destination)); err != nil {
 			return i, fmt.Errorf("%s: %w", index("files", i), err)

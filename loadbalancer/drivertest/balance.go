@@ -111,8 +111,8 @@ func testTwoChoices(k *kit) {
 	g := group("web", list)
 	g.Method = loadbalancer.RandomTwoChoices
 	k.apply(k.config(g))
-	for name, n := range k.tally(1000, plain) {
-		k.between("requests of "+name, n, 150, 350)
+	for name, n := range k.tally(400, plain) {
+		k.between("requests of "+name, n, 50, 150)
 	}
 	if !k.can(loadbalancer.FeatureCounts) {
 		return
@@ -123,7 +123,7 @@ func testTwoChoices(k *kit) {
 	k.apply(k.config(g))
 	wait := k.holdAt(20, list...)
 	k.apply(k.config(func() loadbalancer.Group { g := group("web", list); g.Method = loadbalancer.RandomTwoChoices; return g }()))
-	k.between("requests of the busy one", k.tally(400, plain)["a"], 0, 50)
+	k.between("requests of the busy one", k.tally(200, plain)["a"], 0, 30)
 	list[0].release()
 	wait()
 }
@@ -133,28 +133,27 @@ func testHash(k *kit) {
 	g := group("web", list)
 	g.Method, g.Hash = loadbalancer.Hash, loadbalancer.HashKey{Source: loadbalancer.HashHeader, Name: "X-User"}
 	k.apply(k.config(g))
-	const keys = 300
-	place := func(i int) string {
-		return k.origin(call{path: fmt.Sprintf("/%d", i), header: http.Header{"X-User": {fmt.Sprintf("user-%d", i)}}})
+	const keys = 200
+	request := func(i int) call {
+		return call{path: fmt.Sprintf("/%d", i), header: http.Header{"X-User": {fmt.Sprintf("user-%d", i)}}}
 	}
-	before, count := map[int]string{}, map[string]int{}
-	for i := range keys {
-		before[i] = place(i)
-		count[before[i]]++
+	before, count := k.sequence(keys, request), map[string]int{}
+	for _, name := range before {
+		count[name]++
 	}
 	for _, o := range list {
 		k.between("keys of "+o.name, count[o.name], keys/5/3, keys/5*2)
 	}
-	for i := range 20 {
-		if now := place(i); now != before[i] {
+	for i, now := range k.sequence(20, request) {
+		if now != before[i] {
 			k.Errorf("key %d moved from %s to %s without a change", i, before[i], now)
 		}
 	}
 	g.Servers = g.Servers[:4]
 	k.apply(k.config(g))
 	moved := 0
-	for i := range keys {
-		if now := place(i); before[i] != "e" && now != before[i] {
+	for i, now := range k.sequence(keys, request) {
+		if before[i] != "e" && now != before[i] {
 			moved++
 		}
 	}

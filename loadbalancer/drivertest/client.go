@@ -71,20 +71,31 @@ func (k *kit) status(c call) int {
 // origin.
 func (k *kit) tally(n int, c func(i int) call) map[string]int {
 	k.Helper()
+	count := map[string]int{}
+	for _, origin := range k.sequence(n, c) {
+		count[origin]++
+	}
+	return count
+}
+
+// sequence sends n requests one after another on one connection, and returns
+// who answered each.
+func (k *kit) sequence(n int, c func(i int) call) []string {
+	k.Helper()
 	conn, err := dial(k.Context(), k.Addr)
 	if err != nil {
 		k.Fatal(err)
 	}
 	defer conn.close()
-	count := map[string]int{}
+	list := make([]string, n)
 	for i := range n {
 		r, err := conn.do(c(i), "")
 		if err != nil || r.status != http.StatusOK {
 			k.Fatalf("request %d: status %d, %v", i, r.status, err)
 		}
-		count[r.origin]++
+		list[i] = r.origin
 	}
-	return count
+	return list
 }
 
 func plain(int) call { return call{path: "/"} }
@@ -124,7 +135,8 @@ func (c *conn) await() {
 func (c *conn) close() {
 	c.Close()
 	select {
-	case <-c.readable: // await has ended
+	case err := <-c.readable: // await has ended
+		c.readable <- err
 	case <-time.After(10 * time.Second):
 	}
 }

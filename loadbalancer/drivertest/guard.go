@@ -129,7 +129,11 @@ func (k *kit) siteRoot(files map[string]string) string {
 	if err != nil {
 		k.Fatal(err)
 	}
-	k.Cleanup(func() { os.RemoveAll(root) })
+	k.Cleanup(func() {
+		if err := os.RemoveAll(root); err != nil {
+			k.Error(err)
+		}
+	})
 	for name, text := range files {
 		path := filepath.Join(root, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

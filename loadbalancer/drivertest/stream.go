@@ -88,7 +88,7 @@ func openStream(ctx context.Context, client *http.Client, url string) (*stream, 
 	r.Header.Set("Content-Type", "application/grpc")
 	r.Header.Set("Te", "trailers")
 	r.Header.Set(doHeader, "echo")
-	res, err := client.Do(r)
+	res, err := client.Do(r) //nolint:bodyclose // close of the stream does
 	if err != nil {
 		cancel()
 		return nil, err
@@ -243,7 +243,7 @@ func openWebSocket(ctx context.Context, addr string) (*webSocket, error) {
 	err = c.write(req, "Upgrade")
 	var res *http.Response
 	if err == nil {
-		res, err = c.readHead(req)
+		res, err = c.readHead(req) //nolint:bodyclose // the connection is the body
 	}
 	if err == nil && res.StatusCode != http.StatusSwitchingProtocols {
 		err = fmt.Errorf("status %d, want 101", res.StatusCode)

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -84,13 +85,11 @@ func (t sender) RoundTrip(r *http.Request) (*http.Response, error) {
 	g := x.group
 	body := &onceBody{ReadCloser: r.Body}
 	var tried []*server
+	var failed error // of the last server that was tried
 	for {
 		s, err := g.acquire(r.Context(), x.key, tried)
 		if err != nil {
-			if len(tried) > 0 && errors.Is(err, errNoServer) {
-				err = fmt.Errorf("%w; tried %d", errServer, len(tried))
-			}
-			return nil, errors.Join(err, body.end())
+			return nil, errors.Join(cmp.Or(failed, err), body.end())
 		}
 		res, err := t.send(r, s, g, body)
 		if err == nil {
@@ -103,9 +102,9 @@ func (t sender) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, errors.Join(err, body.end())
 		}
 		g.pool.failed(s, g.conf.Failures, time.Now())
-		tried = append(tried, s)
+		tried, failed = append(tried, s), fmt.Errorf("%w: %s: %w", errServer, s.address, err)
 		if len(tried) >= g.conf.Tries || !again(r, err, body) {
-			return nil, errors.Join(fmt.Errorf("%w: %s: %w", errServer, s.address, err), body.end())
+			return nil, errors.Join(failed, body.end())
 		}
 		g.pool.stats.retries.Add(1)
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,18 +37,17 @@ func quick(r *http.Request, g *group) bool {
 // sendQuick forwards a request the short way.
 func (p *Proxy) sendQuick(w http.ResponseWriter, r *http.Request, x *exchange) {
 	var tried []*server
+	var failed error // of the last server that was tried
 	for {
 		s, err := x.group.acquire(r.Context(), x.key, tried)
 		if err != nil {
-			if len(tried) > 0 && errors.Is(err, errNoServer) {
-				err = fmt.Errorf("%w; tried %d", errServer, len(tried))
-			}
-			p.refuse(w, r, x.group, err)
+			p.refuse(w, r, x.group, cmp.Or(failed, err))
 			return
 		}
 		if tried, err = x.sendTo(w, r, s, tried); err == nil {
 			return
 		}
+		failed = err
 		if r.Context().Err() != nil || len(tried) >= x.group.conf.Tries {
 			p.refuse(w, r, x.group, err)
 			return
@@ -128,6 +128,9 @@ func (c *conn) roundTrip(r *http.Request, timeout time.Duration, slow func()) (r
 			return nil, false, err
 		}
 	} else if err := c.await(timeout); err != nil {
+		return nil, false, err
+	}
+	if err := c.SetReadDeadline(time.Now().Add(timeout)); err != nil {
 		return nil, false, err
 	}
 	for {

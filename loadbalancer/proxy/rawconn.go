@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,7 +77,7 @@ func (c *rawConn) plain(s *snapshot) *group {
 		return nil
 	}
 	c.head = append(c.head[:0], buffered[:end+4]...)
-	if s.access.named() || s.mirror.Address != "" || !c.request.parse(c.head) {
+	if c.proxy.opts.Transport != nil || s.access.named() || s.mirror.Address != "" || !c.request.parse(c.head) {
 		return nil
 	}
 	if !c.client.IsValid() || !s.access.admits(c.client) || c.proxy.opts.Refuse != nil && c.proxy.opts.Refuse(c.client) {
@@ -138,13 +139,11 @@ func (c *rawConn) answer(ctx context.Context, g *group) (keep bool) {
 		}
 	}
 	var tried []*server
+	var failed error // of the last server that was tried
 	for {
 		s, err := g.acquire(ctx, key, tried)
 		if err != nil {
-			if len(tried) > 0 && errors.Is(err, errNoServer) {
-				err = fmt.Errorf("%w; tried %d", errServer, len(tried))
-			}
-			return c.refuse(ctx, g, err)
+			return c.refuse(ctx, g, cmp.Or(failed, err))
 		}
 		keep, err := c.sendTo(g, s)
 		if err == nil {
@@ -154,8 +153,9 @@ func (c *rawConn) answer(ctx context.Context, g *group) (keep bool) {
 			return false
 		}
 		g.pool.failed(s, g.conf.Failures, time.Now())
+		failed = fmt.Errorf("%w: %s: %w", errServer, s.address, err)
 		if tried = append(tried, s); len(tried) >= g.conf.Tries {
-			return c.refuse(ctx, g, fmt.Errorf("%w: %s: %w", errServer, s.address, err))
+			return c.refuse(ctx, g, failed)
 		}
 		g.pool.stats.retries.Add(1)
 	}
@@ -169,7 +169,7 @@ func (c *rawConn) sendTo(g *group, s *server) (keep bool, err error) {
 	defer g.pool.release(s)
 	s.stats.requests.Add(1)
 	wire := s.wire.Load()
-	to, res, err := c.roundTrip(g, s, wire)
+	to, res, err := c.roundTrip(g, s, wire) //nolint:bodyclose // what is not read goes with the connection
 	if err != nil {
 		return false, err
 	}

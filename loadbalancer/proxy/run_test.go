@@ -154,6 +154,30 @@ func TestRefuse(t *testing.T) {
 	}
 }
 
+type transportFunc func(*http.Request) (*http.Response, error)
+
+func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestTransport(t *testing.T) {
+	var seen atomic.Int32
+	p := start(t, proxy.Options{Transport: transportFunc(func(r *http.Request) (*http.Response, error) {
+		seen.Add(1)
+		r.Header.Set("X-Trace", "1")
+		return http.DefaultTransport.RoundTrip(r)
+	})})
+	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	conn := listening(t, p, origin(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Header.Get("X-Trace")) }))
+	fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if body, err := io.ReadAll(res.Body); string(body) != "1" || seen.Load() != 1 {
+		t.Errorf("%q, %v, seen %d times", body, err, seen.Load())
+	}
+}
+
 // TestMirrorLedger: every copy is accounted for.
 func TestMirrorLedger(t *testing.T) {
 	var bytes atomic.Int64
