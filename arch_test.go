@@ -34,6 +34,8 @@ func TestDependenciesStayLean(t *testing.T) {
 		{"visibility", regexp.MustCompile(`^github\.com/(opnfv/clover/(visibility/|api)|cockroachdb/)`)},
 		{"loadbalancer", regexp.MustCompile(`^(github\.com/opnfv/clover/(ids|api|loadbalancer/|visibility)|google\.golang\.org/grpc)`)},
 		{"loadbalancer/proxy", regexp.MustCompile(`^(github\.com/opnfv/clover/(ids|api|visibility)|google\.golang\.org/grpc)`)},
+		{"loadbalancer/nginx", regexp.MustCompile(`^(github\.com/opnfv/clover/(ids|api|visibility)|google\.golang\.org/grpc)`)},
+		{"loadbalancer/envoy", regexp.MustCompile(`^github\.com/opnfv/clover/(ids|api|visibility)`)},
 		{"visibility/embedded", none},
 		{"ids", regexp.MustCompile(`^(github\.com/(opnfv/clover/[^i]|[^go])|google\.golang\.org/|net/http$)`)},
 		{"ids/starter", regexp.MustCompile(`^(github\.com/opnfv/clover/[^i]|google\.golang\.org/|net/http$)`)},

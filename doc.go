@@ -27,6 +27,11 @@
 //   - [github.com/opnfv/clover/loadbalancer]: what a load balancer does as one
 //     value; drivers that change a real one while it runs; the agent.
 //   - [github.com/opnfv/clover/loadbalancer/proxy]: the built-in reverse proxy.
+//   - [github.com/opnfv/clover/loadbalancer/nginx]: nginx, tested, replaced,
+//     reloaded and verified.
+//   - [github.com/opnfv/clover/loadbalancer/nginx/conf]: nginx's configuration
+//     language, written and read.
+//   - [github.com/opnfv/clover/loadbalancer/envoy]: Envoy, over xDS.
 //   - [github.com/opnfv/clover/loadbalancer/drivertest]: the suite that every
 //     driver passes, under load.
 //

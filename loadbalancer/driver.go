@@ -79,13 +79,15 @@ const (
 	FeatureSite             Feature = "sites"
 	FeatureUpload           Feature = "uploads"
 	FeatureTLS              Feature = "TLS"
-	// These two no configuration asks for; a driver may lack them all the same.
+	// These no configuration asks for; a driver may lack them all the same.
 	//
 	// FeatureTrailers: trailers of HTTP/1.1 responses reach clients.
 	FeatureTrailers Feature = "trailers of HTTP/1.1"
 	// FeatureCounts: what is under way at a server counts for the choice also
 	// after a change.
 	FeatureCounts Feature = "counts kept over changes"
+	// FeatureDuplex: a response may begin before a long request has ended.
+	FeatureDuplex Feature = "responses that begin before the request has ended"
 )
 
 // Features lists what a configuration asks for, in the order of the

@@ -3,6 +3,7 @@ package drivertest
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -155,10 +156,25 @@ func (c *conn) closedIdle() bool {
 
 // do sends a request and reads the whole response.
 func (c *conn) do(req call, connection string) (reply, error) {
+	if len(req.body) > 64<<10 {
+		return c.doAtOnce(req, connection)
+	}
 	if err := c.write(req, connection); err != nil {
 		return reply{}, err
 	}
 	return c.read(req)
+}
+
+// doAtOnce reads while it writes: a server that answers as the body comes
+// could not go on once every buffer on the way back is full.
+func (c *conn) doAtOnce(req call, connection string) (reply, error) {
+	written := make(chan error, 1)
+	go func() { written <- c.write(req, connection) }()
+	r, err := c.read(req)
+	if err != nil {
+		c.close() // ends the writing too
+	}
+	return r, errors.Join(err, <-written)
 }
 
 // write sends a request. A body has a length.

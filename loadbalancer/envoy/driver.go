@@ -279,7 +279,7 @@ func (d *Driver) pushNumber(ctx context.Context, changed, next state) error {
 // push sends resources together and waits until Envoy has taken them, with
 // those of next that it is to know by name.
 func (d *Driver) push(ctx context.Context, s, next state) error {
-	versions := d.xds.setAll(s)
+	versions := d.xds.set(s)
 	for _, k := range []kind{clusters, endpoints, listeners, routes} {
 		version, sent := versions[k]
 		if !sent {

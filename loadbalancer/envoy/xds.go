@@ -196,11 +196,9 @@ func (r resources) named(names []string) []*anypb.Any {
 	return list
 }
 
-// set changes what Envoy is to have of one kind and returns the version.
-func (x *xds) set(k kind, r resources) uint64 { return x.setAll(state{k: r})[k] }
-
-// setAll changes several kinds, which are then sent together and in order.
-func (x *xds) setAll(s state) map[kind]uint64 {
+// set changes what Envoy is to have of some kinds, which are then sent together
+// and in order, and returns the versions.
+func (x *xds) set(s state) map[kind]uint64 {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	versions := map[kind]uint64{}

@@ -31,7 +31,7 @@ func adopt(pid int) (*master, error) {
 		return nil, err
 	}
 	m := &master{process: process, done: make(chan struct{}), unwatch: make(chan struct{})}
-	if process.Signal(syscall.Signal(0)) != nil {
+	if alive := process.Signal(syscall.Signal(0)) == nil; !alive {
 		m.err = errGone
 		close(m.done)
 		return m, nil

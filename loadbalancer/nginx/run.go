@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -94,8 +93,8 @@ func (dr *Driver) takeOver(ctx context.Context) (*master, error) {
 	if err != nil {
 		return nil, err
 	}
-	pid, err := strconv.Atoi(string(bytes.TrimSpace(text)))
-	if err != nil {
+	var pid int
+	if n, _ := fmt.Sscan(string(text), &pid); n == 0 {
 		return nil, nil // not written yet, or not by nginx
 	}
 	m, err := adopt(pid)
@@ -103,9 +102,13 @@ func (dr *Driver) takeOver(ctx context.Context) (*master, error) {
 		return nil, err
 	}
 	a, err := dr.findWorker(ctx)
-	if err != nil {
+	if errors.Is(err, errNoWorker) {
 		close(m.unwatch) // some other process has that number now, if any
 		return nil, nil
+	}
+	if err != nil {
+		close(m.unwatch)
+		return nil, err
 	}
 	select {
 	case <-m.done:

@@ -74,7 +74,7 @@ LD_LIBRARY_PATH="$here/usr/lib/%s:$here/lib/%[1]s" exec "$here/usr/sbin/nginx" "
 
 func installNginxStable(ctx context.Context, dir string, log io.Writer) error {
 	if debianRelease() == "" {
-		return fmt.Errorf("Debian's packages are only fetched by a system with apt: %w", errors.ErrUnsupported)
+		return fmt.Errorf("only a system with apt can fetch packages of Debian: %w", errors.ErrUnsupported)
 	}
 	work, err := os.MkdirTemp("", "clover-apt-")
 	if err != nil {
