@@ -21,8 +21,10 @@ const (
 	// without a question.
 	maxReconnectDelay = 2 * time.Second
 	// maxReconnectWait is how long a question waits for a connection that is
-	// tried again because of it.
-	maxReconnectWait = time.Second
+	// tried again because of it, but not longer than half of its time. A
+	// collector that is ready is reached by the cluster's network a moment
+	// later only.
+	maxReconnectWait = 3 * time.Second
 )
 
 // direct has the address looked up for each connection. gRPC's own resolver
@@ -49,13 +51,18 @@ func dial(target string, creds credentials.TransportCredentials) (*grpc.ClientCo
 
 // reconnect tries a broken connection again at once, since somebody asks.
 func reconnect(ctx context.Context, cc *grpc.ClientConn) {
-	if cc.GetState() != connectivity.TransientFailure {
+	if cc.GetState() == connectivity.Ready {
 		return
 	}
+	cc.Connect()
 	cc.ResetConnectBackoff()
-	ctx, cancel := context.WithTimeout(ctx, maxReconnectWait)
+	wait := maxReconnectWait
+	if deadline, ok := ctx.Deadline(); ok {
+		wait = min(wait, time.Until(deadline)/2)
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	for s := connectivity.TransientFailure; s != connectivity.Ready; s = cc.GetState() {
+	for s := cc.GetState(); s != connectivity.Ready; s = cc.GetState() {
 		if !cc.WaitForStateChange(ctx, s) {
 			return
 		}
