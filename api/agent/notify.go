@@ -1,9 +1,10 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"fmt"
+	"net/http"
+	"regexp"
 	"strconv"
 
 	"google.golang.org/grpc/codes"
@@ -21,9 +22,10 @@ type ProxySink struct {
 	// and key; an alert that is kept already has the same again. What cannot
 	// be kept is told all the same. nil: nothing is kept.
 	Keep func(ctx context.Context, a *alert.Alert) (index uint64, key string, err error)
-	// InTrace returns a context whose calls belong to the trace that a header
-	// traceparent (W3C Trace Context) names. nil: the header is handed on.
-	InTrace func(ctx context.Context, traceparent string) context.Context
+	// InTrace returns a context whose calls belong to the trace that a
+	// request's header names, or to a new one. nil: the header traceparent
+	// (W3C Trace Context) is handed on.
+	InTrace func(ctx context.Context, header http.Header) context.Context
 }
 
 var _ alert.Sink = (*ProxySink)(nil)
@@ -51,12 +53,11 @@ func (s *ProxySink) tell(ctx context.Context, a *alert.Alert) error {
 			r.EventId, r.RedisKey = strconv.FormatUint(index, 10), key
 		}
 	}
-	if parent := traceparent(a.Payload); parent != "" {
-		if s.InTrace != nil {
-			ctx = s.InTrace(ctx, parent)
-		} else {
-			ctx = metadata.AppendToOutgoingContext(ctx, traceparentHeader, parent)
-		}
+	header := http.Header(a.Header())
+	if s.InTrace != nil {
+		ctx = s.InTrace(ctx, header)
+	} else if parent := header.Get(traceparentHeader); traceparent.MatchString(parent) {
+		ctx = metadata.AppendToOutgoingContext(ctx, traceparentHeader, parent)
 	}
 	_, err := s.Client.ProcessAlerts(ctx, r)
 	if status.Code(err) == codes.InvalidArgument {
@@ -65,25 +66,8 @@ func (s *ProxySink) tell(ctx context.Context, a *alert.Alert) error {
 	return err
 }
 
-const (
-	traceparentHeader = "traceparent"
-	// traceparentLength is that of version 00 (W3C Trace Context, 3.2.2).
-	traceparentLength = 55
-)
+const traceparentHeader = "traceparent"
 
-// traceparent finds the header of a request's trace in what an alert's packet
-// carried.
-func traceparent(payload []byte) string {
-	for line := range bytes.Lines(payload) {
-		name, value, ok := bytes.Cut(line, []byte(":"))
-		if ok && bytes.EqualFold(name, []byte(traceparentHeader)) {
-			if v := bytes.TrimSpace(value); len(v) == traceparentLength && bytes.HasPrefix(v, []byte("00-")) {
-				return string(v)
-			}
-		}
-		if len(bytes.TrimSpace(line)) == 0 {
-			break // the header ends
-		}
-	}
-	return ""
-}
+// traceparent is version 00 of that header (W3C Trace Context, 3.2.2): what
+// else a client may have written is not handed on.
+var traceparent = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)

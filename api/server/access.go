@@ -74,11 +74,11 @@ var methodAccess = map[string]access{
 	lbv1.LoadBalancerService_ApplyBalancer_FullMethodName: areaAccess(loadBalancersResource, auth.Update),
 	lbv1.LoadBalancerService_UndoBalancer_FullMethodName:  areaAccess(loadBalancersResource, auth.Update),
 
-	idsv1.IdsService_GetIds_FullMethodName:      areaAccess(idsResource, auth.Get),
+	idsv1.IdsService_GetEngine_FullMethodName:   areaAccess(idsResource, auth.Get),
 	idsv1.IdsService_ListBlocked_FullMethodName: areaAccess(idsResource, auth.Get),
 	idsv1.IdsService_AddRule_FullMethodName:     areaAccess(idsResource, auth.Update),
-	idsv1.IdsService_StartIds_FullMethodName:    areaAccess(idsResource, auth.Update),
-	idsv1.IdsService_StopIds_FullMethodName:     areaAccess(idsResource, auth.Update),
+	idsv1.IdsService_StartEngine_FullMethodName: areaAccess(idsResource, auth.Update),
+	idsv1.IdsService_StopEngine_FullMethodName:  areaAccess(idsResource, auth.Update),
 	idsv1.IdsService_CreateBlock_FullMethodName: areaAccess(idsResource, auth.Update),
 	idsv1.IdsService_DeleteBlock_FullMethodName: areaAccess(idsResource, auth.Update),
 

@@ -159,8 +159,8 @@ var changes = map[string]bool{
 	"/clover.loadbalancer.v1.LoadBalancerService/ApplyBalancer": true,
 	"/clover.loadbalancer.v1.LoadBalancerService/UndoBalancer":  true,
 	"/clover.ids.v1.IdsService/AddRule":                         true,
-	"/clover.ids.v1.IdsService/StartIds":                        true,
-	"/clover.ids.v1.IdsService/StopIds":                         true,
+	"/clover.ids.v1.IdsService/StartEngine":                     true,
+	"/clover.ids.v1.IdsService/StopEngine":                      true,
 	"/clover.ids.v1.IdsService/CreateBlock":                     true,
 	"/clover.ids.v1.IdsService/DeleteBlock":                     true,
 }

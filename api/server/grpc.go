@@ -44,7 +44,7 @@ func (s *Server) grpcServer(running context.Context) (*grpc.Server, *health.Serv
 	)
 	v1.RegisterVisibilityServiceServer(srv, s.service)
 	lbv1.RegisterLoadBalancerServiceServer(srv, s.opts.Balancers)
-	idsv1.RegisterIdsServiceServer(srv, s.opts.IDS)
+	idsv1.RegisterIdsServiceServer(srv, s.opts.Protection)
 	collector.RegisterControllerServer(srv, control{service: s.service})
 	checks := health.NewServer()
 	checks.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)

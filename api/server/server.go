@@ -60,10 +60,10 @@ type Options struct {
 	// MetricsAddr is the same for these and /metrics. It may be the same
 	// address.
 	MetricsAddr string
-	// Balancers and IDS serve the other areas of the API. nil: their calls are
+	// Balancers and Protection serve the other areas of the API. nil: their calls are
 	// UNIMPLEMENTED.
-	Balancers lbv1.LoadBalancerServiceServer
-	IDS       idsv1.IdsServiceServer
+	Balancers  lbv1.LoadBalancerServiceServer
+	Protection idsv1.IdsServiceServer
 	// Root answers what is not the API, e.g. with a page. nil: 404. With
 	// Authenticator, browsers sign in for it with a token, at /login; see
 	// SessionUser.
@@ -117,8 +117,8 @@ func (o Options) withDefaults() Options {
 	if o.Balancers == nil {
 		o.Balancers = lbv1.UnimplementedLoadBalancerServiceServer{}
 	}
-	if o.IDS == nil {
-		o.IDS = idsv1.UnimplementedIdsServiceServer{}
+	if o.Protection == nil {
+		o.Protection = idsv1.UnimplementedIdsServiceServer{}
 	}
 	if o.Metrics == nil {
 		o.Metrics = prometheus.NewRegistry()

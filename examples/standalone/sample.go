@@ -31,7 +31,7 @@ func (m *sampleMesh) steer(api *server.Options) error {
 	if err != nil {
 		return err
 	}
-	api.Balancers, api.IDS = agents.Balancers{Agents: known}, agents.Protection{Agents: known}
+	api.Balancers, api.Protection = agents.Balancers{Agents: known}, agents.Protection{Agents: known}
 	return nil
 }
 

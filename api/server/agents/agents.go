@@ -28,10 +28,10 @@ type Kind string
 
 // The kinds.
 const (
-	Balancer Kind = "load balancer"
-	Server   Kind = "server"
-	Proxy    Kind = "proxy"
-	IDS      Kind = "intrusion detection system"
+	Balancer  Kind = "load balancer"
+	Server    Kind = "server"
+	Proxy     Kind = "proxy"
+	Detection Kind = "intrusion detection system"
 )
 
 // Target is what people name, with its agents.

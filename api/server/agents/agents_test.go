@@ -212,7 +212,7 @@ func TestProtection(t *testing.T) {
 	if err != nil || res.GetMessage() != "unblocked 2001:db8::/32" {
 		t.Errorf("the only proxy: %v, %v", res, err)
 	}
-	if _, err := p.StartIds(t.Context(), &idsv1.StartIdsRequest{}); status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "knows no intrusion detection system") {
+	if _, err := p.StartEngine(t.Context(), &idsv1.StartEngineRequest{}); status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "knows no intrusion detection system") {
 		t.Errorf("no IDS: %v", err)
 	}
 	if _, err := p.ListBlocked(t.Context(), &idsv1.ListBlockedRequest{}); status.Code(err) != codes.Unimplemented {
@@ -221,12 +221,12 @@ func TestProtection(t *testing.T) {
 }
 
 func TestParseTarget(t *testing.T) {
-	got, err := agents.ParseTarget(agents.IDS, "snort-ids=snort-ids.default:50052")
-	if err != nil || got != (agents.Target{Kind: agents.IDS, Name: "snort-ids", Address: "snort-ids.default:50052"}) {
+	got, err := agents.ParseTarget(agents.Detection, "snort-ids=snort-ids.default:50052")
+	if err != nil || got != (agents.Target{Kind: agents.Detection, Name: "snort-ids", Address: "snort-ids.default:50052"}) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	for _, text := range []string{"", "a", "a=b", "=b:1"} {
-		if _, err := agents.ParseTarget(agents.IDS, text); err == nil {
+		if _, err := agents.ParseTarget(agents.Detection, text); err == nil {
 			t.Errorf("%q", text)
 		}
 	}

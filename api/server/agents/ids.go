@@ -20,7 +20,7 @@ var _ idsv1.IdsServiceServer = Protection{}
 
 // askEngine asks each agent of an IDS and returns the first one's answer.
 func askEngine[Res any](ctx context.Context, p Protection, name string, f func(context.Context, snort.ControllerClient) (Res, error)) (Target, Res, error) {
-	return askEach(ctx, p.Agents, name, IDS, func(ctx context.Context, conn grpc.ClientConnInterface) (Res, error) {
+	return askEach(ctx, p.Agents, name, Detection, func(ctx context.Context, conn grpc.ClientConnInterface) (Res, error) {
 		return f(ctx, snort.NewControllerClient(conn))
 	})
 }
@@ -59,37 +59,37 @@ func (p Protection) AddRule(ctx context.Context, r *idsv1.AddRuleRequest) (*idsv
 	return &idsv1.AddRuleResponse{Message: res.GetMessage(), Rule: res.GetRule(), Rules: res.GetRules()}, nil
 }
 
-// StartIds implements idsv1.IdsServiceServer.
-func (p Protection) StartIds(ctx context.Context, r *idsv1.StartIdsRequest) (*idsv1.StartIdsResponse, error) {
+// StartEngine implements idsv1.IdsServiceServer.
+func (p Protection) StartEngine(ctx context.Context, r *idsv1.StartEngineRequest) (*idsv1.StartEngineResponse, error) {
 	_, res, err := askEngine(ctx, p, r.GetName(), func(ctx context.Context, c snort.ControllerClient) (*snort.StartSnortResponse, error) {
 		return c.StartSnort(ctx, &snort.StartSnortRequest{})
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &idsv1.StartIdsResponse{Message: res.GetMessage(), Engine: res.GetEngine(), Pid: res.GetPid()}, nil
+	return &idsv1.StartEngineResponse{Message: res.GetMessage(), Engine: res.GetEngine(), Pid: res.GetPid()}, nil
 }
 
-// StopIds implements idsv1.IdsServiceServer.
-func (p Protection) StopIds(ctx context.Context, r *idsv1.StopIdsRequest) (*idsv1.StopIdsResponse, error) {
+// StopEngine implements idsv1.IdsServiceServer.
+func (p Protection) StopEngine(ctx context.Context, r *idsv1.StopEngineRequest) (*idsv1.StopEngineResponse, error) {
 	_, res, err := askEngine(ctx, p, r.GetName(), func(ctx context.Context, c snort.ControllerClient) (*snort.StopSnortResponse, error) {
 		return c.StopSnort(ctx, &snort.StopSnortRequest{})
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &idsv1.StopIdsResponse{Message: res.GetMessage(), Engine: res.GetEngine(), Pid: res.GetPid()}, nil
+	return &idsv1.StopEngineResponse{Message: res.GetMessage(), Engine: res.GetEngine(), Pid: res.GetPid()}, nil
 }
 
-// GetIds implements idsv1.IdsServiceServer.
-func (p Protection) GetIds(ctx context.Context, r *idsv1.GetIdsRequest) (*idsv1.GetIdsResponse, error) {
+// GetEngine implements idsv1.IdsServiceServer.
+func (p Protection) GetEngine(ctx context.Context, r *idsv1.GetEngineRequest) (*idsv1.GetEngineResponse, error) {
 	t, res, err := askEngine(ctx, p, r.GetName(), func(ctx context.Context, c snort.ControllerClient) (*snort.GetStatusResponse, error) {
 		return c.GetStatus(ctx, &snort.GetStatusRequest{})
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &idsv1.GetIdsResponse{Name: t.Name, Status: res}, nil
+	return &idsv1.GetEngineResponse{Name: t.Name, Status: res}, nil
 }
 
 // ListBlocked implements idsv1.IdsServiceServer.

@@ -11,7 +11,7 @@ import (
 func Targets() []agents.Target {
 	list := []agents.Target{
 		{Kind: agents.Proxy, Name: proxyName, Address: proxyName + ":" + controlPort},
-		{Kind: agents.IDS, Name: idsName, Address: idsName + ":" + idsControlPort},
+		{Kind: agents.Detection, Name: idsName, Address: idsName + ":" + idsControlPort},
 	}
 	for _, name := range []string{"http-lb-v1", "http-lb-v2"} {
 		list = append(list, agents.Target{Kind: agents.Balancer, Name: name, Address: name + ":" + controlPort})

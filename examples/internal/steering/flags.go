@@ -41,7 +41,7 @@ func (f *Flags) Apply(o *server.Options) error {
 		{"--balancer", agents.Balancer, f.balancers},
 		{"--web-server", agents.Server, f.servers},
 		{"--proxy", agents.Proxy, f.proxies},
-		{"--ids", agents.IDS, f.systems},
+		{"--ids", agents.Detection, f.systems},
 	} {
 		for _, text := range list.texts {
 			t, err := agents.ParseTarget(list.kind, text)
@@ -65,6 +65,6 @@ func (f *Flags) Apply(o *server.Options) error {
 	if err != nil {
 		return cli.Usagef("--balancer, --web-server, --proxy, --ids: %w", err)
 	}
-	o.Balancers, o.IDS = agents.Balancers{Agents: known}, agents.Protection{Agents: known}
+	o.Balancers, o.Protection = agents.Balancers{Agents: known}, agents.Protection{Agents: known}
 	return nil
 }

@@ -145,8 +145,8 @@ func (x *AddRuleResponse) GetRules() int32 {
 	return 0
 }
 
-// StartIdsRequest starts the engine.
-type StartIdsRequest struct {
+// StartEngineRequest starts the engine.
+type StartEngineRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The system; empty: the only one that the controller knows.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -154,20 +154,20 @@ type StartIdsRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *StartIdsRequest) Reset() {
-	*x = StartIdsRequest{}
+func (x *StartEngineRequest) Reset() {
+	*x = StartEngineRequest{}
 	mi := &file_clover_ids_v1_ids_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *StartIdsRequest) String() string {
+func (x *StartEngineRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*StartIdsRequest) ProtoMessage() {}
+func (*StartEngineRequest) ProtoMessage() {}
 
-func (x *StartIdsRequest) ProtoReflect() protoreflect.Message {
+func (x *StartEngineRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_clover_ids_v1_ids_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -179,20 +179,20 @@ func (x *StartIdsRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use StartIdsRequest.ProtoReflect.Descriptor instead.
-func (*StartIdsRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use StartEngineRequest.ProtoReflect.Descriptor instead.
+func (*StartEngineRequest) Descriptor() ([]byte, []int) {
 	return file_clover_ids_v1_ids_proto_rawDescGZIP(), []int{2}
 }
 
-func (x *StartIdsRequest) GetName() string {
+func (x *StartEngineRequest) GetName() string {
 	if x != nil {
 		return x.Name
 	}
 	return ""
 }
 
-// StartIdsResponse says what was started.
-type StartIdsResponse struct {
+// StartEngineResponse says what was started.
+type StartEngineResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What was done, for people.
 	Message string `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
@@ -204,20 +204,20 @@ type StartIdsResponse struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *StartIdsResponse) Reset() {
-	*x = StartIdsResponse{}
+func (x *StartEngineResponse) Reset() {
+	*x = StartEngineResponse{}
 	mi := &file_clover_ids_v1_ids_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *StartIdsResponse) String() string {
+func (x *StartEngineResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*StartIdsResponse) ProtoMessage() {}
+func (*StartEngineResponse) ProtoMessage() {}
 
-func (x *StartIdsResponse) ProtoReflect() protoreflect.Message {
+func (x *StartEngineResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_clover_ids_v1_ids_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -229,34 +229,34 @@ func (x *StartIdsResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use StartIdsResponse.ProtoReflect.Descriptor instead.
-func (*StartIdsResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use StartEngineResponse.ProtoReflect.Descriptor instead.
+func (*StartEngineResponse) Descriptor() ([]byte, []int) {
 	return file_clover_ids_v1_ids_proto_rawDescGZIP(), []int{3}
 }
 
-func (x *StartIdsResponse) GetMessage() string {
+func (x *StartEngineResponse) GetMessage() string {
 	if x != nil {
 		return x.Message
 	}
 	return ""
 }
 
-func (x *StartIdsResponse) GetEngine() string {
+func (x *StartEngineResponse) GetEngine() string {
 	if x != nil {
 		return x.Engine
 	}
 	return ""
 }
 
-func (x *StartIdsResponse) GetPid() int32 {
+func (x *StartEngineResponse) GetPid() int32 {
 	if x != nil {
 		return x.Pid
 	}
 	return 0
 }
 
-// StopIdsRequest stops the engine.
-type StopIdsRequest struct {
+// StopEngineRequest stops the engine.
+type StopEngineRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The system; empty: the only one that the controller knows.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -264,20 +264,20 @@ type StopIdsRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *StopIdsRequest) Reset() {
-	*x = StopIdsRequest{}
+func (x *StopEngineRequest) Reset() {
+	*x = StopEngineRequest{}
 	mi := &file_clover_ids_v1_ids_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *StopIdsRequest) String() string {
+func (x *StopEngineRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*StopIdsRequest) ProtoMessage() {}
+func (*StopEngineRequest) ProtoMessage() {}
 
-func (x *StopIdsRequest) ProtoReflect() protoreflect.Message {
+func (x *StopEngineRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_clover_ids_v1_ids_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -289,20 +289,20 @@ func (x *StopIdsRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use StopIdsRequest.ProtoReflect.Descriptor instead.
-func (*StopIdsRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use StopEngineRequest.ProtoReflect.Descriptor instead.
+func (*StopEngineRequest) Descriptor() ([]byte, []int) {
 	return file_clover_ids_v1_ids_proto_rawDescGZIP(), []int{4}
 }
 
-func (x *StopIdsRequest) GetName() string {
+func (x *StopEngineRequest) GetName() string {
 	if x != nil {
 		return x.Name
 	}
 	return ""
 }
 
-// StopIdsResponse says what was stopped.
-type StopIdsResponse struct {
+// StopEngineResponse says what was stopped.
+type StopEngineResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What was done, for people.
 	Message string `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
@@ -314,20 +314,20 @@ type StopIdsResponse struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *StopIdsResponse) Reset() {
-	*x = StopIdsResponse{}
+func (x *StopEngineResponse) Reset() {
+	*x = StopEngineResponse{}
 	mi := &file_clover_ids_v1_ids_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *StopIdsResponse) String() string {
+func (x *StopEngineResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*StopIdsResponse) ProtoMessage() {}
+func (*StopEngineResponse) ProtoMessage() {}
 
-func (x *StopIdsResponse) ProtoReflect() protoreflect.Message {
+func (x *StopEngineResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_clover_ids_v1_ids_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -339,34 +339,34 @@ func (x *StopIdsResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use StopIdsResponse.ProtoReflect.Descriptor instead.
-func (*StopIdsResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use StopEngineResponse.ProtoReflect.Descriptor instead.
+func (*StopEngineResponse) Descriptor() ([]byte, []int) {
 	return file_clover_ids_v1_ids_proto_rawDescGZIP(), []int{5}
 }
 
-func (x *StopIdsResponse) GetMessage() string {
+func (x *StopEngineResponse) GetMessage() string {
 	if x != nil {
 		return x.Message
 	}
 	return ""
 }
 
-func (x *StopIdsResponse) GetEngine() string {
+func (x *StopEngineResponse) GetEngine() string {
 	if x != nil {
 		return x.Engine
 	}
 	return ""
 }
 
-func (x *StopIdsResponse) GetPid() int32 {
+func (x *StopEngineResponse) GetPid() int32 {
 	if x != nil {
 		return x.Pid
 	}
 	return 0
 }
 
-// GetIdsRequest asks for the state of the engine.
-type GetIdsRequest struct {
+// GetEngineRequest asks for the state of the engine.
+type GetEngineRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The system; empty: the only one that the controller knows.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -374,20 +374,20 @@ type GetIdsRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *GetIdsRequest) Reset() {
-	*x = GetIdsRequest{}
+func (x *GetEngineRequest) Reset() {
+	*x = GetEngineRequest{}
 	mi := &file_clover_ids_v1_ids_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *GetIdsRequest) String() string {
+func (x *GetEngineRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*GetIdsRequest) ProtoMessage() {}
+func (*GetEngineRequest) ProtoMessage() {}
 
-func (x *GetIdsRequest) ProtoReflect() protoreflect.Message {
+func (x *GetEngineRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_clover_ids_v1_ids_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -399,20 +399,20 @@ func (x *GetIdsRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use GetIdsRequest.ProtoReflect.Descriptor instead.
-func (*GetIdsRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use GetEngineRequest.ProtoReflect.Descriptor instead.
+func (*GetEngineRequest) Descriptor() ([]byte, []int) {
 	return file_clover_ids_v1_ids_proto_rawDescGZIP(), []int{6}
 }
 
-func (x *GetIdsRequest) GetName() string {
+func (x *GetEngineRequest) GetName() string {
 	if x != nil {
 		return x.Name
 	}
 	return ""
 }
 
-// GetIdsResponse is the state of an engine.
-type GetIdsResponse struct {
+// GetEngineResponse is the state of an engine.
+type GetEngineResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the system.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -422,20 +422,20 @@ type GetIdsResponse struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *GetIdsResponse) Reset() {
-	*x = GetIdsResponse{}
+func (x *GetEngineResponse) Reset() {
+	*x = GetEngineResponse{}
 	mi := &file_clover_ids_v1_ids_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *GetIdsResponse) String() string {
+func (x *GetEngineResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*GetIdsResponse) ProtoMessage() {}
+func (*GetEngineResponse) ProtoMessage() {}
 
-func (x *GetIdsResponse) ProtoReflect() protoreflect.Message {
+func (x *GetEngineResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_clover_ids_v1_ids_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -447,19 +447,19 @@ func (x *GetIdsResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use GetIdsResponse.ProtoReflect.Descriptor instead.
-func (*GetIdsResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use GetEngineResponse.ProtoReflect.Descriptor instead.
+func (*GetEngineResponse) Descriptor() ([]byte, []int) {
 	return file_clover_ids_v1_ids_proto_rawDescGZIP(), []int{7}
 }
 
-func (x *GetIdsResponse) GetName() string {
+func (x *GetEngineResponse) GetName() string {
 	if x != nil {
 		return x.Name
 	}
 	return ""
 }
 
-func (x *GetIdsResponse) GetStatus() *snort.GetStatusResponse {
+func (x *GetEngineResponse) GetStatus() *snort.GetStatusResponse {
 	if x != nil {
 		return x.Status
 	}
@@ -789,22 +789,22 @@ const file_clover_ids_v1_ids_proto_rawDesc = "" +
 	"\x0fAddRuleResponse\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12\x12\n" +
 	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x14\n" +
-	"\x05rules\x18\x03 \x01(\x05R\x05rules\"%\n" +
-	"\x0fStartIdsRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"V\n" +
-	"\x10StartIdsResponse\x12\x18\n" +
+	"\x05rules\x18\x03 \x01(\x05R\x05rules\"(\n" +
+	"\x12StartEngineRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"Y\n" +
+	"\x13StartEngineResponse\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12\x16\n" +
 	"\x06engine\x18\x02 \x01(\tR\x06engine\x12\x10\n" +
-	"\x03pid\x18\x03 \x01(\x05R\x03pid\"$\n" +
-	"\x0eStopIdsRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"U\n" +
-	"\x0fStopIdsResponse\x12\x18\n" +
+	"\x03pid\x18\x03 \x01(\x05R\x03pid\"'\n" +
+	"\x11StopEngineRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"X\n" +
+	"\x12StopEngineResponse\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12\x16\n" +
 	"\x06engine\x18\x02 \x01(\tR\x06engine\x12\x10\n" +
-	"\x03pid\x18\x03 \x01(\x05R\x03pid\"#\n" +
-	"\rGetIdsRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"V\n" +
-	"\x0eGetIdsResponse\x12\x12\n" +
+	"\x03pid\x18\x03 \x01(\x05R\x03pid\"&\n" +
+	"\x10GetEngineRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"Y\n" +
+	"\x11GetEngineResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x06status\x18\x02 \x01(\v2\x18.snort.GetStatusResponseR\x06status\"(\n" +
 	"\x12ListBlockedRequest\x12\x12\n" +
@@ -822,13 +822,14 @@ const file_clover_ids_v1_ids_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06prefix\x18\x02 \x01(\tR\x06prefix\"/\n" +
 	"\x13DeleteBlockResponse\x12\x18\n" +
-	"\amessage\x18\x01 \x01(\tR\amessage2\xb6\x04\n" +
+	"\amessage\x18\x01 \x01(\tR\amessage2\xd1\x04\n" +
 	"\n" +
 	"IdsService\x12H\n" +
-	"\aAddRule\x12\x1d.clover.ids.v1.AddRuleRequest\x1a\x1e.clover.ids.v1.AddRuleResponse\x12K\n" +
-	"\bStartIds\x12\x1e.clover.ids.v1.StartIdsRequest\x1a\x1f.clover.ids.v1.StartIdsResponse\x12H\n" +
-	"\aStopIds\x12\x1d.clover.ids.v1.StopIdsRequest\x1a\x1e.clover.ids.v1.StopIdsResponse\x12E\n" +
-	"\x06GetIds\x12\x1c.clover.ids.v1.GetIdsRequest\x1a\x1d.clover.ids.v1.GetIdsResponse\x12T\n" +
+	"\aAddRule\x12\x1d.clover.ids.v1.AddRuleRequest\x1a\x1e.clover.ids.v1.AddRuleResponse\x12T\n" +
+	"\vStartEngine\x12!.clover.ids.v1.StartEngineRequest\x1a\".clover.ids.v1.StartEngineResponse\x12Q\n" +
+	"\n" +
+	"StopEngine\x12 .clover.ids.v1.StopEngineRequest\x1a!.clover.ids.v1.StopEngineResponse\x12N\n" +
+	"\tGetEngine\x12\x1f.clover.ids.v1.GetEngineRequest\x1a .clover.ids.v1.GetEngineResponse\x12T\n" +
 	"\vListBlocked\x12!.clover.ids.v1.ListBlockedRequest\x1a\".clover.ids.v1.ListBlockedResponse\x12T\n" +
 	"\vCreateBlock\x12!.clover.ids.v1.CreateBlockRequest\x1a\".clover.ids.v1.CreateBlockResponse\x12T\n" +
 	"\vDeleteBlock\x12!.clover.ids.v1.DeleteBlockRequest\x1a\".clover.ids.v1.DeleteBlockResponseB1Z/github.com/opnfv/clover/api/clover/ids/v1;idsv1b\x06proto3"
@@ -849,12 +850,12 @@ var file_clover_ids_v1_ids_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_clover_ids_v1_ids_proto_goTypes = []any{
 	(*AddRuleRequest)(nil),            // 0: clover.ids.v1.AddRuleRequest
 	(*AddRuleResponse)(nil),           // 1: clover.ids.v1.AddRuleResponse
-	(*StartIdsRequest)(nil),           // 2: clover.ids.v1.StartIdsRequest
-	(*StartIdsResponse)(nil),          // 3: clover.ids.v1.StartIdsResponse
-	(*StopIdsRequest)(nil),            // 4: clover.ids.v1.StopIdsRequest
-	(*StopIdsResponse)(nil),           // 5: clover.ids.v1.StopIdsResponse
-	(*GetIdsRequest)(nil),             // 6: clover.ids.v1.GetIdsRequest
-	(*GetIdsResponse)(nil),            // 7: clover.ids.v1.GetIdsResponse
+	(*StartEngineRequest)(nil),        // 2: clover.ids.v1.StartEngineRequest
+	(*StartEngineResponse)(nil),       // 3: clover.ids.v1.StartEngineResponse
+	(*StopEngineRequest)(nil),         // 4: clover.ids.v1.StopEngineRequest
+	(*StopEngineResponse)(nil),        // 5: clover.ids.v1.StopEngineResponse
+	(*GetEngineRequest)(nil),          // 6: clover.ids.v1.GetEngineRequest
+	(*GetEngineResponse)(nil),         // 7: clover.ids.v1.GetEngineResponse
 	(*ListBlockedRequest)(nil),        // 8: clover.ids.v1.ListBlockedRequest
 	(*ListBlockedResponse)(nil),       // 9: clover.ids.v1.ListBlockedResponse
 	(*CreateBlockRequest)(nil),        // 10: clover.ids.v1.CreateBlockRequest
@@ -869,21 +870,21 @@ var file_clover_ids_v1_ids_proto_goTypes = []any{
 }
 var file_clover_ids_v1_ids_proto_depIdxs = []int32{
 	14, // 0: clover.ids.v1.AddRuleRequest.rule:type_name -> snort.AddRulesRequest
-	15, // 1: clover.ids.v1.GetIdsResponse.status:type_name -> snort.GetStatusResponse
+	15, // 1: clover.ids.v1.GetEngineResponse.status:type_name -> snort.GetStatusResponse
 	16, // 2: clover.ids.v1.ListBlockedResponse.blocked:type_name -> nginx.ListBlockedResponse
 	17, // 3: clover.ids.v1.CreateBlockRequest.block:type_name -> nginx.BlockRequest
 	18, // 4: clover.ids.v1.CreateBlockResponse.entry:type_name -> nginx.BlockEntry
 	0,  // 5: clover.ids.v1.IdsService.AddRule:input_type -> clover.ids.v1.AddRuleRequest
-	2,  // 6: clover.ids.v1.IdsService.StartIds:input_type -> clover.ids.v1.StartIdsRequest
-	4,  // 7: clover.ids.v1.IdsService.StopIds:input_type -> clover.ids.v1.StopIdsRequest
-	6,  // 8: clover.ids.v1.IdsService.GetIds:input_type -> clover.ids.v1.GetIdsRequest
+	2,  // 6: clover.ids.v1.IdsService.StartEngine:input_type -> clover.ids.v1.StartEngineRequest
+	4,  // 7: clover.ids.v1.IdsService.StopEngine:input_type -> clover.ids.v1.StopEngineRequest
+	6,  // 8: clover.ids.v1.IdsService.GetEngine:input_type -> clover.ids.v1.GetEngineRequest
 	8,  // 9: clover.ids.v1.IdsService.ListBlocked:input_type -> clover.ids.v1.ListBlockedRequest
 	10, // 10: clover.ids.v1.IdsService.CreateBlock:input_type -> clover.ids.v1.CreateBlockRequest
 	12, // 11: clover.ids.v1.IdsService.DeleteBlock:input_type -> clover.ids.v1.DeleteBlockRequest
 	1,  // 12: clover.ids.v1.IdsService.AddRule:output_type -> clover.ids.v1.AddRuleResponse
-	3,  // 13: clover.ids.v1.IdsService.StartIds:output_type -> clover.ids.v1.StartIdsResponse
-	5,  // 14: clover.ids.v1.IdsService.StopIds:output_type -> clover.ids.v1.StopIdsResponse
-	7,  // 15: clover.ids.v1.IdsService.GetIds:output_type -> clover.ids.v1.GetIdsResponse
+	3,  // 13: clover.ids.v1.IdsService.StartEngine:output_type -> clover.ids.v1.StartEngineResponse
+	5,  // 14: clover.ids.v1.IdsService.StopEngine:output_type -> clover.ids.v1.StopEngineResponse
+	7,  // 15: clover.ids.v1.IdsService.GetEngine:output_type -> clover.ids.v1.GetEngineResponse
 	9,  // 16: clover.ids.v1.IdsService.ListBlocked:output_type -> clover.ids.v1.ListBlockedResponse
 	11, // 17: clover.ids.v1.IdsService.CreateBlock:output_type -> clover.ids.v1.CreateBlockResponse
 	13, // 18: clover.ids.v1.IdsService.DeleteBlock:output_type -> clover.ids.v1.DeleteBlockResponse

@@ -76,9 +76,9 @@ func local_request_IdsService_AddRule_0(ctx context.Context, marshaler runtime.M
 	return msg, metadata, err
 }
 
-func request_IdsService_StartIds_0(ctx context.Context, marshaler runtime.Marshaler, client IdsServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_IdsService_StartEngine_0(ctx context.Context, marshaler runtime.Marshaler, client IdsServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq StartIdsRequest
+		protoReq StartEngineRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -87,25 +87,25 @@ func request_IdsService_StartIds_0(ctx context.Context, marshaler runtime.Marsha
 	if req.Body != nil {
 		_, _ = io.Copy(io.Discard, req.Body)
 	}
-	msg, err := client.StartIds(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	msg, err := client.StartEngine(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
 	return msg, metadata, err
 }
 
-func local_request_IdsService_StartIds_0(ctx context.Context, marshaler runtime.Marshaler, server IdsServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_IdsService_StartEngine_0(ctx context.Context, marshaler runtime.Marshaler, server IdsServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq StartIdsRequest
+		protoReq StartEngineRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
-	msg, err := server.StartIds(ctx, &protoReq)
+	msg, err := server.StartEngine(ctx, &protoReq)
 	return msg, metadata, err
 }
 
-func request_IdsService_StopIds_0(ctx context.Context, marshaler runtime.Marshaler, client IdsServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_IdsService_StopEngine_0(ctx context.Context, marshaler runtime.Marshaler, client IdsServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq StopIdsRequest
+		protoReq StopEngineRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
@@ -114,54 +114,54 @@ func request_IdsService_StopIds_0(ctx context.Context, marshaler runtime.Marshal
 	if req.Body != nil {
 		_, _ = io.Copy(io.Discard, req.Body)
 	}
-	msg, err := client.StopIds(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	msg, err := client.StopEngine(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
 	return msg, metadata, err
 }
 
-func local_request_IdsService_StopIds_0(ctx context.Context, marshaler runtime.Marshaler, server IdsServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_IdsService_StopEngine_0(ctx context.Context, marshaler runtime.Marshaler, server IdsServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq StopIdsRequest
+		protoReq StopEngineRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
-	msg, err := server.StopIds(ctx, &protoReq)
+	msg, err := server.StopEngine(ctx, &protoReq)
 	return msg, metadata, err
 }
 
-var filter_IdsService_GetIds_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
+var filter_IdsService_GetEngine_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
 
-func request_IdsService_GetIds_0(ctx context.Context, marshaler runtime.Marshaler, client IdsServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_IdsService_GetEngine_0(ctx context.Context, marshaler runtime.Marshaler, client IdsServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GetIdsRequest
+		protoReq GetEngineRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := req.ParseForm(); err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
-	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_IdsService_GetIds_0); err != nil {
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_IdsService_GetEngine_0); err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
 	if req.Body != nil {
 		_, _ = io.Copy(io.Discard, req.Body)
 	}
-	msg, err := client.GetIds(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	msg, err := client.GetEngine(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
 	return msg, metadata, err
 }
 
-func local_request_IdsService_GetIds_0(ctx context.Context, marshaler runtime.Marshaler, server IdsServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_IdsService_GetEngine_0(ctx context.Context, marshaler runtime.Marshaler, server IdsServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GetIdsRequest
+		protoReq GetEngineRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := req.ParseForm(); err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
-	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_IdsService_GetIds_0); err != nil {
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_IdsService_GetEngine_0); err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
-	msg, err := server.GetIds(ctx, &protoReq)
+	msg, err := server.GetEngine(ctx, &protoReq)
 	return msg, metadata, err
 }
 
@@ -320,65 +320,65 @@ func RegisterIdsServiceHandlerServer(ctx context.Context, mux *runtime.ServeMux,
 		}
 		forward_IdsService_AddRule_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodPost, pattern_IdsService_StartIds_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodPost, pattern_IdsService_StartEngine_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/clover.ids.v1.IdsService/StartIds", runtime.WithHTTPPathPattern("/api/v1/ids/start"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/clover.ids.v1.IdsService/StartEngine", runtime.WithHTTPPathPattern("/api/v1/ids/start"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := local_request_IdsService_StartIds_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		resp, md, err := local_request_IdsService_StartEngine_0(annotatedContext, inboundMarshaler, server, req, pathParams)
 		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_IdsService_StartIds_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_IdsService_StartEngine_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodPost, pattern_IdsService_StopIds_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodPost, pattern_IdsService_StopEngine_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/clover.ids.v1.IdsService/StopIds", runtime.WithHTTPPathPattern("/api/v1/ids/stop"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/clover.ids.v1.IdsService/StopEngine", runtime.WithHTTPPathPattern("/api/v1/ids/stop"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := local_request_IdsService_StopIds_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		resp, md, err := local_request_IdsService_StopEngine_0(annotatedContext, inboundMarshaler, server, req, pathParams)
 		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_IdsService_StopIds_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_IdsService_StopEngine_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodGet, pattern_IdsService_GetIds_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodGet, pattern_IdsService_GetEngine_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/clover.ids.v1.IdsService/GetIds", runtime.WithHTTPPathPattern("/api/v1/ids"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/clover.ids.v1.IdsService/GetEngine", runtime.WithHTTPPathPattern("/api/v1/ids"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := local_request_IdsService_GetIds_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		resp, md, err := local_request_IdsService_GetEngine_0(annotatedContext, inboundMarshaler, server, req, pathParams)
 		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_IdsService_GetIds_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_IdsService_GetEngine_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodGet, pattern_IdsService_ListBlocked_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -497,56 +497,56 @@ func RegisterIdsServiceHandlerClient(ctx context.Context, mux *runtime.ServeMux,
 		}
 		forward_IdsService_AddRule_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodPost, pattern_IdsService_StartIds_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodPost, pattern_IdsService_StartEngine_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/clover.ids.v1.IdsService/StartIds", runtime.WithHTTPPathPattern("/api/v1/ids/start"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/clover.ids.v1.IdsService/StartEngine", runtime.WithHTTPPathPattern("/api/v1/ids/start"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := request_IdsService_StartIds_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		resp, md, err := request_IdsService_StartEngine_0(annotatedContext, inboundMarshaler, client, req, pathParams)
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_IdsService_StartIds_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_IdsService_StartEngine_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodPost, pattern_IdsService_StopIds_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodPost, pattern_IdsService_StopEngine_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/clover.ids.v1.IdsService/StopIds", runtime.WithHTTPPathPattern("/api/v1/ids/stop"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/clover.ids.v1.IdsService/StopEngine", runtime.WithHTTPPathPattern("/api/v1/ids/stop"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := request_IdsService_StopIds_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		resp, md, err := request_IdsService_StopEngine_0(annotatedContext, inboundMarshaler, client, req, pathParams)
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_IdsService_StopIds_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_IdsService_StopEngine_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodGet, pattern_IdsService_GetIds_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodGet, pattern_IdsService_GetEngine_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/clover.ids.v1.IdsService/GetIds", runtime.WithHTTPPathPattern("/api/v1/ids"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/clover.ids.v1.IdsService/GetEngine", runtime.WithHTTPPathPattern("/api/v1/ids"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := request_IdsService_GetIds_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		resp, md, err := request_IdsService_GetEngine_0(annotatedContext, inboundMarshaler, client, req, pathParams)
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_IdsService_GetIds_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_IdsService_GetEngine_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodGet, pattern_IdsService_ListBlocked_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -604,9 +604,9 @@ func RegisterIdsServiceHandlerClient(ctx context.Context, mux *runtime.ServeMux,
 
 var (
 	pattern_IdsService_AddRule_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"api", "v1", "ids", "rules"}, ""))
-	pattern_IdsService_StartIds_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"api", "v1", "ids", "start"}, ""))
-	pattern_IdsService_StopIds_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"api", "v1", "ids", "stop"}, ""))
-	pattern_IdsService_GetIds_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"api", "v1", "ids"}, ""))
+	pattern_IdsService_StartEngine_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"api", "v1", "ids", "start"}, ""))
+	pattern_IdsService_StopEngine_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"api", "v1", "ids", "stop"}, ""))
+	pattern_IdsService_GetEngine_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"api", "v1", "ids"}, ""))
 	pattern_IdsService_ListBlocked_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"api", "v1", "blocklist"}, ""))
 	pattern_IdsService_CreateBlock_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"api", "v1", "blocklist"}, ""))
 	pattern_IdsService_DeleteBlock_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 3, 0, 4, 1, 5, 3}, []string{"api", "v1", "blocklist", "prefix"}, ""))
@@ -614,9 +614,9 @@ var (
 
 var (
 	forward_IdsService_AddRule_0     = runtime.ForwardResponseMessage
-	forward_IdsService_StartIds_0    = runtime.ForwardResponseMessage
-	forward_IdsService_StopIds_0     = runtime.ForwardResponseMessage
-	forward_IdsService_GetIds_0      = runtime.ForwardResponseMessage
+	forward_IdsService_StartEngine_0 = runtime.ForwardResponseMessage
+	forward_IdsService_StopEngine_0  = runtime.ForwardResponseMessage
+	forward_IdsService_GetEngine_0   = runtime.ForwardResponseMessage
 	forward_IdsService_ListBlocked_0 = runtime.ForwardResponseMessage
 	forward_IdsService_CreateBlock_0 = runtime.ForwardResponseMessage
 	forward_IdsService_DeleteBlock_0 = runtime.ForwardResponseMessage

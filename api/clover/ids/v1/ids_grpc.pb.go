@@ -23,9 +23,9 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	IdsService_AddRule_FullMethodName     = "/clover.ids.v1.IdsService/AddRule"
-	IdsService_StartIds_FullMethodName    = "/clover.ids.v1.IdsService/StartIds"
-	IdsService_StopIds_FullMethodName     = "/clover.ids.v1.IdsService/StopIds"
-	IdsService_GetIds_FullMethodName      = "/clover.ids.v1.IdsService/GetIds"
+	IdsService_StartEngine_FullMethodName = "/clover.ids.v1.IdsService/StartEngine"
+	IdsService_StopEngine_FullMethodName  = "/clover.ids.v1.IdsService/StopEngine"
+	IdsService_GetEngine_FullMethodName   = "/clover.ids.v1.IdsService/GetEngine"
 	IdsService_ListBlocked_FullMethodName = "/clover.ids.v1.IdsService/ListBlocked"
 	IdsService_CreateBlock_FullMethodName = "/clover.ids.v1.IdsService/CreateBlock"
 	IdsService_DeleteBlock_FullMethodName = "/clover.ids.v1.IdsService/DeleteBlock"
@@ -40,12 +40,12 @@ const (
 type IdsServiceClient interface {
 	// AddRule adds a rule to the local rules, or replaces the one of its sid.
 	AddRule(ctx context.Context, in *AddRuleRequest, opts ...grpc.CallOption) (*AddRuleResponse, error)
-	// StartIds starts the engine.
-	StartIds(ctx context.Context, in *StartIdsRequest, opts ...grpc.CallOption) (*StartIdsResponse, error)
-	// StopIds stops the engine and clears its logs.
-	StopIds(ctx context.Context, in *StopIdsRequest, opts ...grpc.CallOption) (*StopIdsResponse, error)
-	// GetIds returns the state of the engine.
-	GetIds(ctx context.Context, in *GetIdsRequest, opts ...grpc.CallOption) (*GetIdsResponse, error)
+	// StartEngine starts the engine.
+	StartEngine(ctx context.Context, in *StartEngineRequest, opts ...grpc.CallOption) (*StartEngineResponse, error)
+	// StopEngine stops the engine and clears its logs.
+	StopEngine(ctx context.Context, in *StopEngineRequest, opts ...grpc.CallOption) (*StopEngineResponse, error)
+	// GetEngine returns the state of the engine.
+	GetEngine(ctx context.Context, in *GetEngineRequest, opts ...grpc.CallOption) (*GetEngineResponse, error)
 	// ListBlocked returns the clients that are kept out.
 	ListBlocked(ctx context.Context, in *ListBlockedRequest, opts ...grpc.CallOption) (*ListBlockedResponse, error)
 	// CreateBlock keeps a client or network out.
@@ -72,30 +72,30 @@ func (c *idsServiceClient) AddRule(ctx context.Context, in *AddRuleRequest, opts
 	return out, nil
 }
 
-func (c *idsServiceClient) StartIds(ctx context.Context, in *StartIdsRequest, opts ...grpc.CallOption) (*StartIdsResponse, error) {
+func (c *idsServiceClient) StartEngine(ctx context.Context, in *StartEngineRequest, opts ...grpc.CallOption) (*StartEngineResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(StartIdsResponse)
-	err := c.cc.Invoke(ctx, IdsService_StartIds_FullMethodName, in, out, cOpts...)
+	out := new(StartEngineResponse)
+	err := c.cc.Invoke(ctx, IdsService_StartEngine_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (c *idsServiceClient) StopIds(ctx context.Context, in *StopIdsRequest, opts ...grpc.CallOption) (*StopIdsResponse, error) {
+func (c *idsServiceClient) StopEngine(ctx context.Context, in *StopEngineRequest, opts ...grpc.CallOption) (*StopEngineResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(StopIdsResponse)
-	err := c.cc.Invoke(ctx, IdsService_StopIds_FullMethodName, in, out, cOpts...)
+	out := new(StopEngineResponse)
+	err := c.cc.Invoke(ctx, IdsService_StopEngine_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (c *idsServiceClient) GetIds(ctx context.Context, in *GetIdsRequest, opts ...grpc.CallOption) (*GetIdsResponse, error) {
+func (c *idsServiceClient) GetEngine(ctx context.Context, in *GetEngineRequest, opts ...grpc.CallOption) (*GetEngineResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(GetIdsResponse)
-	err := c.cc.Invoke(ctx, IdsService_GetIds_FullMethodName, in, out, cOpts...)
+	out := new(GetEngineResponse)
+	err := c.cc.Invoke(ctx, IdsService_GetEngine_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -141,12 +141,12 @@ func (c *idsServiceClient) DeleteBlock(ctx context.Context, in *DeleteBlockReque
 type IdsServiceServer interface {
 	// AddRule adds a rule to the local rules, or replaces the one of its sid.
 	AddRule(context.Context, *AddRuleRequest) (*AddRuleResponse, error)
-	// StartIds starts the engine.
-	StartIds(context.Context, *StartIdsRequest) (*StartIdsResponse, error)
-	// StopIds stops the engine and clears its logs.
-	StopIds(context.Context, *StopIdsRequest) (*StopIdsResponse, error)
-	// GetIds returns the state of the engine.
-	GetIds(context.Context, *GetIdsRequest) (*GetIdsResponse, error)
+	// StartEngine starts the engine.
+	StartEngine(context.Context, *StartEngineRequest) (*StartEngineResponse, error)
+	// StopEngine stops the engine and clears its logs.
+	StopEngine(context.Context, *StopEngineRequest) (*StopEngineResponse, error)
+	// GetEngine returns the state of the engine.
+	GetEngine(context.Context, *GetEngineRequest) (*GetEngineResponse, error)
 	// ListBlocked returns the clients that are kept out.
 	ListBlocked(context.Context, *ListBlockedRequest) (*ListBlockedResponse, error)
 	// CreateBlock keeps a client or network out.
@@ -166,14 +166,14 @@ type UnimplementedIdsServiceServer struct{}
 func (UnimplementedIdsServiceServer) AddRule(context.Context, *AddRuleRequest) (*AddRuleResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AddRule not implemented")
 }
-func (UnimplementedIdsServiceServer) StartIds(context.Context, *StartIdsRequest) (*StartIdsResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method StartIds not implemented")
+func (UnimplementedIdsServiceServer) StartEngine(context.Context, *StartEngineRequest) (*StartEngineResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StartEngine not implemented")
 }
-func (UnimplementedIdsServiceServer) StopIds(context.Context, *StopIdsRequest) (*StopIdsResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method StopIds not implemented")
+func (UnimplementedIdsServiceServer) StopEngine(context.Context, *StopEngineRequest) (*StopEngineResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StopEngine not implemented")
 }
-func (UnimplementedIdsServiceServer) GetIds(context.Context, *GetIdsRequest) (*GetIdsResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method GetIds not implemented")
+func (UnimplementedIdsServiceServer) GetEngine(context.Context, *GetEngineRequest) (*GetEngineResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetEngine not implemented")
 }
 func (UnimplementedIdsServiceServer) ListBlocked(context.Context, *ListBlockedRequest) (*ListBlockedResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListBlocked not implemented")
@@ -223,56 +223,56 @@ func _IdsService_AddRule_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
-func _IdsService_StartIds_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(StartIdsRequest)
+func _IdsService_StartEngine_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StartEngineRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(IdsServiceServer).StartIds(ctx, in)
+		return srv.(IdsServiceServer).StartEngine(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: IdsService_StartIds_FullMethodName,
+		FullMethod: IdsService_StartEngine_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(IdsServiceServer).StartIds(ctx, req.(*StartIdsRequest))
+		return srv.(IdsServiceServer).StartEngine(ctx, req.(*StartEngineRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
 
-func _IdsService_StopIds_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(StopIdsRequest)
+func _IdsService_StopEngine_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StopEngineRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(IdsServiceServer).StopIds(ctx, in)
+		return srv.(IdsServiceServer).StopEngine(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: IdsService_StopIds_FullMethodName,
+		FullMethod: IdsService_StopEngine_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(IdsServiceServer).StopIds(ctx, req.(*StopIdsRequest))
+		return srv.(IdsServiceServer).StopEngine(ctx, req.(*StopEngineRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
 
-func _IdsService_GetIds_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(GetIdsRequest)
+func _IdsService_GetEngine_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetEngineRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(IdsServiceServer).GetIds(ctx, in)
+		return srv.(IdsServiceServer).GetEngine(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: IdsService_GetIds_FullMethodName,
+		FullMethod: IdsService_GetEngine_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(IdsServiceServer).GetIds(ctx, req.(*GetIdsRequest))
+		return srv.(IdsServiceServer).GetEngine(ctx, req.(*GetEngineRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -343,16 +343,16 @@ var IdsService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _IdsService_AddRule_Handler,
 		},
 		{
-			MethodName: "StartIds",
-			Handler:    _IdsService_StartIds_Handler,
+			MethodName: "StartEngine",
+			Handler:    _IdsService_StartEngine_Handler,
 		},
 		{
-			MethodName: "StopIds",
-			Handler:    _IdsService_StopIds_Handler,
+			MethodName: "StopEngine",
+			Handler:    _IdsService_StopEngine_Handler,
 		},
 		{
-			MethodName: "GetIds",
-			Handler:    _IdsService_GetIds_Handler,
+			MethodName: "GetEngine",
+			Handler:    _IdsService_GetEngine_Handler,
 		},
 		{
 			MethodName: "ListBlocked",

@@ -55,7 +55,7 @@ func (a *app) startIDS() *cobra.Command {
 		Use: "ids", Short: "Start the engine of an IDS", Args: cobra.NoArgs,
 		Example: "  cloverctl start ids",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.send(c, "POST", "/ids/start", &idsv1.StartIdsRequest{Name: name}, &idsv1.StartIdsResponse{})
+			return a.send(c, "POST", "/ids/start", &idsv1.StartEngineRequest{Name: name}, &idsv1.StartEngineResponse{})
 		},
 	}
 	nameFlag(c, &name, "IDS")
@@ -68,7 +68,7 @@ func (a *app) stopIDS() *cobra.Command {
 		Use: "ids", Short: "Stop the engine of an IDS and clear its logs", Args: cobra.NoArgs,
 		Example: "  cloverctl stop ids",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.send(c, "POST", "/ids/stop", &idsv1.StopIdsRequest{Name: name}, &idsv1.StopIdsResponse{})
+			return a.send(c, "POST", "/ids/stop", &idsv1.StopEngineRequest{Name: name}, &idsv1.StopEngineResponse{})
 		},
 	}
 	nameFlag(c, &name, "IDS")
@@ -81,7 +81,7 @@ func (a *app) getIDS() *cobra.Command {
 		Use: "ids", Short: "Show the engine of an IDS, its rules and alerts", Args: cobra.NoArgs,
 		Example: "  cloverctl get ids\n  cloverctl get ids -o json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return answer(c.Context(), a, withName("/ids", name), nil, &idsv1.GetIdsResponse{}, idsTable)
+			return answer(c.Context(), a, withName("/ids", name), nil, &idsv1.GetEngineResponse{}, idsTable)
 		},
 	}
 	a.addOutput(c)
@@ -89,7 +89,7 @@ func (a *app) getIDS() *cobra.Command {
 	return c
 }
 
-func idsTable(res *idsv1.GetIdsResponse) show.Table {
+func idsTable(res *idsv1.GetEngineResponse) show.Table {
 	s := res.GetStatus()
 	state := fmt.Sprintf("running, pid %d", s.GetPid())
 	if s.GetPid() == 0 {

@@ -113,7 +113,7 @@ func TestTheMonitorSeesTheWholeRequest(t *testing.T) {
 		var got []string
 		for _, a := range raised {
 			got = append(got, fmt.Sprint(a.SignatureID))
-			if a.Client().String() != "203.0.113.9" || strings.Contains(string(a.Payload), "secret") || !strings.Contains(string(a.Payload), "traceparent: 00-4bf9") {
+			if a.Client().String() != "203.0.113.9" || strings.Contains(string(a.Payload), "secret") || !strings.Contains(string(a.Payload), "Traceparent: 00-4bf9") {
 				t.Errorf("%+v", a)
 			}
 		}

@@ -65,14 +65,11 @@ func (m *Monitor) alert(r *http.Request, p *Request, rule *ids.Rule) *alert.Aler
 		SourceIP: p.Source.Addr(), SourcePort: p.Source.Port(), DestinationIP: p.Destination.Addr(), DestinationPort: p.Destination.Port(),
 		HTTP: &alert.HTTP{Host: r.Host, URL: r.URL.Path, Method: r.Method, Protocol: r.Proto, UserAgent: r.UserAgent()},
 	}
-	kept := fmt.Sprintf("%s %s %s\r\nUser-Agent: %s\r\n", r.Method, r.URL.Path, r.Proto, r.UserAgent())
 	parent := r.Header.Get("Traceparent")
 	if m.Traceparent != nil {
 		parent = m.Traceparent(r.Context())
 	}
-	if parent != "" {
-		kept = "traceparent: " + parent + "\r\n" + kept
-	}
+	kept := fmt.Sprintf("%s %s %s\r\nTraceparent: %s\r\nUser-Agent: %s\r\n", r.Method, r.URL.Path, r.Proto, parent, r.UserAgent())
 	a.Payload = []byte(kept[:min(len(kept), maxKept)])
 	return a
 }

@@ -42,11 +42,13 @@ func carriedFrom(ctx context.Context) *carried {
 	return c
 }
 
-// InTrace returns a context whose requests belong to the trace of a header
-// traceparent.
-func (s *Sidecar) InTrace(ctx context.Context, parent string) context.Context {
-	h := http.Header{}
-	h.Set(traceparent, parent)
+// InTrace returns a context whose requests belong to the trace that the header
+// of a request received before names; without one, to a new trace.
+func (s *Sidecar) InTrace(ctx context.Context, header http.Header) context.Context {
+	h := header.Clone()
+	if h == nil {
+		h = http.Header{}
+	}
 	c, _ := receive(h)
 	return context.WithValue(ctx, carriedKey{}, c)
 }
