@@ -13,7 +13,6 @@ import (
 	"github.com/opnfv/clover/api/nginx"
 	"github.com/opnfv/clover/examples/internal/sdc/backlog"
 	"github.com/opnfv/clover/examples/internal/sdc/control"
-	"github.com/opnfv/clover/ids/alert"
 )
 
 // Bounds of the alerts.
@@ -26,9 +25,8 @@ const (
 
 // Events keeps events.
 type Events interface {
-	// Add keeps an alert and returns its index and its key, which are the same
-	// when it comes again.
-	Add(ctx context.Context, a *alert.Alert) (index uint64, key string, err error)
+	// Add keeps an event and returns its index and its key.
+	Add(ctx context.Context, e Event) (index uint64, key string, err error)
 }
 
 // Notifier tells of alerts.
@@ -48,10 +46,6 @@ type AlertStats struct {
 
 // Alerts keeps events and tells of them, beside the traffic.
 type Alerts struct {
-	// TrustedHops is the number of proxies in front, for the alerts of a real
-	// engine; set it before Deliver is called. See [Monitor].
-	TrustedHops int
-
 	events Events
 	notify Notifier
 	logger *slog.Logger
@@ -100,33 +94,29 @@ func (a *Alerts) handle(end context.Context, r raised) {
 	ctx, cancel := context.WithCancel(r.ctx)
 	defer cancel()
 	defer context.AfterFunc(end, cancel)()
-	event := r.event.alert()
-	id, key := a.store(ctx, event)
-	told := a.told(event, id, key)
+	alert := control.Alert{
+		Source: r.event.Source.Addr(), SignatureID: r.event.Rule.SID, Signature: r.event.Rule.Message,
+	}
+	alert.EventID, alert.RedisKey = a.store(ctx, r.event)
+	a.logger.Info("ids: alert", "event", alert.EventID, "signature", alert.SignatureID,
+		"message", alert.Signature, "source", alert.Source.String())
 	if a.notify == nil {
 		a.stats.sent.Add(1)
 		return
 	}
 	ctx, cancelNotify := context.WithTimeout(ctx, notifyTimeout)
 	defer cancelNotify()
-	if err := a.notify.Notify(ctx, told); err != nil {
+	if err := a.notify.Notify(ctx, alert); err != nil {
 		a.stats.failed.Add(1)
-		a.logger.Warn("ids: the proxy does not know of an alert", "event", id, "error", err)
+		a.logger.Warn("ids: the proxy does not know of an alert", "event", alert.EventID, "error", err)
 		return
 	}
 	a.stats.sent.Add(1)
 }
 
-// told is what the proxy is told of an alert.
-func (a *Alerts) told(event *alert.Alert, id, key string) control.Alert {
-	source := event.ClientBehind(a.TrustedHops)
-	a.logger.Info("ids: alert", "event", id, "signature", event.SignatureID, "message", event.Signature, "source", source.String())
-	return control.Alert{EventID: id, RedisKey: key, Source: source, SignatureID: event.SignatureID, Signature: event.Signature}
-}
-
 // store keeps an event. One that could not be kept has an index that counts
 // within this process, and no key.
-func (a *Alerts) store(ctx context.Context, e *alert.Alert) (id, key string) {
+func (a *Alerts) store(ctx context.Context, e Event) (id, key string) {
 	if a.events == nil {
 		return strconv.FormatUint(a.index.Add(1), 10), ""
 	}

@@ -3,7 +3,10 @@ package ids
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -12,8 +15,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/opnfv/clover/examples/internal/sdc/control"
-	"github.com/opnfv/clover/ids/alert"
-	alertredis "github.com/opnfv/clover/ids/alert/redis"
 	"github.com/opnfv/clover/internal/testutil"
 )
 
@@ -53,18 +54,16 @@ func events(t *testing.T, addr string) *Redis {
 func TestEventsAreWhereUsersLook(t *testing.T) {
 	server := testutil.Redis(t)
 	r, c := events(t, server.Addr), client(t, server.Addr)
-	index, key, err := r.Add(t.Context(), event(10000001).alert())
+	index, key, err := r.Add(t.Context(), event(10000001))
 	if err != nil || index != 1 || key != "snort_event:1" {
 		t.Fatalf("%d %q %v", index, key, err)
 	}
-	if members := c.SMembers(t.Context(), "snort_events").Val(); len(members) != 1 || members[0] != "1" {
-		t.Errorf("indexes %v", members)
+	if keys := c.Keys(t.Context(), "*").Val(); len(keys) != 2 || c.SMembers(t.Context(), "snort_events").Val()[0] != "1" {
+		t.Errorf("keys %v", keys)
 	}
 	hash := c.HGetAll(t.Context(), "snort_event:1").Val()
-	for _, field := range contract {
-		if _, ok := hash[field]; !ok {
-			t.Errorf("no field %s in %v", field, hash)
-		}
+	if got, want := slices.Sorted(maps.Keys(hash)), slices.Sorted(slices.Values(contract)); !slices.Equal(got, want) {
+		t.Errorf("fields\n%v, want\n%v", got, want)
 	}
 	for field, want := range map[string]string{
 		"event-id": "1", "event-second": "1524609217", "event-microsecond": "726997", "packet-second": "1524609217", "packet-microsecond": "726997",
@@ -98,7 +97,7 @@ func TestEventsAreWhereUsersLook(t *testing.T) {
 func TestIndexesAreUnique(t *testing.T) {
 	server := testutil.Redis(t)
 	stores := []*Redis{events(t, server.Addr), events(t, server.Addr)}
-	if _, _, err := stores[0].Add(t.Context(), event(1).alert()); err != nil {
+	if _, _, err := stores[0].Add(t.Context(), event(1)); err != nil {
 		t.Fatal(err)
 	}
 	stores = append(stores, events(t, server.Addr))
@@ -106,7 +105,7 @@ func TestIndexesAreUnique(t *testing.T) {
 	for _, s := range stores {
 		adding.Go(func() {
 			for range 30 {
-				if _, _, err := s.Add(t.Context(), event(2).alert()); err != nil {
+				if _, _, err := s.Add(t.Context(), event(2)); err != nil {
 					t.Error(err)
 				}
 			}
@@ -114,14 +113,30 @@ func TestIndexesAreUnique(t *testing.T) {
 	}
 	adding.Wait()
 	c := client(t, server.Addr)
-	indexes := c.SMembers(t.Context(), alertredis.EventsKey).Val()
+	indexes := c.SMembers(t.Context(), EventsKey).Val()
 	if len(indexes) != 91 {
 		t.Errorf("%d indexes, want 91", len(indexes))
 	}
 	for _, i := range indexes {
-		if n := c.HLen(t.Context(), alertredis.EventPrefix+i).Val(); int(n) < len(contract) {
+		if n := c.HLen(t.Context(), EventKeyPrefix+i).Val(); int(n) != len(contract) {
 			t.Errorf("event %s has %d fields", i, n)
 		}
+	}
+}
+
+func TestTheOldestEventsGo(t *testing.T) {
+	server := testutil.Redis(t)
+	r := events(t, server.Addr)
+	r.keep = 3
+	for range 10 {
+		if _, _, err := r.Add(t.Context(), event(1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keys := client(t, server.Addr).Keys(t.Context(), EventKeyPrefix+"*").Val()
+	slices.Sort(keys)
+	if fmt.Sprint(keys) != "[snort_event:10 snort_event:8 snort_event:9]" {
+		t.Errorf("kept %v", keys)
 	}
 }
 
@@ -170,28 +185,5 @@ func TestTheProxyIsToldAlsoWithoutRedis(t *testing.T) {
 	raise(t, a, event(4))
 	if got, want := a.Stats(), (AlertStats{Seen: 4, Sent: 3, Failed: 1, NotStored: 1}); got != want {
 		t.Errorf("ledger %+v, want %+v", got, want)
-	}
-}
-
-// TestAlertsOfARealEngineAreToldAtLeastOnce has a proxy that is away at first.
-func TestAlertsOfARealEngineAreToldAtLeastOnce(t *testing.T) {
-	server := testutil.Redis(t)
-	n := told{err: errors.New("away")}
-	a := NewAlerts(events(t, server.Addr), &n, testutil.Logger(t))
-	a.TrustedHops = 1
-	real := []alert.Alert{{
-		ID: "eve:0:0", SignatureID: 10000003, SourceIP: netip.MustParseAddr("10.244.0.9"), Time: time.Now(),
-		ForwardedFor: []netip.Addr{netip.MustParseAddr("198.51.100.7"), netip.MustParseAddr("203.0.113.9")},
-	}}
-	if err := a.Deliver(t.Context(), real); err == nil {
-		t.Error("nobody says that the proxy is away")
-	}
-	n.err = nil
-	if err := a.Deliver(t.Context(), real); err != nil {
-		t.Fatal(err)
-	}
-	want := control.Alert{EventID: "1", RedisKey: "snort_event:1", Source: real[0].ForwardedFor[1], SignatureID: 10000003}
-	if len(n.list) != 2 || n.list[0] != want || n.list[1] != want {
-		t.Errorf("told %+v, want twice %+v", n.list, want)
 	}
 }
