@@ -204,9 +204,44 @@ func eve(n int) string {
 	return fmt.Sprintf(`{"timestamp":"2026-01-02T03:04:05.%06d+0000","event_type":"alert","src_ip":"10.0.0.1","dest_ip":"10.0.0.2","alert":{"gid":1,"signature_id":%d,"rev":1}}`, n, n)
 }
 
+// taken is what a source has emitted.
+type taken struct {
+	mu       sync.Mutex
+	sids     []string
+	position string
+}
+
+// run runs the source until stop, or until it emits more alerts than limit.
+func (k *taken) run(t *testing.T, source *alertredis.Source, limit int) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- source.Run(ctx, k.position, func(a *alert.Alert, p string) error {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			if len(k.sids) == limit {
+				return errors.New("no more")
+			}
+			k.sids, k.position = append(k.sids, fmt.Sprint(a.SignatureID)), p
+			return nil
+		})
+	}()
+	return func() { cancel(); <-done }
+}
+
+func (k *taken) await(t *testing.T, want string) {
+	t.Helper()
+	testutil.Eventually(t, 10*time.Second, func() (bool, string) {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		text := strings.Join(k.sids, " ")
+		return text == want, text
+	})
+}
+
+// TestReadsEVEFromRedis ends a source before it has taken all and goes on.
 func TestReadsEVEFromRedis(t *testing.T) {
-	server := testutil.Redis(t)
-	c := client(t, server.Addr)
+	c := client(t, testutil.Redis(t).Addr)
 	for name, k := range map[string]struct {
 		kind alertredis.Kind
 		push func(text string) error
@@ -216,72 +251,48 @@ func TestReadsEVEFromRedis(t *testing.T) {
 		"stream": {alertredis.Stream, func(s string) error {
 			return c.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream", Values: []any{"event", s}}).Err()
 		}},
-		"channel": {alertredis.Channel, func(s string) error { return c.Publish(t.Context(), "channel", s).Err() }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			source := alertredis.NewSource(c, alertredis.SourceOptions{Kind: k.kind, Key: name, Logger: testutil.Logger(t)})
-			var mu sync.Mutex
-			var got []string
-			position := ""
-			run := func(limit int) (stop func()) {
-				ctx, cancel := context.WithCancel(t.Context())
-				done := make(chan error, 1)
-				go func() {
-					done <- source.Run(ctx, position, func(a *alert.Alert, p string) error {
-						mu.Lock()
-						defer mu.Unlock()
-						if len(got) == limit {
-							return errors.New("no more")
-						}
-						got, position = append(got, fmt.Sprint(a.SignatureID)), p
-						return nil
-					})
-				}()
-				return func() { cancel(); <-done }
-			}
-			await := func(want string) {
+			var got taken
+			push := func(texts ...string) {
 				t.Helper()
-				testutil.Eventually(t, 10*time.Second, func() (bool, string) {
-					mu.Lock()
-					defer mu.Unlock()
-					text := strings.Join(got, " ")
-					return text == want, text
-				})
-			}
-			must := func(err error) {
-				t.Helper()
-				if err != nil {
-					t.Fatal(err)
+				for _, text := range texts {
+					if err := k.push(text); err != nil {
+						t.Fatal(err)
+					}
 				}
 			}
-			if k.kind == alertredis.Channel {
-				stop := run(-1)
-				defer stop()
-				testutil.Eventually(t, 10*time.Second, func() (bool, string) {
-					n := c.PubSubNumSub(t.Context(), "channel").Val()["channel"]
-					return n == 1, fmt.Sprint(n)
-				})
-				must(k.push(eve(1)))
-				must(k.push("no JSON"))
-				must(k.push(eve(2)))
-				await("1 2")
-				return
-			}
-			for _, text := range []string{eve(1), "no JSON", eve(2), `{"event_type":"stats"}`, eve(3)} {
-				must(k.push(text))
-			}
-			stop := run(2) // ends before it takes the third
-			await("1 2")
+			push(eve(1), "no JSON", eve(2), `{"event_type":"stats"}`, eve(3))
+			stop := got.run(t, source, 2)
+			got.await(t, "1 2")
 			stop()
-			must(k.push(eve(4)))
-			stop = run(-1)
-			await("1 2 3 4")
+			push(eve(4))
+			stop = got.run(t, source, -1)
+			got.await(t, "1 2 3 4")
 			stop()
 			if s := source.Stats(); s.Rejected != 1 || s.Alerts < 4 || s.Records != s.Alerts+s.Other+s.Rejected {
 				t.Errorf("%+v", s)
 			}
 		})
 	}
+}
+
+func TestReadsEVEFromAChannel(t *testing.T) {
+	c := client(t, testutil.Redis(t).Addr)
+	source := alertredis.NewSource(c, alertredis.SourceOptions{Kind: alertredis.Channel, Logger: testutil.Logger(t)})
+	var got taken
+	defer got.run(t, source, -1)()
+	testutil.Eventually(t, 10*time.Second, func() (bool, string) {
+		n := c.PubSubNumSub(t.Context(), "suricata").Val()["suricata"]
+		return n == 1, fmt.Sprint(n)
+	})
+	for _, text := range []string{eve(1), "no JSON", eve(2)} {
+		if err := c.Publish(t.Context(), "suricata", text).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got.await(t, "1 2")
 }
 
 func ExampleSink() {

@@ -69,17 +69,6 @@ func (s *Sidecar) Traceparent(ctx context.Context) string {
 	return h.Get(traceparent)
 }
 
-// Within returns a context for what is done because of a request with that
-// header: further requests are in its trace. Without a trace one begins.
-func Within(ctx context.Context, h http.Header) context.Context {
-	h = h.Clone()
-	if h == nil {
-		h = http.Header{}
-	}
-	c, _ := receive(h)
-	return context.WithValue(ctx, carriedKey{}, c)
-}
-
 // receive reads the headers of a request; without a trace one begins. It
 // gives the request an id if it has none, as the edge of a mesh does.
 func receive(h http.Header) (*carried, tracing.SpanID) {

@@ -190,23 +190,3 @@ func TestCopiesAndFailures(t *testing.T) {
 		t.Errorf("a request that belongs to none: %v, %d client spans", err, len(got.of(tracing.KindClient)))
 	}
 }
-
-// TestWithinATrace makes requests because of an event that a request raised.
-func TestWithinATrace(t *testing.T) {
-	for _, header := range []http.Header{{"Traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}, nil} {
-		var got spans
-		s := sidecar.New(sidecar.Identity{Service: "a"}, sidecar.Options{Report: got.report})
-		ctx := sidecar.Within(context.Background(), header)
-		res, err := s.Outbound(&upstream{}).RoundTrip(httptest.NewRequestWithContext(ctx, http.MethodGet, "http://b/", nil))
-		if err != nil || res.Body.Close() != nil {
-			t.Fatal(err)
-		}
-		made := got.of(tracing.KindClient)
-		if len(made) != 1 || made[0].TraceID.IsZero() {
-			t.Fatalf("spans %+v", made)
-		}
-		if header != nil && (made[0].TraceID.String() != "0af7651916cd43dd8448eb211c80319c" || made[0].ParentID.String() != "b7ad6b7169203331") {
-			t.Errorf("span %+v", made[0])
-		}
-	}
-}
