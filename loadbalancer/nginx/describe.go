@@ -15,6 +15,7 @@ func describe(p program, o Options) loadbalancer.Description {
 		loadbalancer.FeatureHostOfServer:    "nginx writes the request before it chooses the server",
 		loadbalancer.FeatureMirrorBodyLimit: "nginx copies bodies as a whole",
 		loadbalancer.FeatureCounts:          "new workers begin to count anew",
+		loadbalancer.FeatureDuplex:          "over HTTP/1.1 nginx may stop sending a request of megabytes then",
 	}
 	need := func(f loadbalancer.Feature, ok bool, reason string) {
 		if !ok {
@@ -27,7 +28,6 @@ func describe(p program, o Options) loadbalancer.Description {
 	need(loadbalancer.FeatureTLS, p.with("http_ssl_module") && p.with("http_v2_module"), "nginx is built without TLS or HTTP/2")
 	need(loadbalancer.FeatureTrustedProxies, p.with("http_realip_module"), "nginx is built without the realip module")
 	need(loadbalancer.FeatureMirror, !p.without("http_mirror_module"), "nginx is built without the mirror module")
-	need(loadbalancer.FeatureDuplex, p.version.atLeast(hasHTTP2On), fmt.Sprintf("nginx %s stops sending a long request then", p.version))
 	need(loadbalancer.FeatureTrailers, p.version.atLeast(hasTrailers), fmt.Sprintf("needs nginx %s or newer", hasTrailers))
 	return loadbalancer.Description{Name: "nginx", Version: p.version.String(), Unsupported: no, Promise: promise(p, o)}
 }

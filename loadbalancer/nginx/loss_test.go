@@ -76,8 +76,8 @@ func exchange(conn net.Conn, r *bufio.Reader, header string) (keep bool, err err
 	return !res.Close, err
 }
 
-// sockets answers every request on a connection with its own name, without
-// net/http, to be cheap.
+// plainOrigin answers every request with its own name, without net/http, to be
+// cheap.
 func plainOrigin(t testing.TB, name string) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -153,7 +153,7 @@ func losses(t testing.TB, dr *Driver, changes int) (sent, failed int64, slowest 
 }
 
 func TestReloadLosesNothing(t *testing.T) {
-	changes := 10
+	changes := 4
 	if n, err := strconv.Atoi(os.Getenv("CLOVER_NGINX_CHANGES")); err == nil {
 		changes = n
 	}
