@@ -80,7 +80,7 @@ var methodAccess = map[string]access{
 	idsv1.IdsService_StartEngine_FullMethodName: areaAccess(idsResource, auth.Update),
 	idsv1.IdsService_StopEngine_FullMethodName:  areaAccess(idsResource, auth.Update),
 	idsv1.IdsService_CreateBlock_FullMethodName: areaAccess(idsResource, auth.Update),
-	idsv1.IdsService_DeleteBlock_FullMethodName: areaAccess(idsResource, auth.Update),
+	idsv1.IdsService_DeleteBlock_FullMethodName: areaAccess(idsResource, auth.Delete),
 
 	collector.Controller_InitVisibility_FullMethodName:     visibilityAccess(auth.Update),
 	collector.Controller_StartCollector_FullMethodName:     visibilityAccess(auth.Update),

@@ -11,7 +11,6 @@ import (
 	nginxapi "github.com/opnfv/clover/api/nginx"
 	"github.com/opnfv/clover/loadbalancer"
 	"github.com/opnfv/clover/loadbalancer/nginx"
-	"github.com/opnfv/clover/loadbalancer/proxy"
 )
 
 func registerNginx(a *agent.Nginx) func(*grpc.Server) {
@@ -38,9 +37,14 @@ func (r *role) runNginx(ctx context.Context, config loadbalancer.Config, a *agen
 	for i := range config.Groups {
 		config.Groups[i].Host = loadbalancer.HostOfClient // nginx cannot do otherwise
 	}
-	driver, helpers, err := r.assist(ctx, d, a)
-	if err != nil {
-		return err
+	run := []func(context.Context) error{d.Run}
+	var driver loadbalancer.Driver = d
+	if a.Blocks != nil {
+		deny := agent.NewDeny(d, a.Blocks.List)
+		driver, a.Blocks.Changed = deny, deny.Refresh
+		run = append(run, func(ctx context.Context) error {
+			return deny.Run(ctx, func(err error) { r.logger.Error("the blocklist is not in effect", "error", err) })
+		})
 	}
 	a.Agent, err = loadbalancer.NewAgent(driver, loadbalancer.AgentOptions{Path: r.common.statePath("versions.json")})
 	if err != nil {
@@ -48,8 +52,8 @@ func (r *role) runNginx(ctx context.Context, config loadbalancer.Config, a *agen
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	for _, run := range append(helpers, d.Run) {
-		group.Go(func() error { return run(running) })
+	for _, f := range run {
+		group.Go(func() error { return f(running) })
 	}
 	group.Go(func() error {
 		defer stop() // nginx serves until the pod has drained
@@ -59,23 +63,4 @@ func (r *role) runNginx(ctx context.Context, config loadbalancer.Config, a *agen
 		return r.run(ctx, nil, registerNginx(a))
 	})
 	return group.Wait()
-}
-
-// assist does for a role what nginx cannot: keep clients out by a blocklist,
-// take uploads.
-func (r *role) assist(ctx context.Context, d loadbalancer.Driver, a *agent.Nginx) (loadbalancer.Driver, []func(context.Context) error, error) {
-	switch {
-	case a.Blocks != nil:
-		deny := agent.NewDeny(d, a.Blocks.List)
-		a.Blocks.Changed = deny.Refresh
-		failed := func(err error) { r.logger.Error("the blocklist is not in effect", "error", err) }
-		return deny, []func(context.Context) error{func(ctx context.Context) error { return deny.Run(ctx, failed) }}, nil
-	case a.Role == agent.RoleServer:
-		u, err := newUploads(ctx, d, proxy.Options{Logger: r.logger})
-		if err != nil {
-			return nil, nil, err
-		}
-		return u, []func(context.Context) error{u.Run}, nil
-	}
-	return d, nil, nil
 }

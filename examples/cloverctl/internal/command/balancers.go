@@ -223,7 +223,7 @@ func (a *app) setBalancer() *cobra.Command {
 	f := &changeFlags{}
 	c := &cobra.Command{
 		Use: "balancer NAME", Short: "Replace the whole configuration of a load balancer, proxy or server", Args: cobra.ExactArgs(1),
-		Example: "  cloverctl get lb http-lb-v2 --config > http-lb-v2.yaml\n  cloverctl set balancer http-lb-v2 -f http-lb-v2.yaml --dry-run",
+		Example: "  cloverctl set balancer http-lb-v2 -f http-lb-v2.yaml --dry-run",
 		RunE: func(c *cobra.Command, args []string) error {
 			if f.file == "" {
 				return usagef("set balancer: -f FILE is needed")
