@@ -192,8 +192,8 @@ func TestWhoHasAToken(t *testing.T) {
 	}
 	want := map[string]string{
 		"clover-controller": "create tokenreviews, create subjectaccessreviews, get services, ",
-		"clover-operator":   "get visibility, update visibility, delete visibility, ",
-		"clover-reader":     "get visibility, ",
+		"clover-operator":   "get ids, update ids, delete ids, get loadbalancers, update loadbalancers, get visibility, update visibility, delete visibility, ",
+		"clover-reader":     "get ids, get loadbalancers, get visibility, ",
 	}
 	if !maps.Equal(rules, want) {
 		t.Errorf("%v, want %v", rules, want)
