@@ -82,9 +82,14 @@ func (k *kit) podStates(namespace string) string {
 	return b.String()
 }
 
-// sendLoad runs the sample's load generator as a pod, to its end, and returns
-// what it has counted.
+// sendLoad runs the sample's load generator in front of the proxy, as a pod,
+// to its end, and returns what it has counted.
 func (k *kit) sendLoad(name string, args ...string) load.Tally {
+	k.Helper()
+	return k.sendLoadTo("http://proxy-access-control.default:9180", name, args...)
+}
+
+func (k *kit) sendLoadTo(url, name string, args ...string) load.Tally {
 	k.Helper()
 	pods := k.api.CoreV1().Pods(sampleNamespace)
 	_, err := pods.Create(k.Context(), &corev1.Pod{
@@ -93,7 +98,7 @@ func (k *kit) sendLoad(name string, args ...string) load.Tally {
 			RestartPolicy: corev1.RestartPolicyNever,
 			Containers: []corev1.Container{{
 				Name: "load", Image: image("clover-sdc"),
-				Args: append([]string{"load", "--url", "http://proxy-access-control.default:9180", "--timeout", "30s"}, args...),
+				Args: append([]string{"load", "--url", url, "--timeout", "30s"}, args...),
 			}},
 		},
 	}, metav1.CreateOptions{})

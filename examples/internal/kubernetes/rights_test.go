@@ -32,7 +32,12 @@ func (k *kit) guideReader() {
 	token, err := k.api.CoreV1().ServiceAccounts(cloverNamespace).CreateToken(k.Context(), "clover-reader", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
 	k.check(err)
 	k.check(os.WriteFile(filepath.Join(k.home, "reader"), []byte(token.Status.Token), 0o600))
-	k.types("cloverctl get visibility status --token-file reader", k.greeting())
+	for _, question := range []string{"visibility status", "lb", "ids", "blocklist"} {
+		k.types("cloverctl get "+question+" --token-file reader", k.greeting())
+	}
+	k.ends("cloverctl set lb -f lbv2.yaml --token-file reader", 1, "clover-reader", "update", "loadbalancers")
+	k.ends("cloverctl stop ids --token-file reader", 1, "clover-reader", "update", "ids")
+	k.ends("cloverctl delete blocklist 192.0.2.7 --token-file reader", 1, "clover-reader", "delete", "ids")
 	k.ends("cloverctl clear visibility --token-file reader", 1, "clover-reader", "delete", "visibility")
 }
 

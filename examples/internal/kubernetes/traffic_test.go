@@ -80,20 +80,24 @@ func (k *kit) compare(tally load.Tally) {
 }
 
 // guideScan sends the request that the IDS knows: the client is kept out, and
-// the alert is in the traces. Of the requests before, copied went to the IDS.
-func (k *kit) guideScan(copied int) {
+// the alert is in the traces. Of the requests before, copied went to the IDS;
+// it returns how many have now.
+func (k *kit) guideScan(copied int) int {
 	k.Helper()
 	tally := k.sendLoad("scan", "--rate", "10", "--requests", "50", "--path", "/", "--agent", "asafaweb.com")
 	if tally.ByStatus[200] == 0 || tally.ByStatus[403] == 0 || tally.ByStatus[200]+tally.ByStatus[403] != 50 {
 		k.Errorf("the scanner is not kept out: %v", tally.ByStatus)
 	}
-	k.collected(copied + tally.ByStatus[200])
+	copied += tally.ByStatus[200]
+	k.collected(copied)
 	k.types("cloverctl get visibility urls", "http://proxy-access-control:50054/nginx.Controller/ProcessAlerts")
+	return copied
 }
 
 // guideClear clears, and holds that what was cleared is not collected again.
 func (k *kit) guideClear() {
 	k.Helper()
+	k.counted()
 	k.types("cloverctl clear visibility", k.greeting()+"Cleared visibility data: ")
 	cleared := time.Now()
 	k.eventually(func() (bool, string) {
