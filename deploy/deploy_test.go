@@ -19,6 +19,9 @@ var update = flag.Bool("update", false, "write the golden files again")
 // tree is short for the values of a chart.
 type tree = map[string]any
 
+// real is the sample with nginx and Suricata.
+var real = tree{"engine": "real", "suricata": tree{"image": "team/suricata:7"}}
+
 // render renders or ends the test.
 func render(t *testing.T, o Options) []*unstructured.Unstructured {
 	t.Helper()
@@ -57,6 +60,7 @@ func TestGolden(t *testing.T) {
 		},
 		"sdc":         {Components: []string{"sdc"}, Values: tree{"sdc": tree{"istio": tree{"enabled": true}}}},
 		"sdc-no-mesh": {Components: []string{"sdc"}, Values: tree{"tls": noTLS}},
+		"sdc-real":    {Components: []string{"sdc"}, Values: tree{"tls": noTLS, "sdc": real}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got strings.Builder

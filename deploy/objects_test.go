@@ -84,6 +84,27 @@ func TestPodsAreRestricted(t *testing.T) {
 	}
 }
 
+// TestOnlySuricataIsRoot holds that real engines make one pod root, with the
+// rights to read packets and no others.
+func TestOnlySuricataIsRoot(t *testing.T) {
+	for _, w := range workloads(t, render(t, Options{Components: []string{"sdc"}, Values: tree{"sdc": real}})) {
+		c := w.pod.Spec.Containers[0]
+		if w.name != "snort-ids" {
+			checkContainer(t, w.name, c)
+			continue
+		}
+		s := c.SecurityContext
+		if *s.AllowPrivilegeEscalation || !*s.ReadOnlyRootFilesystem || s.Privileged != nil ||
+			!slices.Equal(s.Capabilities.Drop, []corev1.Capability{"ALL"}) || !slices.Equal(s.Capabilities.Add, []corev1.Capability{"NET_ADMIN", "NET_RAW"}) {
+			t.Errorf("%s: container security %+v", w.name, s)
+		}
+	}
+	_, err := Render(t.Context(), Options{Components: []string{"sdc"}, Values: tree{"sdc": tree{"engine": "real"}}})
+	if err == nil || !strings.Contains(err.Error(), "sdc.suricata.image: ") {
+		t.Errorf("no image with Suricata: %v", err)
+	}
+}
+
 func checkContainer(t *testing.T, name string, c corev1.Container) {
 	t.Helper()
 	s := c.SecurityContext
@@ -137,8 +158,12 @@ func TestImagesAreBuilt(t *testing.T) {
 		built["team/"+i.Name+":7"] = false
 	}
 	objects := render(t, Options{Components: []string{"visibility", "datastore", "sdc"}, Registry: "team", Tag: "7"})
+	objects = append(objects, render(t, Options{Components: []string{"sdc"}, Registry: "team", Tag: "7", Values: tree{"sdc": real}})...)
 	for _, w := range workloads(t, objects) {
 		for _, c := range w.pod.Spec.Containers {
+			if c.Image == "team/suricata:7" {
+				continue // which the caller has named
+			}
 			if _, ok := built[c.Image]; !ok || c.ImagePullPolicy != corev1.PullIfNotPresent {
 				t.Errorf("%s: image %s (%s) is none of %v", w.name, c.Image, c.ImagePullPolicy, slices.Sorted(maps.Keys(built)))
 			}

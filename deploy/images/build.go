@@ -148,24 +148,33 @@ func (o Options) image(ctx context.Context, i Image, arch string) (v1.Image, err
 }
 
 // files are the image's own files, and its program among them.
-func (o Options) files(ctx context.Context, i Image, arch string) (map[string]File, string, error) {
+func (o Options) files(ctx context.Context, i Image, arch string) (files map[string]File, entrypoint string, err error) {
+	files = map[string]File{}
 	if i.Debian != nil {
-		roots, err := o.debianRoots(ctx, i.Debian.Package, arch)
-		if err != nil {
-			return nil, "", err
+		if files, err = o.debianFiles(ctx, i.Debian, arch); err != nil || i.Package == "" {
+			return files, i.Debian.Programs[0], err
 		}
-		files, err := WithLibraries(arch, i.Debian.Programs, roots)
-		if err != nil {
-			return nil, "", err
-		}
-		return files, i.Debian.Programs[0], addLicences(files, roots)
 	}
 	program := filepath.Join(o.Out, "programs", "linux-"+arch, i.Name)
 	if err := o.compile(ctx, i.Package, arch, program); err != nil {
 		return nil, "", err
 	}
 	inside := path.Join("/usr/local/bin", i.Name)
-	return map[string]File{inside: {Source: program, Mode: 0o755}}, inside, nil
+	files[inside] = File{Source: program, Mode: 0o755}
+	return files, inside, nil
+}
+
+// debianFiles are programs of Debian with their libraries and licences.
+func (o Options) debianFiles(ctx context.Context, d *Debian, arch string) (map[string]File, error) {
+	roots, err := o.debianRoots(ctx, d.Package, arch)
+	if err != nil {
+		return nil, err
+	}
+	files, err := WithLibraries(arch, d.Programs, roots)
+	if err != nil {
+		return nil, err
+	}
+	return files, addLicences(files, roots)
 }
 
 // compile builds a Go program without cgo.

@@ -16,16 +16,17 @@ import (
 // UserID is the user and the group that programs run as.
 const UserID = 65532
 
-// Image says what an image is made of: either Package or Debian.
+// Image says what an image is made of: Package, Debian, or both.
 type Image struct {
 	// Name is the image's name without registry and tag.
 	Name string
 	// Title and Description are for its labels.
 	Title, Description string
 	// Package is the main package of a Go program, as in
-	// ./examples/clover-controller.
+	// ./examples/clover-controller. It is what the image starts.
 	Package string
-	// Debian is the program of a Debian package.
+	// Debian is the program of a Debian package; without Package the image
+	// starts it.
 	Debian *Debian
 	// Ports are what it listens on by default.
 	Ports []int
@@ -35,7 +36,7 @@ type Image struct {
 type Debian struct {
 	// Package is the name of the package.
 	Package string
-	// Programs are paths in it; the first is what the image starts.
+	// Programs are paths in it; the first is the one that is started.
 	Programs []string
 }
 
@@ -57,6 +58,11 @@ func All() []Image {
 		{
 			Name: "clover-sdc", Title: "Clover sample", Package: "./examples/sdc",
 			Description: "The services of the SDC sample: proxy, load balancer, server, IDS", Ports: []int{9180, 50054},
+		},
+		{
+			Name: "clover-sdc-nginx", Title: "Clover sample with nginx", Package: "./examples/sdc",
+			Description: "The services of the SDC sample with nginx as Debian packages it", Ports: []int{9180, 50054},
+			Debian: &Debian{Package: "nginx", Programs: []string{"/usr/sbin/nginx"}},
 		},
 		{
 			Name: "clover-redis", Title: "Redis for Clover",

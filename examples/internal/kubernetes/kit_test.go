@@ -102,7 +102,7 @@ func (k *kit) cleanUp() {
 			k.Errorf("clean up: %s", a.all())
 		}
 	}
-	for _, name := range []string{"load", "scan"} {
+	for _, name := range []string{"load", "scan", "ping"} {
 		if err := k.api.CoreV1().Pods(sampleNamespace).Delete(ctx, name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
 			k.Error(err)
 		}

@@ -5,6 +5,7 @@ package images
 import (
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"testing"
@@ -51,7 +52,13 @@ func component(t testing.TB, c components.Component, name string, ports ...int) 
 	files := maps.Clone(linked)
 	files[inside] = files[program]
 	delete(files, program)
-	img, err := images.New(files, images.Config{Arch: runtime.GOARCH, Entrypoint: []string{inside}, Ports: ports})
+	return write(t, name, files, images.Config{Arch: runtime.GOARCH, Entrypoint: []string{inside}, Ports: ports})
+}
+
+// write makes an image of files.
+func write(t testing.TB, name string, files map[string]images.File, c images.Config) Archive {
+	t.Helper()
+	img, err := images.New(files, c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,6 +69,35 @@ func component(t testing.TB, c components.Component, name string, ports ...int) 
 	return a
 }
 
+// Ping sends an ICMP echo request to each address that it is given, for which
+// it has to be root. The root of the repository is the folder source.
+func Ping(t testing.TB, source string) Archive {
+	return build(t, source, images.Image{Name: "ping", Package: "./internal/testutil/images/testdata/ping"})[0]
+}
+
+// SuricataSDC is the program of the SDC sample beside Suricata, from the
+// repository whose root is the folder source.
+func SuricataSDC(t testing.TB, source string) Archive {
+	t.Helper()
+	root := components.SDCRootFolder(testutil.Require(t, components.SDCRoot()))
+	files, err := images.WithLibraries(runtime.GOARCH, []string{"/usr/bin/suricata"}, []string{root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"classification.config", "reference.config", "threshold.config"} {
+		inside := "/etc/suricata/" + name
+		files[inside] = images.File{Source: filepath.Join(root, inside), Mode: 0o644}
+	}
+	program, inside := filepath.Join(t.TempDir(), "sdc"), "/usr/local/bin/clover-sdc"
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", program, "./examples/sdc")
+	cmd.Dir, cmd.Env = source, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	files[inside] = images.File{Source: program, Mode: 0o755}
+	return write(t, "clover-sdc-suricata", files, images.Config{Arch: runtime.GOARCH, Entrypoint: []string{inside}})
+}
+
 // Clover builds images of the release, all of them if none is named, from the
 // repository whose root is the folder source.
 func Clover(t testing.TB, source string, names ...string) []Archive {
@@ -70,6 +106,12 @@ func Clover(t testing.TB, source string, names ...string) []Archive {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return build(t, source, chosen...)
+}
+
+// build builds images as a release does.
+func build(t testing.TB, source string, chosen ...images.Image) []Archive {
+	t.Helper()
 	cache, err := components.CacheDir()
 	if err != nil {
 		t.Fatal(err)

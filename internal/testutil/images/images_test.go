@@ -22,6 +22,8 @@ func TestComponents(t *testing.T) {
 	}
 	for want, make := range map[string]func(testing.TB) Archive{
 		"opnfv/jaeger:test": Jaeger, "opnfv/prometheus:test": Prometheus,
+		"opnfv/ping:test":                func(t testing.TB) Archive { return Ping(t, "../../..") },
+		"opnfv/clover-sdc-suricata:test": func(t testing.TB) Archive { return SuricataSDC(t, "../../..") },
 	} {
 		a := make(t)
 		tag, err := name.NewTag(a.Ref)
