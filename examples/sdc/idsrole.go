@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -22,6 +23,7 @@ import (
 	"github.com/opnfv/clover/ids/alert"
 	alertredis "github.com/opnfv/clover/ids/alert/redis"
 	"github.com/opnfv/clover/ids/engine"
+	"github.com/opnfv/clover/ids/source"
 	"github.com/opnfv/clover/ids/starter"
 )
 
@@ -35,6 +37,40 @@ type idsFlags struct {
 	suricata   string
 	interfaces []string
 	homeNet    string
+	rules      ruleFlags
+}
+
+// ruleFlags say where rules come from, beside those of Clover and of users.
+type ruleFlags struct {
+	folders, urls []string
+	noStarter     bool
+}
+
+func (r *ruleFlags) add(f *pflag.FlagSet) {
+	f.StringSliceVar(&r.folders, "rules", nil, "`folder` with files *.rules, which are checked before use (may be given again)")
+	f.StringSliceVar(&r.urls, "rules-url", nil, "https `URL` of a rule file or a .tar.gz of them; #SHA256 behind it says what it must be (may be given again)")
+	f.BoolVar(&r.noStarter, "no-starter-rules", false, "leave out the rules that come with Clover")
+}
+
+// load gets the rules, or says what is wrong with them.
+func (r *ruleFlags) load(ctx context.Context) (*ids.Ruleset, error) {
+	base := &ids.Ruleset{Dialect: ids.Suricata}
+	if !r.noStarter {
+		base, _ = starter.Rules(ids.Suricata)
+	}
+	from := source.Source{Folders: r.folders, Dialect: ids.Suricata}
+	for _, text := range r.urls {
+		url, sum, _ := strings.Cut(text, "#")
+		from.Remotes = append(from.Remotes, source.Remote{URL: url, SHA256: sum})
+	}
+	got, err := from.Load(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("--rules, --rules-url: %w", err)
+	}
+	for _, file := range got.Files {
+		base.Items = append(base.Items, file.Items...)
+	}
+	return base, nil
 }
 
 func runIDS(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -48,6 +84,7 @@ func runIDS(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	f.StringVar(&x.suricata, "suricata", "", "Suricata's `program`, which then looks at packets in place of Clover's own engine; it needs CAP_NET_RAW")
 	f.StringSliceVar(&x.interfaces, "interface", []string{"lo"}, "network `interfaces` that Suricata looks at; behind a mesh's sidecar lo, where requests are in the clear")
 	f.StringVar(&x.homeNet, "home-net", "any", "`networks` of $HOME_NET in Suricata's rules, e.g. [10.0.0.0/8,192.168.0.0/16]")
+	x.rules.add(f)
 	if err := parse(f, args, stderr, "Looks at mirrored requests by rules, and raises alerts.\n\nUsage:\n  sdc ids [flags]\n"); err != nil {
 		return err
 	}
@@ -95,7 +132,10 @@ func (x *idsFlags) run(ctx context.Context, r *role, state string) error {
 	if err != nil {
 		return err
 	}
-	base, _ := starter.Rules(ids.Suricata)
+	base, err := x.rules.load(ctx)
+	if err != nil {
+		return errors.Join(err, pipeline.Close())
+	}
 	control := &agent.Snort{Engine: e.engine, Base: base, LocalFile: filepath.Join(state, "local.rules"), Alerts: pipeline.Ledger}
 	if err := control.Load(ctx); err != nil {
 		return errors.Join(err, pipeline.Close())

@@ -21,6 +21,7 @@ func runLoad(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	f.StringSliceVar(&o.Methods, "method", nil, "`methods` to draw from (default: the mix of the sample, or GET with --path)")
 	f.StringSliceVar(&o.Paths, "path", nil, "`paths` to draw from (default: the mix of the sample, or / with --method)")
 	f.StringArrayVar(&o.Agents, "agent", nil, "user `agent` to draw; again for several (default: those of the sample)")
+	f.BoolVar(&o.Clients, "clients", false, "let each user agent be a client of its own by X-Forwarded-For, 203.0.113.1 and up")
 	f.Uint64Var(&o.Seed, "seed", 0, "repeat the load of that seed; 0: a new one")
 	f.DurationVar(&o.Timeout, "timeout", 0, "longest time for an answer (default 5s)")
 	err := parse(f, args, stderr, "Sends requests at a rate, and prints what came back as JSON.\n\nUsage:\n  sdc load [flags]\n\nExamples:\n"+

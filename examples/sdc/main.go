@@ -16,16 +16,22 @@ import (
 
 func main() { cli.Main("sdc", run) }
 
-// roles are the subcommands.
-var roles = []struct {
+// subcommand is a role on the command line.
+type subcommand struct {
 	name, does string
 	run        cli.Run
-}{
-	{"proxy", "proxy-access-control: forwards, mirrors to the IDS, blocks clients it has alerts of", runProxy},
-	{"lb", "http-lb: spreads requests over servers, round robin", runBalancer},
-	{"server", "clover-server: serves a site", runServer},
-	{"ids", "snort-ids: looks at mirrored requests by rules, raises alerts", runIDS},
-	{"load", "sends requests and prints what came back as JSON", runLoad},
+}
+
+// subcommands lists the roles, and what runs several.
+func subcommands() []subcommand {
+	return []subcommand{
+		{"proxy", "proxy-access-control: forwards, mirrors to the IDS, blocks clients it has alerts of", runProxy},
+		{"lb", "http-lb: spreads requests over servers", runBalancer},
+		{"server", "clover-server: serves a site", runServer},
+		{"ids", "snort-ids: looks at mirrored requests by rules, raises alerts", runIDS},
+		{"load", "sends requests and prints what came back as JSON", runLoad},
+		{"local", "all of them on this machine, without Kubernetes", runLocal},
+	}
 }
 
 // run is the program.
@@ -39,8 +45,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return pflag.ErrHelp
 	}
 	var names []string
-	for _, r := range roles {
-		if r.name == args[0] {
+	for _, r := range subcommands() {
+		// The whole sample is known as a flag, too.
+		if r.name == strings.TrimPrefix(args[0], "--") {
 			return r.run(ctx, args[1:], stdout, stderr)
 		}
 		names = append(names, r.name)
@@ -50,7 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 func usage(stderr io.Writer) {
 	fmt.Fprintf(stderr, "Runs one role of the sample.\n\nUsage:\n  sdc ROLE [flags]\n\nRoles:\n")
-	for _, r := range roles {
+	for _, r := range subcommands() {
 		fmt.Fprintf(stderr, "  %-8s %s\n", r.name, r.does)
 	}
 	fmt.Fprintf(stderr, "\nsdc ROLE --help lists the flags of a role. Each may also be given in the\nenvironment, --http-addr as SDC_HTTP_ADDR.\n")

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -203,6 +205,29 @@ func TestRulesOfUsers(t *testing.T) {
 		if code, _ := get(t, "http://"+proxy.http+"/", "X-Forwarded-For", client); code != want {
 			t.Errorf("client %s: %d, want %d", client, code, want)
 		}
+	}
+}
+
+// TestRulesFromAFolder adds rule files, and refuses wrong ones.
+func TestRulesFromAFolder(t *testing.T) {
+	folder := t.TempDir()
+	file := filepath.Join(folder, "site.rules")
+	check(t, os.WriteFile(file, []byte(`alert http any any -> any any (msg:"a word"; http.uri; content:"sesame"; sid:10000009; rev:1;)`), 0o600))
+	proxy := start(t, "proxy", "--upstream", "127.0.0.1:1", "--mirror", "", "--trusted-hops", "1")
+	ids := start(t, "ids", "--alerts", proxy.grpc, "--rules", folder, "--no-starter-rules")
+	got, err := snort.NewControllerClient(dial(t, ids, nil)).GetStatus(t.Context(), &snort.GetStatusRequest{})
+	if err != nil || got.GetRules() != 1 || got.GetEngine() != "clover-ids" {
+		t.Errorf("%v, %v", got, err)
+	}
+	get(t, "http://"+ids.http+"/sesame", "X-Forwarded-For", "203.0.113.1")
+	testutil.Eventually(t, 60*time.Second, func() (bool, string) {
+		code, _ := get(t, "http://"+proxy.http+"/", "X-Forwarded-For", "203.0.113.1")
+		return code == 403, fmt.Sprint(code)
+	})
+	check(t, os.WriteFile(file, []byte("alert http any (\n"), 0o600))
+	err = run(t.Context(), []string{"ids", "--alerts", "", "--rules", folder, "--http-addr", "127.0.0.1:0", "--grpc-addr", "-"}, &testutil.Output{}, &testutil.Output{})
+	if err == nil || !strings.Contains(err.Error(), "site.rules:1:") {
+		t.Errorf("wrong rules: %v", err)
 	}
 }
 

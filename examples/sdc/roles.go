@@ -25,11 +25,12 @@ import (
 
 // proxyFlags are those of sdc proxy.
 type proxyFlags struct {
-	upstream, mirror string
-	mirrorTimeout    time.Duration
-	hops             int
-	block            blockFlags
-	redis            string
+	upstreams     []string
+	mirror        string
+	mirrorTimeout time.Duration
+	hops          int
+	block         blockFlags
+	redis         string
 }
 
 // blockFlags say which alerts keep clients out.
@@ -82,7 +83,7 @@ func runProxy(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	f := pflag.NewFlagSet("sdc proxy", pflag.ContinueOnError)
 	c.add(f, "proxy-access-control", "127.0.0.1:9180", "127.0.0.1:50054")
 	c.addEngine(f)
-	f.StringVar(&p.upstream, "upstream", "http-lb:9180", "`address` that requests are forwarded to")
+	f.StringSliceVar(&p.upstreams, "upstream", []string{"http-lb:9180"}, "`addresses` that requests are forwarded to in turn")
 	f.StringVar(&p.mirror, "mirror", "snort-ids:80", "`address` that gets a copy of each request; empty for none")
 	f.DurationVar(&p.mirrorTimeout, "mirror-timeout", 2*time.Second, "longest time for a copy; requests do not wait for it")
 	f.IntVar(&p.hops, "trusted-hops", 0, "proxies before this one that append to X-Forwarded-For: 1 behind an ingress gateway")
@@ -117,11 +118,10 @@ func runProxy(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 }
 
 func (p *proxyFlags) config() (c loadbalancer.Config, err error) {
-	upstream, err := loadbalancer.ParseAddress(p.upstream)
-	if err != nil {
-		return c, cli.Usagef("--upstream: %w", err)
+	group := loadbalancer.Group{Name: "proxy", Host: loadbalancer.HostOfServer}
+	if group.Servers, err = serversOf("--upstream", p.upstreams); err != nil {
+		return c, err
 	}
-	group := loadbalancer.Group{Name: "proxy", Host: loadbalancer.HostOfServer, Servers: []loadbalancer.Server{{Address: upstream}}}
 	c = loadbalancer.Config{
 		Groups: []loadbalancer.Group{group}, Routes: []loadbalancer.Route{{Path: "/", Group: group.Name}},
 		Access: loadbalancer.Access{TrustedHops: p.hops},
@@ -179,12 +179,8 @@ func runBalancer(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	if group.Method, err = loadbalancer.ParseMethod(method); err != nil {
 		return cli.Usagef("--method: %w", err)
 	}
-	for _, text := range servers {
-		address, err := loadbalancer.ParseAddress(text)
-		if err != nil {
-			return cli.Usagef("--servers: %w", err)
-		}
-		group.Servers = append(group.Servers, loadbalancer.Server{Address: address})
+	if group.Servers, err = serversOf("--servers", servers); err != nil {
+		return err
 	}
 	r, err := newRole("lb", c, stdout, stderr)
 	if err != nil {
@@ -192,6 +188,18 @@ func runBalancer(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	}
 	config := loadbalancer.Config{Groups: []loadbalancer.Group{group}, Routes: []loadbalancer.Route{{Path: "/", Group: group.Name}}}
 	return r.runSteered(ctx, config, &agent.Nginx{Role: agent.RoleBalancer}, proxy.Options{})
+}
+
+// serversOf reads the addresses of servers.
+func serversOf(flag string, texts []string) (list []loadbalancer.Server, err error) {
+	for _, text := range texts {
+		address, err := loadbalancer.ParseAddress(text)
+		if err != nil {
+			return nil, cli.Usagef("%s: %w", flag, err)
+		}
+		list = append(list, loadbalancer.Server{Address: address})
+	}
+	return list, nil
 }
 
 func runServer(ctx context.Context, args []string, stdout, stderr io.Writer) error {

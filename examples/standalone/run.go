@@ -14,6 +14,7 @@ import (
 	"github.com/opnfv/clover/examples/internal/access"
 	"github.com/opnfv/clover/examples/internal/cli"
 	"github.com/opnfv/clover/examples/internal/node"
+	"github.com/opnfv/clover/examples/internal/steering"
 )
 
 // settings are the flags.
@@ -23,6 +24,7 @@ type settings struct {
 	rate     float64
 	logLevel string
 	access   access.Flags
+	steering steering.Flags
 }
 
 func parse(args []string, stderr io.Writer) (settings, error) {
@@ -37,6 +39,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	f.StringVar(&s.node.OTLPHTTP, "otlp-http-addr", "127.0.0.1:4318", "`address` that takes OTLP by HTTP, - for none")
 	s.node.AddFlags(f)
 	s.access.Add(f, server.DefaultRateLimit)
+	s.steering.Add(f)
 	f.StringVar(&s.logLevel, "log-level", "warn", "debug, info, warn or error")
 	err := cli.Parse(f, args, stderr, "Runs all of Clover in one process, with a sample mesh and its traffic.\n\nUsage:\n  standalone [flags]\n\nExamples:\n"+
 		"  standalone\n  standalone --no-sample --jaeger http://jaeger:16686 --prometheus http://prometheus:9090\n")
@@ -80,10 +83,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	mesh := &sampleMesh{}
-	if !s.noSample {
-		if err := mesh.steer(&api); err != nil {
-			return err
-		}
+	steer := mesh.steer
+	if s.noSample {
+		steer = s.steering.Apply
+	}
+	if err := steer(&api); err != nil {
+		return err
 	}
 	ready := make(chan node.Addrs, 1)
 	s.node.API, s.node.StatusPage, s.node.Logger = api, true, logger

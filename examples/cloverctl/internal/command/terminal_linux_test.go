@@ -46,11 +46,18 @@ func TestColorsOfATerminal(t *testing.T) {
 		if code := Run(t.Context(), []string{"-q", "--controller", address, "get", "visibility", "stats"}, Streams{In: slave, Out: slave, Err: slave}); code != 0 {
 			t.Fatalf("exit %d", code)
 		}
-		buf := make([]byte, 4096)
-		n, err := master.Read(buf)
+		// One read may bring a part of the lines.
+		const end = "END"
+		_, err := slave.WriteString(end)
 		check(t, err)
-		if got := strings.Contains(string(buf[:n]), "\x1b[31m"); got != c.colors {
-			t.Errorf("NO_COLOR=%q TERM=%q: colours %v\n%q", c.noColor, c.term, got, buf[:n])
+		var shown strings.Builder
+		for buf := make([]byte, 4096); !strings.HasSuffix(shown.String(), end); {
+			n, err := master.Read(buf)
+			check(t, err)
+			shown.Write(buf[:n])
+		}
+		if got := strings.Contains(shown.String(), "\x1b[31m"); got != c.colors {
+			t.Errorf("NO_COLOR=%q TERM=%q: colours %v\n%q", c.noColor, c.term, got, shown.String())
 		}
 	}
 }
