@@ -76,19 +76,19 @@ func (d *differ) value(field string, a, b reflect.Value) {
 }
 
 func (d *differ) list(field string, from, to reflect.Value) {
-	find := func(in reflect.Value, id string) (reflect.Value, bool) {
-		for i := range in.Len() {
-			if identity(in.Index(i)) == id {
-				return in.Index(i), true
-			}
+	byID := func(in reflect.Value) map[string]reflect.Value {
+		m := make(map[string]reflect.Value, in.Len())
+		for i := in.Len() - 1; i >= 0; i-- { // of several the first stays
+			m[identity(in.Index(i))] = in.Index(i)
 		}
-		return reflect.Value{}, false
+		return m
 	}
+	before, after := byID(from), byID(to)
 	for i := range from.Len() {
 		a := from.Index(i)
 		id := identity(a)
 		at := fmt.Sprintf("%s[%s]", field, id)
-		b, ok := find(to, id)
+		b, ok := after[id]
 		if !ok {
 			d.add(at, summary(a), "")
 		} else if _, text := a.Interface().(fmt.Stringer); !text && a.Kind() == reflect.Struct {
@@ -98,7 +98,7 @@ func (d *differ) list(field string, from, to reflect.Value) {
 	for i := range to.Len() {
 		b := to.Index(i)
 		id := identity(b)
-		if _, ok := find(from, id); !ok {
+		if _, ok := before[id]; !ok {
 			d.add(fmt.Sprintf("%s[%s]", field, id), "", summary(b))
 		}
 	}

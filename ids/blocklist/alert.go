@@ -109,9 +109,13 @@ func (l *List) judge(a Alert) Verdict {
 	now := l.now()
 	p := netip.PrefixFrom(a.Source, a.Source.BitLen())
 	e, there := l.entries[p]
-	if there && e.over(now) {
+	switch {
+	case there && e.over(now):
 		l.drop(p)
 		l.stats.Expired++
+		there, e = false, Entry{}
+	case there && e.DryRun && !l.policy.DryRun: // of a policy before: it shall block now
+		l.drop(p)
 		there, e = false, Entry{}
 	}
 	if !there {

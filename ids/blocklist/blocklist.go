@@ -332,8 +332,11 @@ func (l *List) write(r record) error {
 	if l.journal == nil {
 		return nil
 	}
-	err := l.journal.append(r)
-	if err == nil && l.journal.long(len(l.entries)) {
+	var err error
+	if !l.journal.torn {
+		err = l.journal.append(r)
+	}
+	if l.journal.torn || err == nil && l.journal.long(len(l.entries)) {
 		l.expire()
 		err = l.journal.compact(l.sorted())
 	}

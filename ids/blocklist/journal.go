@@ -28,6 +28,8 @@ type journal struct {
 	path  string
 	file  *os.File
 	lines int
+	// torn: a line may be there in part, so that nothing can follow it.
+	torn bool
 }
 
 // openJournal reads the entries and begins the file anew with them, so that
@@ -98,7 +100,9 @@ func (j *journal) append(r record) error {
 		}
 	}
 	j.lines++
-	_, err = j.file.Write(append(line, '\n'))
+	if _, err = j.file.Write(append(line, '\n')); err != nil {
+		j.torn = true
+	}
 	return err
 }
 
@@ -111,8 +115,11 @@ func (j *journal) compact(entries []Entry) error {
 	if err := j.close(); err != nil {
 		return err
 	}
-	j.lines = len(entries)
-	return os.Rename(next, j.path)
+	if err := os.Rename(next, j.path); err != nil {
+		return err
+	}
+	j.lines, j.torn = len(entries), false
+	return nil
 }
 
 func (j *journal) close() error {

@@ -3,8 +3,11 @@ package proxy
 import (
 	"bufio"
 	"context"
+	"io"
+	"math"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -25,6 +28,8 @@ type conns struct {
 type conn struct {
 	net.Conn
 	r      *bufio.Reader
+	in     *io.LimitedReader // of r: bounds the head of a response
+	raw    syscall.RawConn
 	head   []byte // space for the head of a request
 	reused bool
 	since  time.Time // idle since
@@ -44,10 +49,29 @@ func (p *conns) get(ctx context.Context) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{Conn: c, r: bufio.NewReader(c)}, nil
+	raw, err := c.(syscall.Conn).SyscallConn() // TCP has it
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	in := &io.LimitedReader{R: c, N: math.MaxInt64}
+	return &conn{Conn: c, in: in, raw: raw, r: bufio.NewReader(in)}, nil
 }
 
+// takeIdle returns an idle connection on which nothing has come: what a server
+// sends without being asked, its end or a response such as 408, would be taken
+// for the answer to the next request.
 func (p *conns) takeIdle() *conn {
+	for {
+		c := p.popIdle()
+		if c == nil || quiet(c.raw) {
+			return c
+		}
+		c.Close()
+	}
+}
+
+func (p *conns) popIdle() *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := len(p.idle)

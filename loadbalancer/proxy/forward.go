@@ -11,6 +11,7 @@ import (
 	"net/http/httputil"
 	"net/netip"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,8 +48,12 @@ func rewrite(r *httputil.ProxyRequest) {
 	r.Out.URL.Scheme = "http"
 	r.Out.URL.Host = "server" // until one is chosen
 	r.Out.URL.RawQuery = r.In.URL.RawQuery
-	// An asterisk is the path of OPTIONS *.
-	r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
+	// ReverseProxy has taken these out; the short ways pass them on.
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
+		if values := r.In.Header[name]; values != nil {
+			r.Out.Header[name] = slices.Clone(values)
+		}
+	}
 	if x.client.IsValid() {
 		r.Out.Header.Add("X-Forwarded-For", x.client.String())
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -133,6 +134,8 @@ func (c *conn) roundTrip(r *http.Request, timeout time.Duration, slow func()) (r
 	if err := c.SetReadDeadline(time.Now().Add(timeout)); err != nil {
 		return nil, false, err
 	}
+	c.in.N = maxResponseHead
+	defer func() { c.in.N = math.MaxInt64 }()
 	for {
 		if res, err = http.ReadResponse(c.r, r); err != nil {
 			return nil, true, err
@@ -146,6 +149,10 @@ func (c *conn) roundTrip(r *http.Request, timeout time.Duration, slow func()) (r
 		// An interim response is not for the client.
 	}
 }
+
+// maxResponseHead bounds the head of a response and of the interim ones before
+// it.
+const maxResponseHead = 1 << 20
 
 // await waits for the first byte of a response.
 func (c *conn) await(timeout time.Duration) error {

@@ -101,7 +101,7 @@ func (c *rawConn) appendHead(b []byte, res *http.Response) []byte {
 // those that Connection names.
 func appendHeaders(b []byte, h http.Header, connection []string) []byte {
 	for name, values := range h {
-		if hop(name) || listed(connection, name) {
+		if hop(name) || name != "Content-Length" && listed(connection, name) {
 			continue
 		}
 		for _, v := range values {

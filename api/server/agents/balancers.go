@@ -58,21 +58,28 @@ func modify[Req change, Res changed](ctx context.Context, a *Agents, t Target, r
 		return nil, nil, err
 	}
 	defer rs.close()
+	var tried []Res
 	if len(rs) > 1 && !req.GetDryRun() {
-		if _, err := askAll(ctx, rs, ask(rehearse(req))); err != nil {
+		if tried, err = askAll(ctx, rs, ask(rehearse(req))); err != nil {
 			return nil, nil, err
 		}
 	}
 	answers, err = askAll(ctx, rs, ask(req))
 	if err != nil && !req.GetDryRun() {
-		err = undoAll(context.WithoutCancel(ctx), rs, answers, err)
+		err = undoAll(context.WithoutCancel(ctx), rs, tried, answers, err)
 	}
 	return rs, answers, err
 }
 
 // undoAll takes a change back from the agents that have answered.
-func undoAll[Res changed](ctx context.Context, rs replicas, answers []Res, cause error) error {
+//
+// An agent that had it so already has no new version: to undo there would take
+// back an older change.
+func undoAll[Res changed](ctx context.Context, rs replicas, tried, answers []Res, cause error) error {
 	for i, answer := range answers {
+		if answer.GetChange().GetVersion() == tried[i].GetChange().GetVersion() {
+			continue
+		}
 		_, err := call(ctx, rs[i], func(ctx context.Context, conn grpc.ClientConnInterface) (*nginx.UndoResponse, error) {
 			return nginx.NewControllerClient(conn).Undo(ctx, &nginx.UndoRequest{IfVersion: answer.GetChange().GetVersion()})
 		})
