@@ -13,12 +13,14 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/opnfv/clover/api/nginx"
+	"github.com/opnfv/clover/ids/alert"
 	"github.com/opnfv/clover/ids/blocklist"
 )
 
 // EventSource reads the events that an IDS has kept.
 type EventSource interface {
-	// Source returns the source address of an event.
+	// Source returns the source address of an event. An error that will stay,
+	// because the event is not there or has none, matches alert.ErrRejected.
 	Source(ctx context.Context, key string) (netip.Addr, error)
 }
 
@@ -119,8 +121,11 @@ func (b *Blocks) source(ctx context.Context, r *nginx.ProcessAlertsRequest) (net
 			"alert %q tells no source_ip, and there is no event in Redis to read it from", r.GetEventId())
 	}
 	a, err := b.Events.Source(ctx, r.GetRedisKey())
-	if err != nil {
-		return a, status.Errorf(codes.FailedPrecondition, "alert %q: %v", r.GetEventId(), err)
+	switch {
+	case errors.Is(err, alert.ErrRejected):
+		return a, status.Errorf(codes.InvalidArgument, "alert %q: %v", r.GetEventId(), err)
+	case err != nil:
+		return a, status.Errorf(codes.Unavailable, "alert %q: %v", r.GetEventId(), err)
 	}
 	return a.Unmap(), nil
 }

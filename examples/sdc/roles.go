@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -17,6 +18,7 @@ import (
 	"github.com/opnfv/clover/api/agent"
 	"github.com/opnfv/clover/examples/internal/cli"
 	"github.com/opnfv/clover/examples/internal/sdc/site"
+	"github.com/opnfv/clover/ids/alert"
 	alertredis "github.com/opnfv/clover/ids/alert/redis"
 	"github.com/opnfv/clover/ids/blocklist"
 	"github.com/opnfv/clover/loadbalancer"
@@ -140,7 +142,11 @@ type events struct{ client redis.UniversalClient }
 
 // Source implements agent.EventSource.
 func (e events) Source(ctx context.Context, key string) (netip.Addr, error) {
-	return alertredis.EventSource(ctx, e.client, key)
+	a, err := alertredis.EventSource(ctx, e.client, key)
+	if err != nil && !alertredis.Temporary(err) {
+		return a, fmt.Errorf("%w: %w", alert.ErrRejected, err)
+	}
+	return a, err
 }
 
 // redisTimeout bounds one step of a call.

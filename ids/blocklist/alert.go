@@ -145,7 +145,7 @@ func (l *List) prolong(e Entry, a Alert, now time.Time, isNew bool) Verdict {
 	e.Alerts++
 	e.SignatureID = a.SignatureID
 	if e.Origin == ByAlert {
-		e.Reason, e.Until = a.Signature, now.Add(l.policy.For)
+		e.Reason, e.Until = bounded(a.Signature), now.Add(l.policy.For)
 	}
 	if err := l.put(e); err != nil {
 		l.logger.Error("blocklist: "+e.Prefix.String(), "error", err)

@@ -14,6 +14,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -219,7 +220,7 @@ func (l *List) Add(p netip.Prefix, reason string, d time.Duration) (Entry, error
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := Entry{Prefix: p, Origin: ByPerson, Reason: reason, Since: l.now()}
+	e := Entry{Prefix: p, Origin: ByPerson, Reason: bounded(reason), Since: l.now()}
 	if d > 0 {
 		e.Until = e.Since.Add(d)
 	}
@@ -229,6 +230,14 @@ func (l *List) Add(p netip.Prefix, reason string, d time.Duration) (Entry, error
 		return Entry{}, fmt.Errorf("%s: %w: %d entries", p, ErrFull, len(l.entries))
 	}
 	return e, l.put(e)
+}
+
+// maxReason bounds the words of an entry.
+const maxReason = 1 << 10
+
+// bounded takes what is too long off a text.
+func bounded(text string) string {
+	return strings.ToValidUTF8(text[:min(len(text), maxReason)], "")
 }
 
 // Remove lets a network through again. It removes the entry for exactly this

@@ -300,6 +300,22 @@ func TestBrokenFile(t *testing.T) {
 	}
 }
 
+// TestLongWordsAreCutShort: what callers say cannot keep the list from being
+// read again.
+func TestLongWordsAreCutShort(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "blocklist.jsonl")
+	l, c := open(t, path, blocklist.Policy{})
+	if _, err := l.Add(prefixes("198.51.100.1")[0], strings.Repeat("ü", 100_000), 0); err != nil {
+		t.Fatal(err)
+	}
+	long := from("192.0.2.1")
+	long.Signature = strings.Repeat("x", 1<<20)
+	l.Alert(long)
+	if got := openAt(t, path, blocklist.Policy{}, c).Entries(); len(got) != 2 || len(got[0].Reason) > 1<<10 || len(got[1].Reason) > 1<<10 {
+		t.Errorf("%d entries", len(got))
+	}
+}
+
 // TestFileStaysShort: what is prolonged again and again does not fill the disk.
 func TestFileStaysShort(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "blocklist.jsonl")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -71,10 +72,9 @@ func modify[Req change, Res changed](ctx context.Context, a *Agents, t Target, r
 	return rs, answers, err
 }
 
-// undoAll takes a change back from the agents that have answered.
-//
-// An agent that had it so already has no new version: to undo there would take
-// back an older change.
+// undoAll takes a change back from the agents that have answered. An agent that
+// had it so already has no new version: to undo there would take back an older
+// change. One that has not answered may have done it, which the error says.
 func undoAll[Res changed](ctx context.Context, rs replicas, tried, answers []Res, cause error) error {
 	for i, answer := range answers {
 		if answer.GetChange().GetVersion() == tried[i].GetChange().GetVersion() {
@@ -87,6 +87,10 @@ func undoAll[Res changed](ctx context.Context, rs replicas, tried, answers []Res
 			cause = status.Errorf(status.Code(cause), "%s; and it could not be undone: %s; undo it by hand",
 				status.Convert(cause).Message(), status.Convert(err).Message())
 		}
+	}
+	switch status.Code(cause) {
+	case codes.DeadlineExceeded, codes.Unavailable:
+		cause = status.Errorf(status.Code(cause), "%s; it may have done it all the same: look with get lb", status.Convert(cause).Message())
 	}
 	return cause
 }

@@ -121,7 +121,15 @@ var (
 	ErrKey = errors.New("not the key of an event, which is snort_event:N")
 	// ErrGone says that there is no such event, or not any more.
 	ErrGone = errors.New("there is no such event")
+	// ErrNoSource says that an event has no address as its source.
+	ErrNoSource = errors.New("the event has no source address")
 )
+
+// Temporary reports whether an error of reading an event may pass: Redis is
+// away or busy, say, rather than that the event is not there.
+func Temporary(err error) bool {
+	return !errors.Is(err, ErrKey) && !errors.Is(err, ErrGone) && !errors.Is(err, ErrNoSource)
+}
 
 var eventKey = regexp.MustCompile(`^` + EventPrefix + `[0-9]{1,20}$`)
 
@@ -146,5 +154,9 @@ func EventSource(ctx context.Context, client redis.Cmdable, key string) (netip.A
 	if err != nil {
 		return netip.Addr{}, err
 	}
-	return netip.ParseAddr(fields["source-ip"])
+	a, err := netip.ParseAddr(fields["source-ip"])
+	if err != nil {
+		return a, fmt.Errorf("redis: %s: %w", key, ErrNoSource)
+	}
+	return a, nil
 }
