@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path"
 	"strings"
@@ -67,8 +68,8 @@ func copyFile(root *os.Root, from, to string) error {
 	if err := root.MkdirAll(path.Dir(to), 0o755); err != nil {
 		return err
 	}
-	part := to + ".part"
-	dst, err := root.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	part := fmt.Sprintf("%s.%016x.part", to, rand.Uint64())
+	dst, err := root.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
 	}

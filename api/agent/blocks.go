@@ -85,9 +85,13 @@ func (b *Blocks) alert(ctx context.Context, r *nginx.ProcessAlertsRequest) (*ngi
 	if err != nil {
 		return nil, err
 	}
-	v := b.List.Alert(blocklist.Alert{
-		Source: source, SignatureID: r.GetSignatureId(), Signature: r.GetSignature(), Priority: int(r.GetPriority()),
-	})
+	a := blocklist.Alert{
+		ID: r.GetAlertId(), Source: source, SignatureID: r.GetSignatureId(), Signature: r.GetSignature(), Priority: int(r.GetPriority()),
+	}
+	if r.GetTime() != nil {
+		a.Time = r.GetTime().AsTime()
+	}
+	v := b.List.Alert(a)
 	// Also for one that is blocked already: it may have failed before.
 	if v.Blocked {
 		if err := b.changed(ctx); err != nil {

@@ -234,10 +234,19 @@ func (n *Nginx) ModifyServer(ctx context.Context, r *nginx.ModifyServerRequest) 
 	sites := n.Agent.Current().Config.Sites
 	files, err := loadbalancer.CopyFiles(sites[0].Root, update.Files)
 	if err != nil {
-		return nil, status.Errorf(codes.FailedPrecondition, "the configuration is in effect, but only %d of %d files are in place: %v", files, len(update.Files), err)
+		return nil, n.takeBack(ctx, change, fmt.Errorf("only %d of %d files are in place: %w", files, len(update.Files), err))
 	}
 	res.Message, res.Files = modified, int32(files)
 	return res, nil
+}
+
+// takeBack undoes a change whose second half has failed.
+func (n *Nginx) takeBack(ctx context.Context, change *nginx.Change, cause error) error {
+	if len(change.GetDiff()) > 0 {
+		_, err := n.Agent.Undo(context.WithoutCancel(ctx), loadbalancer.Request{Base: change.GetVersion(), Note: "taken back"})
+		cause = errors.Join(fmt.Errorf("the configuration is as it was: %w", cause), err)
+	}
+	return status.Error(codes.FailedPrecondition, cause.Error())
 }
 
 // ModifyProxy implements nginx.Controller.
@@ -262,11 +271,13 @@ func (n *Nginx) ModifyProxy(ctx context.Context, r *nginx.ModifyProxyRequest) (*
 	if n.Blocks == nil {
 		return res, nil
 	}
-	if !r.GetDryRun() && len(block)+len(unblock) > 0 {
-		if err := n.Blocks.set(ctx, block, unblock); err != nil {
-			return nil, err
+	if len(block)+len(unblock) > 0 {
+		res.Message = message(r.GetDryRun(), true)
+		if !r.GetDryRun() {
+			if err := n.Blocks.set(ctx, block, unblock); err != nil {
+				return nil, n.takeBack(ctx, change, err)
+			}
 		}
-		res.Message = modified
 	}
 	for _, e := range n.Blocks.List.Entries() {
 		res.Blocked = append(res.Blocked, plain(e.Prefix))

@@ -200,6 +200,25 @@ func TestFilesOfAServer(t *testing.T) {
 	}
 }
 
+// TestHalfAChangeIsNone: a file that is not there takes the rest back.
+func TestHalfAChangeIsNone(t *testing.T) {
+	root := t.TempDir()
+	a := &agent.Nginx{Role: agent.RoleServer, SiteRoots: []string{root}}
+	begin(t, a, proxy.Options{}, loadbalancer.Config{})
+	before, err := a.GetConfig(t.Context(), &nginx.GetConfigRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = a.ModifyServer(t.Context(), &nginx.ModifyServerRequest{SiteRoot: root, Files: []*nginx.File{{SrcFile: "missing", DestFile: "x"}}})
+	if status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "the configuration is as it was") {
+		t.Errorf("%v", err)
+	}
+	after, err := a.GetConfig(t.Context(), &nginx.GetConfigRequest{})
+	if err != nil || after.GetCurrent().GetConfig() != before.GetCurrent().GetConfig() {
+		t.Errorf("%v\n%s\n%s", err, before.GetCurrent().GetConfig(), after.GetCurrent().GetConfig())
+	}
+}
+
 func TestAlertsAndBlocks(t *testing.T) {
 	one := server(t, "one")
 	list, err := blocklist.Open(blocklist.Options{Policy: blocklist.Policy{MaxPriority: 2}})

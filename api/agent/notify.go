@@ -6,10 +6,12 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/opnfv/clover/api/nginx"
 	"github.com/opnfv/clover/ids/alert"
@@ -43,15 +45,20 @@ func (s *ProxySink) Deliver(ctx context.Context, alerts []alert.Alert) error {
 
 func (s *ProxySink) tell(ctx context.Context, a *alert.Alert) error {
 	r := &nginx.ProcessAlertsRequest{
-		EventId: a.ID, SignatureId: a.SignatureID, Signature: a.Signature, Priority: a.Priority,
+		EventId: a.ID, AlertId: a.ID, SignatureId: a.SignatureID, Signature: a.Signature, Priority: a.Priority,
+	}
+	if !a.Time.IsZero() {
+		r.Time = timestamppb.New(a.Time)
 	}
 	if client := a.Client(); client.IsValid() {
 		r.SourceIp = client.String()
 	}
 	if s.Keep != nil {
-		if index, key, err := s.Keep(ctx, a); err == nil {
+		keeping, cancel := context.WithTimeout(ctx, keepLimit)
+		if index, key, err := s.Keep(keeping, a); err == nil {
 			r.EventId, r.RedisKey = strconv.FormatUint(index, 10), key
 		}
+		cancel()
 	}
 	header := http.Header(a.Header())
 	if s.InTrace != nil {
@@ -60,11 +67,15 @@ func (s *ProxySink) tell(ctx context.Context, a *alert.Alert) error {
 		ctx = metadata.AppendToOutgoingContext(ctx, traceparentHeader, parent)
 	}
 	_, err := s.Client.ProcessAlerts(ctx, r)
-	if status.Code(err) == codes.InvalidArgument {
+	switch status.Code(err) {
+	case codes.InvalidArgument, codes.NotFound:
 		return fmt.Errorf("%w: %w", alert.ErrRejected, err)
 	}
 	return err
 }
+
+// keepLimit bounds how long the proxy waits for an alert to be kept.
+const keepLimit = 200 * time.Millisecond
 
 const traceparentHeader = "traceparent"
 

@@ -39,16 +39,15 @@ var _ snort.ControllerServer = (*Snort)(nil)
 func (s *Snort) Load(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, err := s.load(ctx)
+	local, err := s.local()
+	if err == nil {
+		_, err = s.replace(ctx, local)
+	}
 	return err
 }
 
-// load gives the engine the rules there are now. mu is held.
-func (s *Snort) load(ctx context.Context) (engine.Counts, error) {
-	local, err := s.local()
-	if err != nil {
-		return engine.Counts{}, err
-	}
+// replace gives the engine the rules of Base and of users. mu is held.
+func (s *Snort) replace(ctx context.Context, local *ids.Ruleset) (engine.Counts, error) {
 	all := &ids.Ruleset{Dialect: s.Dialect}
 	if s.Base != nil {
 		all.Items = append(all.Items, s.Base.Items...)
@@ -84,30 +83,39 @@ func (s *Snort) AddRules(ctx context.Context, r *snort.AddRulesRequest) (*snort.
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.newer(rule); err != nil {
-		return nil, err
-	}
-	edit, err := ids.PutFile(s.LocalFile, rule)
+	local, err := s.local()
 	if err != nil {
 		return nil, ruleError(err)
 	}
-	counts, err := s.load(ctx)
+	if there := local.Find(rule.GID(), rule.SID()); there != nil && there.Rev() > rule.Rev() {
+		return nil, status.Errorf(codes.InvalidArgument, "rev: rule %d is there in the later revision %d; give it a higher one", rule.SID(), there.Rev())
+	}
+	if _, err := local.Put(rule); err != nil {
+		return nil, ruleError(err)
+	}
+	counts, err := s.add(ctx, local)
 	if err != nil {
-		return nil, ruleError(errors.Join(err, edit.Undo()))
+		return nil, ruleError(err)
 	}
 	return &snort.AddRulesResponse{Message: "Added to local rules", Rule: rule.String(), Rules: int32(counts.Loaded)}, nil
 }
 
-// newer refuses a rule that is there in a later revision. mu is held.
-func (s *Snort) newer(rule *ids.Rule) error {
-	local, err := s.local()
+// add puts rules of users into force and then keeps them, so that the file
+// never has what the engine refuses. mu is held.
+func (s *Snort) add(ctx context.Context, local *ids.Ruleset) (engine.Counts, error) {
+	before, err := s.Engine.Current()
 	if err != nil {
-		return ruleError(err)
+		return engine.Counts{}, err
 	}
-	if there := local.Find(rule.GID(), rule.SID()); there != nil && there.Rev() > rule.Rev() {
-		return status.Errorf(codes.InvalidArgument, "rev: rule %d is there in the later revision %d; give it a higher one", rule.SID(), there.Rev())
+	counts, err := s.replace(ctx, local)
+	if err != nil {
+		return counts, err
 	}
-	return nil
+	if err := ids.WriteFile(s.LocalFile, local); err != nil {
+		_, back := s.Engine.Replace(context.WithoutCancel(ctx), before)
+		return counts, errors.Join(err, back)
+	}
+	return counts, nil
 }
 
 // ruleError gives an error of rules or of the engine its gRPC code.

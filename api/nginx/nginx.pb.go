@@ -937,7 +937,12 @@ type ProcessAlertsRequest struct {
 	// What the signature says of itself.
 	Signature string `protobuf:"bytes,5,opt,name=signature,proto3" json:"signature,omitempty"`
 	// Priority of the signature, 1 being the most severe; 0: unknown.
-	Priority      uint32 `protobuf:"varint,6,opt,name=priority,proto3" json:"priority,omitempty"`
+	Priority uint32 `protobuf:"varint,6,opt,name=priority,proto3" json:"priority,omitempty"`
+	// Identity of the alert: one that is told again counts once. Empty: each
+	// counts.
+	AlertId string `protobuf:"bytes,7,opt,name=alert_id,json=alertId,proto3" json:"alert_id,omitempty"`
+	// When the packet was seen; unset: now. A block lasts from then on.
+	Time          *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=time,proto3" json:"time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1012,6 +1017,20 @@ func (x *ProcessAlertsRequest) GetPriority() uint32 {
 		return x.Priority
 	}
 	return 0
+}
+
+func (x *ProcessAlertsRequest) GetAlertId() string {
+	if x != nil {
+		return x.AlertId
+	}
+	return ""
+}
+
+func (x *ProcessAlertsRequest) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
 }
 
 // ProcessAlertsResponse says what came of an alert.
@@ -2102,14 +2121,16 @@ const file_nginx_nginx_proto_rawDesc = "" +
 	"\n" +
 	"loses_none\x18\x04 \x01(\bR\tlosesNone\x12\x18\n" +
 	"\apromise\x18\x05 \x01(\tR\apromise\x12-\n" +
-	"\x04took\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x04took\"\xc8\x01\n" +
+	"\x04took\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x04took\"\x93\x02\n" +
 	"\x14ProcessAlertsRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x1b\n" +
 	"\tredis_key\x18\x02 \x01(\tR\bredisKey\x12\x1b\n" +
 	"\tsource_ip\x18\x03 \x01(\tR\bsourceIp\x12!\n" +
 	"\fsignature_id\x18\x04 \x01(\rR\vsignatureId\x12\x1c\n" +
 	"\tsignature\x18\x05 \x01(\tR\tsignature\x12\x1a\n" +
-	"\bpriority\x18\x06 \x01(\rR\bpriority\"h\n" +
+	"\bpriority\x18\x06 \x01(\rR\bpriority\x12\x19\n" +
+	"\balert_id\x18\a \x01(\tR\aalertId\x12.\n" +
+	"\x04time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"h\n" +
 	"\x15ProcessAlertsResponse\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12\x18\n" +
 	"\ablocked\x18\x02 \x01(\bR\ablocked\x12\x1b\n" +
@@ -2246,44 +2267,45 @@ var file_nginx_nginx_proto_depIdxs = []int32{
 	29, // 6: nginx.Server.slow_start:type_name -> google.protobuf.Duration
 	9,  // 7: nginx.ModifyLBResponse.change:type_name -> nginx.Change
 	29, // 8: nginx.Change.took:type_name -> google.protobuf.Duration
-	14, // 9: nginx.GetConfigResponse.current:type_name -> nginx.Version
-	30, // 10: nginx.Version.time:type_name -> google.protobuf.Timestamp
-	9,  // 11: nginx.ApplyConfigResponse.change:type_name -> nginx.Change
-	14, // 12: nginx.ListVersionsResponse.versions:type_name -> nginx.Version
-	9,  // 13: nginx.UndoResponse.change:type_name -> nginx.Change
-	23, // 14: nginx.ListBlockedResponse.entries:type_name -> nginx.BlockEntry
-	28, // 15: nginx.ListBlockedResponse.not_blocked:type_name -> nginx.ListBlockedResponse.NotBlockedEntry
-	30, // 16: nginx.BlockEntry.since:type_name -> google.protobuf.Timestamp
-	30, // 17: nginx.BlockEntry.until:type_name -> google.protobuf.Timestamp
-	29, // 18: nginx.BlockRequest.duration:type_name -> google.protobuf.Duration
-	23, // 19: nginx.BlockResponse.entry:type_name -> nginx.BlockEntry
-	0,  // 20: nginx.Controller.ModifyProxy:input_type -> nginx.ModifyProxyRequest
-	2,  // 21: nginx.Controller.ModifyServer:input_type -> nginx.ModifyServerRequest
-	6,  // 22: nginx.Controller.ModifyLB:input_type -> nginx.ModifyLBRequest
-	10, // 23: nginx.Controller.ProcessAlerts:input_type -> nginx.ProcessAlertsRequest
-	12, // 24: nginx.Controller.GetConfig:input_type -> nginx.GetConfigRequest
-	15, // 25: nginx.Controller.ApplyConfig:input_type -> nginx.ApplyConfigRequest
-	17, // 26: nginx.Controller.ListVersions:input_type -> nginx.ListVersionsRequest
-	19, // 27: nginx.Controller.Undo:input_type -> nginx.UndoRequest
-	21, // 28: nginx.Controller.ListBlocked:input_type -> nginx.ListBlockedRequest
-	24, // 29: nginx.Controller.Block:input_type -> nginx.BlockRequest
-	26, // 30: nginx.Controller.Unblock:input_type -> nginx.UnblockRequest
-	1,  // 31: nginx.Controller.ModifyProxy:output_type -> nginx.ModifyProxyResponse
-	5,  // 32: nginx.Controller.ModifyServer:output_type -> nginx.ModifyServerResponse
-	8,  // 33: nginx.Controller.ModifyLB:output_type -> nginx.ModifyLBResponse
-	11, // 34: nginx.Controller.ProcessAlerts:output_type -> nginx.ProcessAlertsResponse
-	13, // 35: nginx.Controller.GetConfig:output_type -> nginx.GetConfigResponse
-	16, // 36: nginx.Controller.ApplyConfig:output_type -> nginx.ApplyConfigResponse
-	18, // 37: nginx.Controller.ListVersions:output_type -> nginx.ListVersionsResponse
-	20, // 38: nginx.Controller.Undo:output_type -> nginx.UndoResponse
-	22, // 39: nginx.Controller.ListBlocked:output_type -> nginx.ListBlockedResponse
-	25, // 40: nginx.Controller.Block:output_type -> nginx.BlockResponse
-	27, // 41: nginx.Controller.Unblock:output_type -> nginx.UnblockResponse
-	31, // [31:42] is the sub-list for method output_type
-	20, // [20:31] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	30, // 9: nginx.ProcessAlertsRequest.time:type_name -> google.protobuf.Timestamp
+	14, // 10: nginx.GetConfigResponse.current:type_name -> nginx.Version
+	30, // 11: nginx.Version.time:type_name -> google.protobuf.Timestamp
+	9,  // 12: nginx.ApplyConfigResponse.change:type_name -> nginx.Change
+	14, // 13: nginx.ListVersionsResponse.versions:type_name -> nginx.Version
+	9,  // 14: nginx.UndoResponse.change:type_name -> nginx.Change
+	23, // 15: nginx.ListBlockedResponse.entries:type_name -> nginx.BlockEntry
+	28, // 16: nginx.ListBlockedResponse.not_blocked:type_name -> nginx.ListBlockedResponse.NotBlockedEntry
+	30, // 17: nginx.BlockEntry.since:type_name -> google.protobuf.Timestamp
+	30, // 18: nginx.BlockEntry.until:type_name -> google.protobuf.Timestamp
+	29, // 19: nginx.BlockRequest.duration:type_name -> google.protobuf.Duration
+	23, // 20: nginx.BlockResponse.entry:type_name -> nginx.BlockEntry
+	0,  // 21: nginx.Controller.ModifyProxy:input_type -> nginx.ModifyProxyRequest
+	2,  // 22: nginx.Controller.ModifyServer:input_type -> nginx.ModifyServerRequest
+	6,  // 23: nginx.Controller.ModifyLB:input_type -> nginx.ModifyLBRequest
+	10, // 24: nginx.Controller.ProcessAlerts:input_type -> nginx.ProcessAlertsRequest
+	12, // 25: nginx.Controller.GetConfig:input_type -> nginx.GetConfigRequest
+	15, // 26: nginx.Controller.ApplyConfig:input_type -> nginx.ApplyConfigRequest
+	17, // 27: nginx.Controller.ListVersions:input_type -> nginx.ListVersionsRequest
+	19, // 28: nginx.Controller.Undo:input_type -> nginx.UndoRequest
+	21, // 29: nginx.Controller.ListBlocked:input_type -> nginx.ListBlockedRequest
+	24, // 30: nginx.Controller.Block:input_type -> nginx.BlockRequest
+	26, // 31: nginx.Controller.Unblock:input_type -> nginx.UnblockRequest
+	1,  // 32: nginx.Controller.ModifyProxy:output_type -> nginx.ModifyProxyResponse
+	5,  // 33: nginx.Controller.ModifyServer:output_type -> nginx.ModifyServerResponse
+	8,  // 34: nginx.Controller.ModifyLB:output_type -> nginx.ModifyLBResponse
+	11, // 35: nginx.Controller.ProcessAlerts:output_type -> nginx.ProcessAlertsResponse
+	13, // 36: nginx.Controller.GetConfig:output_type -> nginx.GetConfigResponse
+	16, // 37: nginx.Controller.ApplyConfig:output_type -> nginx.ApplyConfigResponse
+	18, // 38: nginx.Controller.ListVersions:output_type -> nginx.ListVersionsResponse
+	20, // 39: nginx.Controller.Undo:output_type -> nginx.UndoResponse
+	22, // 40: nginx.Controller.ListBlocked:output_type -> nginx.ListBlockedResponse
+	25, // 41: nginx.Controller.Block:output_type -> nginx.BlockResponse
+	27, // 42: nginx.Controller.Unblock:output_type -> nginx.UnblockResponse
+	32, // [32:43] is the sub-list for method output_type
+	21, // [21:32] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_nginx_nginx_proto_init() }

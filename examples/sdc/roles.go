@@ -164,7 +164,7 @@ func redisClient(addr string) (*redis.Client, error) {
 		return nil, cli.Usagef("--redis: want HOST:PORT, or a URL such as redis://USER:PASSWORD@HOST:PORT/DB") // without the password
 	}
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = redisTimeout, redisTimeout, redisTimeout
-	o.MaxRetries, o.DialerRetries, o.DisableIdentity = 1, 1, true
+	o.MaxRetries, o.DialerRetries, o.DisableIdentity, o.ContextTimeoutEnabled = 1, 1, true, true
 	return redis.NewClient(o), nil
 }
 

@@ -34,9 +34,9 @@ func (s *Spool) Reader(name string) (*Reader, error) {
 		return nil, err
 	}
 	if known {
-		if err := json.Unmarshal(data, &r.at); err != nil {
-			return nil, fmt.Errorf("alert: position of the sink %s: %w", name, err)
-		}
+		// What a crash of the machine has left empty is no position: then all
+		// that is kept is delivered again.
+		known = json.Unmarshal(data, &r.at) == nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -152,8 +152,11 @@ func (r *Relay) Run(ctx context.Context) error {
 func (r *Relay) read(ctx context.Context, s Source) {
 	for wait := r.o.FirstRetry; ctx.Err() == nil; wait = min(2*wait, r.o.LastRetry) {
 		err := s.Run(ctx, r.spool.Position(s.Name()), func(a *Alert, position string) error {
-			wait = r.o.FirstRetry
-			return r.spool.Append(s.Name(), position, a)
+			err := r.spool.Append(s.Name(), position, a)
+			if err == nil {
+				wait = r.o.FirstRetry
+			}
+			return err
 		})
 		if ctx.Err() != nil {
 			return
@@ -177,7 +180,7 @@ func (r *Relay) deliver(ctx context.Context, o *outlet) {
 		}
 		switch {
 		case err == nil:
-			limit, wait = o.Batch, r.o.FirstRetry
+			limit, wait = min(2*limit, o.Batch), r.o.FirstRetry
 			continue
 		case errors.Is(err, ErrRejected) && len(batch) > 1:
 			limit = 1 // to find out which
@@ -189,6 +192,7 @@ func (r *Relay) deliver(ctx context.Context, o *outlet) {
 				continue
 			}
 		}
+		limit = max(len(batch)/2, 1) // one that is slow gets on with fewer at a time
 		o.retries.Add(1)
 		r.o.Logger.Warn("alert: deliver again", "sink", o.Name, "error", err, "wait", wait)
 		pause(ctx, wait)

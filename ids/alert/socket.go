@@ -84,6 +84,9 @@ func (s *Socket) removeOld(ctx context.Context) error {
 		_ = conn.Close()
 		return fmt.Errorf("alert: %s: somebody listens there already", s.path)
 	}
+	if info, err := os.Lstat(s.path); err == nil && info.Mode().Type() != os.ModeSocket {
+		return fmt.Errorf("alert: %s: there is something that is no socket", s.path)
+	}
 	if err := os.Remove(s.path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -141,6 +142,14 @@ func (s *Spool) Position(source string) string {
 // the last Sync, and the position with it.
 func (s *Spool) Append(source, position string, a *Alert) error {
 	record, err := encodeRecord(entry{Source: source, Position: position, Alert: a})
+	if errors.Is(err, ErrTooLong) && a != nil {
+		// Without what it carried: an alert that can never be kept would hold up
+		// all that come after it.
+		slim := *a
+		slim.Raw, slim.Payload, slim.Packets, slim.Extra, slim.HTTP = nil, nil, nil, nil, nil
+		a = &slim
+		record, err = encodeRecord(entry{Source: source, Position: position, Alert: a})
+	}
 	if err != nil {
 		return err
 	}
@@ -243,7 +252,7 @@ func (s *Spool) trim() error {
 		default:
 			return nil
 		}
-		if err := os.Remove(s.path(oldest)); err != nil {
+		if err := os.Remove(s.path(oldest)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		s.segments = s.segments[1:]

@@ -8,6 +8,12 @@ import (
 
 // Alert is what a List needs to know of an alert.
 type Alert struct {
+	// ID tells alerts apart, so that one that is told again counts once. "":
+	// each counts.
+	ID string
+	// Time is when it was raised, which the block lasts from. Zero, or in the
+	// future: now.
+	Time        time.Time
 	Source      netip.Addr
 	SignatureID uint32
 	// Signature is what the signature says, for people.
@@ -29,6 +35,7 @@ const (
 	TooFewAlerts     Reason = "its source has not raised enough alerts yet"
 	TooManyNearby    Reason = "too many addresses near its source are blocked"
 	ListFull         Reason = "the blocklist is full"
+	TooOld           Reason = "it is older than a block lasts"
 	Recorded         Reason = "recorded only: the policy is a dry run"
 	NoSource         Reason = "it has no usable source address"
 )
@@ -107,15 +114,18 @@ func (l *List) judge(a Alert) Verdict {
 		return Verdict{Reason: reason}
 	}
 	now := l.now()
+	from := now
+	if !a.Time.IsZero() && a.Time.Before(now) {
+		from = a.Time
+	}
+	if now.Sub(from) >= l.policy.For {
+		return Verdict{Reason: TooOld}
+	}
 	p := netip.PrefixFrom(a.Source, a.Source.BitLen())
 	e, there := l.entries[p]
-	switch {
-	case there && e.over(now):
+	if there && e.over(now) {
 		l.drop(p)
 		l.stats.Expired++
-		there, e = false, Entry{}
-	case there && e.DryRun && !l.policy.DryRun: // of a policy before: it shall block now
-		l.drop(p)
 		there, e = false, Entry{}
 	}
 	if !there {
@@ -124,13 +134,13 @@ func (l *List) judge(a Alert) Verdict {
 		}
 		e = Entry{Prefix: p, Origin: ByAlert, Since: now, DryRun: l.policy.DryRun}
 	}
-	return l.prolong(e, a, now, !there)
+	return l.prolong(e, a, from, !there)
 }
 
 // mayBegin says why a source that is not kept out stays so. mu is held.
 func (l *List) mayBegin(a Alert, now time.Time) Reason {
 	switch {
-	case l.strikes.count(a.Source, now, l.policy.For) <= l.policy.After:
+	case l.strikes.count(a, now, l.policy.For) <= l.policy.After:
 		return TooFewAlerts
 	case !l.room():
 		return ListFull
@@ -141,11 +151,13 @@ func (l *List) mayBegin(a Alert, now time.Time) Reason {
 }
 
 // prolong counts an alert to an entry and begins its time anew. mu is held.
-func (l *List) prolong(e Entry, a Alert, now time.Time, isNew bool) Verdict {
-	e.Alerts++
-	e.SignatureID = a.SignatureID
-	if e.Origin == ByAlert {
-		e.Reason, e.Until = bounded(a.Signature), now.Add(l.policy.For)
+func (l *List) prolong(e Entry, a Alert, from time.Time, isNew bool) Verdict {
+	if a.ID == "" || a.ID != e.LastAlert {
+		e.Alerts++
+	}
+	e.SignatureID, e.LastAlert = a.SignatureID, bounded(a.ID)
+	if until := from.Add(l.policy.For); e.Origin == ByAlert && until.After(e.Until) {
+		e.Reason, e.Until = bounded(a.Signature), until
 	}
 	if err := l.put(e); err != nil {
 		l.logger.Error("blocklist: "+e.Prefix.String(), "error", err)

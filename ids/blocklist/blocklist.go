@@ -48,9 +48,11 @@ type Entry struct {
 	Reason string `json:"reason,omitempty"`
 	// SignatureID is that of the newest alert; 0: none.
 	SignatureID uint32 `json:"signature_id,omitempty"`
-	// Alerts counts the alerts that came of it.
-	Alerts int       `json:"alerts,omitempty"`
-	Since  time.Time `json:"since"`
+	// Alerts counts the alerts that came of it, LastAlert is the newest one's
+	// identity.
+	Alerts    int       `json:"alerts,omitempty"`
+	LastAlert string    `json:"last_alert,omitempty"`
+	Since     time.Time `json:"since"`
 	// Until is when it is over; zero: never.
 	Until time.Time `json:"until,omitzero"`
 	// DryRun: it is only recorded that it would be kept out.
@@ -127,6 +129,7 @@ func Open(o Options) (*List, error) {
 	now := l.now()
 	for _, e := range kept {
 		if !e.over(now) && !l.exempt(e) {
+			e.DryRun = e.Origin == ByAlert && policy.DryRun
 			l.set(e)
 		}
 	}
@@ -134,8 +137,11 @@ func Open(o Options) (*List, error) {
 	return l, nil
 }
 
-// exempt reports whether a policy that has changed lets an entry through.
-func (l *List) exempt(e Entry) bool { return e.Origin == ByAlert && l.policy.never(e.Prefix.Addr()) }
+// exempt reports whether a policy that has changed lets an entry through. What
+// a dry run has recorded never blocks.
+func (l *List) exempt(e Entry) bool {
+	return e.Origin == ByAlert && (l.policy.never(e.Prefix.Addr()) || e.DryRun && !l.policy.DryRun)
+}
 
 // Close writes the entries to the disk for good.
 func (l *List) Close() error {
@@ -232,7 +238,7 @@ func (l *List) Add(p netip.Prefix, reason string, d time.Duration) (Entry, error
 	return e, l.put(e)
 }
 
-// maxReason bounds the words of an entry.
+// maxReason bounds the words of an entry, in bytes.
 const maxReason = 1 << 10
 
 // bounded takes what is too long off a text.

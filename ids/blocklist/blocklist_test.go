@@ -140,6 +140,25 @@ func TestDryRunRecords(t *testing.T) {
 	}
 }
 
+// TestDryRunOverRestarts: what was recorded begins anew when the policy blocks,
+// and what was blocked is only recorded when it does not any more.
+func TestDryRunOverRestarts(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "blocklist.jsonl")
+	recorded, c := open(t, path, blocklist.Policy{DryRun: true})
+	recorded.Alert(from("192.0.2.1"))
+	real := openAt(t, path, blocklist.Policy{}, c)
+	if real.Blocked(addr("192.0.2.1")) || len(real.Entries()) != 0 {
+		t.Error("what was only recorded blocks")
+	}
+	if v := real.Alert(from("192.0.2.1")); !v.Blocked || !real.Blocked(addr("192.0.2.1")) {
+		t.Errorf("%+v", v)
+	}
+	dry := openAt(t, path, blocklist.Policy{DryRun: true}, c)
+	if dry.Blocked(addr("192.0.2.1")) || len(dry.Entries()) != 1 {
+		t.Errorf("a dry run blocks: %+v", dry.Entries())
+	}
+}
+
 func TestAfterSeveralAlerts(t *testing.T) {
 	l, c := open(t, "", blocklist.Policy{After: 2, For: time.Minute})
 	l.Alert(from("192.0.2.1"))
@@ -149,6 +168,29 @@ func TestAfterSeveralAlerts(t *testing.T) {
 		if v := l.Alert(from("192.0.2.1")); v.Blocked != want {
 			t.Errorf("alert %d: %+v", i+1, v)
 		}
+	}
+}
+
+// TestAlertsThatComeLateOrAgain: delivery is at least once, and may have waited.
+func TestAlertsThatComeLateOrAgain(t *testing.T) {
+	l, c := open(t, "", blocklist.Policy{After: 1, For: time.Minute})
+	again := from("192.0.2.1")
+	again.ID = "one"
+	for range 3 {
+		if v := l.Alert(again); v.Blocked {
+			t.Fatal("one alert that is told again counts as several")
+		}
+	}
+	again.ID, again.Time = "two", c.Add(-20*time.Second)
+	for range 2 {
+		if v := l.Alert(again); !v.Blocked || v.Entry.Alerts != 1 || !v.Entry.Until.Equal(c.Add(40*time.Second)) {
+			t.Errorf("%+v", v)
+		}
+	}
+	old := from("192.0.2.2")
+	old.Time = c.Add(-time.Minute)
+	if v := l.Alert(old); v.Blocked || v.Reason != blocklist.TooOld {
+		t.Errorf("an alert that waited for too long: %+v", v)
 	}
 }
 

@@ -16,14 +16,18 @@ type strikes struct {
 type strike struct {
 	n     int
 	first time.Time
+	last  string // identity of the newest alert
 }
 
 func newStrikes(limit int) strikes { return strikes{limit: limit, of: map[netip.Addr]strike{}} }
 
 // count counts one more alert of a source, and returns how many there were
 // within a time.
-func (s *strikes) count(a netip.Addr, now time.Time, within time.Duration) int {
-	k, there := s.of[a]
+func (s *strikes) count(a Alert, now time.Time, within time.Duration) int {
+	k, there := s.of[a.Source]
+	if there && a.ID != "" && a.ID == k.last {
+		return k.n // told again
+	}
 	if there && now.Sub(k.first) >= within {
 		k = strike{}
 	}
@@ -31,10 +35,11 @@ func (s *strikes) count(a netip.Addr, now time.Time, within time.Duration) int {
 		k.first = now
 	}
 	k.n++
+	k.last = bounded(a.ID)
 	if !there && len(s.of) >= s.limit {
 		s.makeRoom(now, within)
 	}
-	s.of[a] = k
+	s.of[a.Source] = k
 	return k.n
 }
 

@@ -20,6 +20,8 @@ type ruleSet struct {
 	running func() bool
 	reload  func(ctx context.Context, want Counts) (Counts, error) // in the engine that runs
 
+	loading *sync.Mutex // of the process
+
 	mu sync.Mutex
 }
 
@@ -39,8 +41,13 @@ func (r *ruleSet) Replace(ctx context.Context, rules []byte) (Counts, error) {
 	if err != nil {
 		return Counts{}, err
 	}
+	r.loading.Lock() // an engine that starts has read the old rules, or will read the new ones
+	defer r.loading.Unlock()
 	undo, err := r.file.swap(staged)
 	if err != nil {
+		if undo != nil {
+			err = errors.Join(err, undo())
+		}
 		return Counts{}, fmt.Errorf("put the new rules in place: %w", err)
 	}
 	if !r.running() {

@@ -16,6 +16,7 @@ const (
 	stopLimit    = 15 * time.Second // to end by itself
 	readyLimit   = 2 * time.Minute  // from the start until it looks at traffic
 	readyPoll    = 20 * time.Millisecond
+	waitDelay    = 2 * time.Second // for what it has started and left with its output
 	keptOutput   = 64 << 10
 	firstRestart = 500 * time.Millisecond
 	lastRestart  = 30 * time.Second
@@ -43,6 +44,9 @@ type process struct {
 	begun  bool  // Run was called
 	wanted bool  // the process should run
 	output *tail // of the process
+
+	// loading is held while the process starts and while its rules are changed.
+	loading sync.Mutex
 }
 
 type request struct {
@@ -206,6 +210,7 @@ func exitText(err error) string {
 
 // serve does what Start or Stop asks for.
 func (p *process) serve(ctx context.Context, r request, c **child) answer {
+	before := p.wanted
 	p.wanted = r.start
 	if r.start {
 		if *c != nil {
@@ -216,22 +221,24 @@ func (p *process) serve(ctx context.Context, r request, c **child) answer {
 		defer context.AfterFunc(r.ctx, cancel)()
 		var err error
 		if *c, err = p.begin(both); err != nil {
-			p.wanted = false
+			p.wanted = before
 			return answer{p.State(), fmt.Errorf("start %s: %w", p.name, err)}
 		}
 		return answer{state: p.State()}
 	}
-	before := p.State()
+	was := p.State()
 	p.end(*c)
 	*c = nil
 	if err := p.clear(); err != nil {
-		return answer{before, fmt.Errorf("clear the logs of %s: %w", p.name, err)}
+		return answer{was, fmt.Errorf("clear the logs of %s: %w", p.name, err)}
 	}
-	return answer{state: before}
+	return answer{state: was}
 }
 
 // begin starts the process and waits until it looks at traffic.
 func (p *process) begin(ctx context.Context) (*child, error) {
+	p.loading.Lock()
+	defer p.loading.Unlock()
 	cmd, err := p.command(context.WithoutCancel(ctx))
 	if err != nil {
 		return nil, err
@@ -241,6 +248,7 @@ func (p *process) begin(ctx context.Context) (*child, error) {
 	p.output = output
 	p.mu.Unlock()
 	cmd.Stdout, cmd.Stderr = output, output
+	cmd.WaitDelay = waitDelay
 	c := &child{cmd: cmd, done: make(chan struct{})}
 	if err := startChild(c); err != nil {
 		return nil, err

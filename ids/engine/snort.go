@@ -89,7 +89,7 @@ func NewSnort(home string, o SnortOptions) (*Snort, error) {
 	s.process = newProcess(program{
 		name: snortName, command: s.command, ready: s.ready, quit: s.quit, clear: s.clear,
 	}, o.Stopped, o.Logger)
-	s.ruleSet = &ruleSet{file: s.rules, test: s.test, running: func() bool { return s.State().Running }, reload: s.reload}
+	s.ruleSet = &ruleSet{loading: &s.process.loading, file: s.rules, test: s.test, running: func() bool { return s.State().Running }, reload: s.reload}
 	return s, nil
 }
 

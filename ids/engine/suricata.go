@@ -104,7 +104,7 @@ func NewSuricata(home string, o SuricataOptions) (*Suricata, error) {
 	s.process = newProcess(program{
 		name: suricataName, command: s.command, ready: s.ready, quit: s.quit, clear: s.clear,
 	}, o.Stopped, o.Logger)
-	s.ruleSet = &ruleSet{file: s.rules, test: s.test, running: func() bool { return s.State().Running }, reload: s.reload}
+	s.ruleSet = &ruleSet{loading: &s.process.loading, file: s.rules, test: s.test, running: func() bool { return s.State().Running }, reload: s.reload}
 	return s, s.writeConfig()
 }
 

@@ -49,7 +49,7 @@ func (l *loader) remote(ctx context.Context, r Remote) error {
 		return fmt.Errorf("%w: got sha256 %x", ErrChecksum, sum)
 	}
 	if bytes.HasPrefix(body, []byte{0x1f, 0x8b}) {
-		return l.archive(u.Redacted(), body)
+		return l.archive(u, body)
 	}
 	return l.add(u.Redacted(), body)
 }
@@ -88,12 +88,13 @@ func readLimited(r io.Reader, left int64) ([]byte, error) {
 
 // archive reads the rule files of a .tar.gz, or the one of a .gz. Names in it
 // are only names: nothing is written to disk.
-func (l *loader) archive(name string, body []byte) error {
+func (l *loader) archive(u *url.URL, body []byte) error {
+	name := u.Redacted()
 	zipped, err := gzip.NewReader(bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
-	if !strings.HasSuffix(name, ".tar.gz") && !strings.HasSuffix(name, ".tgz") {
+	if !strings.HasSuffix(u.Path, ".tar.gz") && !strings.HasSuffix(u.Path, ".tgz") {
 		text, err := readLimited(zipped, l.left)
 		if err != nil {
 			return err
