@@ -81,6 +81,7 @@ func (k *kit) suricataLooks() {
 	k.Helper()
 	front, alerts, done := k.frontAndAlerts()
 	defer done()
+	front += "clover/testurl/file1.png" // nothing at "/" is 403 too
 	k.eventually(func() (bool, string) {
 		a := k.run("cloverctl get ids")
 		return a.code == 0 && strings.Contains(a.out, "Suricata") && strings.Contains(a.out, "running"), a.all()
