@@ -2,8 +2,10 @@ package loadbalancer
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -50,18 +52,82 @@ func TestConfigFileRoundTrip(t *testing.T) {
 
 func TestReadConfigSaysWhereAFaultIs(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                                       "empty",
-		"groups: [{name: g, serverss: []}]":      "line 1",
-		"name: a\nname: b":                       "line 2",
-		"groups:\n- name: g\n  tries: many":      "line 3",
-		"routes: [{path: /, group: nowhere}]":    "nowhere",
-		"groups: [{name: g, connect_timeout: x}": "line 1",
-		"groups: {":                              "not YAML",
+		"":                                         "empty",
+		"groups: [{name: g, serverss: []}]":        "line 1",
+		"name: a\nname: b":                         "line 2",
+		"groups:\n- name: g\n  tries: many":        "line 3",
+		"routes: [{path: /, group: nowhere}]":      "nowhere",
+		"groups: [{name: g, connect_timeout: x}":   "line 1",
+		"groups: {":                                "not YAML",
+		"groups:\n- name: g\n  tries: 1.5":         "line 3, column 10: groups[0].tries",
+		"mirror:\n  timeout: 5":                    "line 2, column 12: mirror.timeout",
+		"access:\n  deny: 192.0.2.0/24":            "want a list",
+		"access:\n  deny: [192.0.2.x/24]":          "line 2, column 10: access.deny[0]",
+		"access: {deny: [192.0.2.1/24], Deny: []}": "is there twice",
+		"listeners: [{address: [1]}]":              "listeners[0].address: a list",
+		"listeners: [{address: :1, h2c: maybe}]":   "want true or false",
+		"listeners: &a [{address: :1}]":            "anchor",
+		"listeners":                                "want keys",
 	} {
 		_, err := ReadConfig([]byte(text))
 		if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}
+	}
+}
+
+func denied(n int) []byte {
+	text := []byte("access:\n  deny:\n")
+	for i := range n {
+		text = fmt.Appendf(text, "  - 10.%d.%d.%d/32\n", i>>16, i>>8&255, i&255)
+	}
+	return text
+}
+
+// TestReadConfigGrowth: the work for a list grows with its length. Allocations
+// are counted, as time says little on a busy machine.
+func TestReadConfigGrowth(t *testing.T) {
+	allocated := func(n int) uint64 {
+		text := denied(n)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		c, err := ReadConfig(text)
+		runtime.ReadMemStats(&after)
+		if err != nil || len(c.Access.Deny) != n {
+			t.Fatalf("%d of %d: %v", len(c.Access.Deny), n, err)
+		}
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	few, many := allocated(1000), allocated(8000)
+	if many > 16*few {
+		t.Errorf("1000 entries allocate %d bytes, 8000 %d", few, many)
+	}
+}
+
+// TestReadConfigLargest reads the longest list that fits into a file.
+func TestReadConfigLargest(t *testing.T) {
+	n := 14200
+	text := denied(n)
+	if len(text) > maxFileBytes || len(text) < maxFileBytes*9/10 {
+		t.Fatalf("%d bytes; want about %d", len(text), maxFileBytes)
+	}
+	if c, err := ReadConfig(text); err != nil || len(c.Access.Deny) != n {
+		t.Errorf("%d of %d: %v", len(c.Access.Deny), n, err)
+	}
+}
+
+func BenchmarkReadConfig(b *testing.B) {
+	for _, n := range []int{1000, 2000, 4000, 8000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			text := denied(n)
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := ReadConfig(text); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

@@ -193,7 +193,7 @@ func scalarText(n ast.Node) (string, bool) {
 		return n.Value, true
 	case *ast.LiteralNode:
 		return strings.TrimSuffix(n.Value.Value, "\n"), true
-	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
 		return n.GetToken().Value, true
 	}
 	return "", false

@@ -90,6 +90,7 @@ func New(opts Options) *Proxy {
 // Run serves the listeners, sends copies to the mirror and checks the health
 // of servers until ctx ends. Then it takes no more connections, lets requests
 // end within ShutdownTimeout, and sends the copies that wait within another.
+// It may run again after that.
 func (p *Proxy) Run(ctx context.Context) error {
 	// The mirror and the checks go on while the last requests end.
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -104,7 +105,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	defer p.mu.Unlock()
 	p.config.Listeners = nil // they are closed; Apply of the same opens them again
 	for _, pool := range p.pools {
-		pool.retire()
+		pool.renewWires()
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"sync/atomic"
@@ -240,4 +241,46 @@ func TestFailuresTakeOut(t *testing.T) {
 		_, body, _ := do(t, "GET", s.URL, "")
 		return body == "back", body
 	})
+}
+
+// TestRunAgain: a second Run keeps connections to servers as the first does.
+func TestRunAgain(t *testing.T) {
+	var conns atomic.Int32
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "good") }))
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			conns.Add(1)
+		}
+	}
+	s.Start()
+	defer s.Close()
+	p := proxy.New(proxy.Options{})
+	server := s.Listener.Addr().String()
+	for run := range 2 {
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- p.Run(ctx) }()
+		conns.Store(0)
+		conn := listening(t, p, server)
+		r := bufio.NewReader(conn)
+		for range 5 {
+			fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+			res, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.Copy(io.Discard, res.Body); err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+		}
+		if n := conns.Load(); n != 1 {
+			t.Errorf("run %d: %d connections for 5 requests in turn, want 1", run+1, n)
+		}
+		conn.Close()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
 }

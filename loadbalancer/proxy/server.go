@@ -165,11 +165,11 @@ func (p *pool) checked(s *server, ok bool, h loadbalancer.HealthCheck, now time.
 	return false
 }
 
-// retire closes the connections that are idle.
-func (p *pool) retire() {
+// renewWires closes the connections that are idle.
+func (p *pool) renewWires() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, s := range p.servers {
-		s.wire.Load().retire()
+		s.renewWire()
 	}
 }

@@ -33,7 +33,8 @@ func openSites(confs []loadbalancer.Site, o Options) (map[string]*site, error) {
 		if err != nil {
 			return nil, fmt.Errorf("site %s: the root must be an existing folder: %w", c.Name, err)
 		}
-		// The longest location comes first.
+		// The longest location comes first. The configuration stays as it is.
+		c.Locations = slices.Clone(c.Locations)
 		slices.SortStableFunc(c.Locations, func(a, b loadbalancer.Location) int { return len(b.Match) - len(a.Match) })
 		s := &site{conf: c, root: root, fallback: o.Fallback, logger: o.Logger}
 		if c.UploadPath != "" {

@@ -17,7 +17,8 @@ const (
 	maxUploads   = 1000
 )
 
-// uploads keeps what is uploaded, each under the next number.
+// uploads keeps what is uploaded, each under the next number that is free;
+// after the last one the first is next.
 type uploads struct {
 	root *os.Root
 	// last holds the last number that was used; whoever has it may create.
@@ -43,13 +44,13 @@ func openUploads(root *os.Root) (*uploads, error) {
 	return u, nil
 }
 
-// create makes the next file. A number that another configuration's uploads
-// have used meanwhile is passed over.
+// create makes the next file. A number that is there, also because another
+// configuration's uploads have used it meanwhile, is passed over.
 func (u *uploads) create() (*os.File, string, error) {
 	n := <-u.last
 	defer func() { u.last <- n }()
-	for n < maxUploads {
-		n++
+	for range maxUploads {
+		n = n%maxUploads + 1
 		name := fmt.Sprintf("%s/%010d", uploadFolder, n)
 		f, err := u.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 		if !errors.Is(err, fs.ErrExist) {

@@ -31,10 +31,22 @@ func (s *server) setWire(o wireOptions) {
 	if before != nil && before.options == o {
 		return
 	}
-	s.wire.Store(&wire{options: o, conns: newConns(s.address, o.connect), transport: newTransport(o)})
+	s.wire.Store(newWire(s.address, o))
 	if before != nil {
 		before.retire()
 	}
+}
+
+// renewWire closes the connections that are idle, and lets others take their
+// place.
+func (s *server) renewWire() {
+	before := s.wire.Load()
+	s.wire.Store(newWire(s.address, before.options))
+	before.retire()
+}
+
+func newWire(address string, o wireOptions) *wire {
+	return &wire{options: o, conns: newConns(address, o.connect), transport: newTransport(o)}
 }
 
 // newTransport returns connections that carry what they are given as it is.
