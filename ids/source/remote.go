@@ -22,7 +22,7 @@ const maxRedirects = 5
 // stayOnHTTPS is the redirect policy of the default client.
 func stayOnHTTPS(r *http.Request, via []*http.Request) error {
 	if r.URL.Scheme != "https" {
-		return fmt.Errorf("redirect to %s: %w", r.URL.Redacted(), ErrInsecure)
+		return fmt.Errorf("redirect to %s: %w", shown(r.URL), ErrInsecure)
 	}
 	if len(via) > maxRedirects {
 		return errors.New("too many redirects")
@@ -30,11 +30,26 @@ func stayOnHTTPS(r *http.Request, via []*http.Request) error {
 	return nil
 }
 
+// shown is a URL for people: without its query and user, which may hold a
+// secret.
+func shown(u *url.URL) string {
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
+
+// shown is the remote's URL for people.
+func (r Remote) shown() string {
+	u, err := url.Parse(r.URL)
+	if err != nil {
+		return "a URL that cannot be read"
+	}
+	return shown(u)
+}
+
 // remote gets one URL.
 func (l *loader) remote(ctx context.Context, r Remote) error {
 	u, err := url.Parse(r.URL)
 	if err != nil {
-		return err
+		return errors.New("not a URL")
 	}
 	if u.Scheme != "https" || u.Host == "" {
 		return ErrInsecure
@@ -51,16 +66,20 @@ func (l *loader) remote(ctx context.Context, r Remote) error {
 	if bytes.HasPrefix(body, []byte{0x1f, 0x8b}) {
 		return l.archive(u, body)
 	}
-	return l.add(u.Redacted(), body)
+	return l.add(shown(u), body)
 }
 
 // get reads a body within the limit.
-func (l *loader) get(ctx context.Context, url string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+func (l *loader) get(ctx context.Context, address string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, err
 	}
 	resp, err := l.Client.Do(req)
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		return nil, failed.Err // without the URL
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +108,7 @@ func readLimited(r io.Reader, left int64) ([]byte, error) {
 // archive reads the rule files of a .tar.gz, or the one of a .gz. Names in it
 // are only names: nothing is written to disk.
 func (l *loader) archive(u *url.URL, body []byte) error {
-	name := u.Redacted()
+	name := shown(u)
 	zipped, err := gzip.NewReader(bytes.NewReader(body))
 	if err != nil {
 		return err

@@ -133,7 +133,7 @@ func (s Source) Load(ctx context.Context) (*Rules, error) {
 	}
 	for _, remote := range s.Remotes {
 		if err := l.remote(ctx, remote); err != nil {
-			return nil, fmt.Errorf("rules from %s: %w", remote.URL, err)
+			return nil, fmt.Errorf("rules from %s: %w", remote.shown(), err)
 		}
 	}
 	return s.check(l.got)

@@ -182,3 +182,16 @@ func ExampleSource_Load() {
 	// Output:
 	// <nil> true
 }
+
+// TestSecretsOfURLsAreNotTold: feeds of rules take their users' codes in the
+// query.
+func TestSecretsOfURLsAreNotTold(t *testing.T) {
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	for _, address := range []string{server.URL + "/s.tar.gz?oinkcode=SECRET", "https://user:SECRET@127.0.0.1:1/s.rules", "https://%zz?SECRET"} {
+		_, err := Source{Remotes: []Remote{{URL: address}}, Client: server.Client()}.Load(t.Context())
+		if err == nil || strings.Contains(err.Error(), "SECRET") {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
