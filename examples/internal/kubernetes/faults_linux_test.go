@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -138,7 +139,8 @@ func (k *kit) apiServerRestarts(s *sender) {
 	k.check(s.send(50))
 	pod := k.pod("kube-system", "component=kube-apiserver")
 	k.kill(pod)
-	if a := k.run("cloverctl status"); a.code == 0 {
+	// The kubelet may be as quick as the command: then it succeeds.
+	if a := k.run("cloverctl status"); a.code != 0 && !strings.Contains(a.all(), "API server") {
 		k.Errorf("the API server is gone, and status says\n%s", a.all())
 	}
 	k.check(s.send(50))
