@@ -115,6 +115,9 @@ var promise = loadbalancer.Promise{
 	Reason:    "servers and routes change in Envoy's memory; connections stay open",
 }
 
+// ErrNotRunning is what Apply returns when Run has ended.
+var ErrNotRunning = errors.New("the driver of Envoy does not run")
+
 // Apply implements [loadbalancer.Driver]. Before Envoy is connected, it waits
 // for that, up to [Options.ApplyTimeout].
 func (d *Driver) Apply(ctx context.Context, c loadbalancer.Config) (loadbalancer.Result, error) {
@@ -127,6 +130,11 @@ func (d *Driver) Apply(ctx context.Context, c loadbalancer.Config) (loadbalancer
 		defer func() { <-d.change }()
 	case <-ctx.Done():
 		return loadbalancer.Result{}, ctx.Err()
+	}
+	select {
+	case <-d.gone:
+		return loadbalancer.Result{}, fmt.Errorf("envoy: %w", ErrNotRunning)
+	default:
 	}
 	next, err := d.build(c.WithDefaults())
 	if err != nil {

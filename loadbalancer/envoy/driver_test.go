@@ -73,6 +73,29 @@ func served(t *testing.T, addr, name string) {
 	}
 }
 
+// TestApplyAfterRun: nobody waits for an Envoy that cannot come any more.
+func TestApplyAfterRun(t *testing.T) {
+	dir, err := os.MkdirTemp("", "clover-envoy-") // a short path, for sockets
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	d, err := New(t.Context(), Options{Dir: dir, ApplyTimeout: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := d.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	limited, cancelLimited := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancelLimited()
+	if _, err := d.Apply(limited, simple("127.0.0.1:1", "127.0.0.1:2")); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("%v, want %v", err, ErrNotRunning)
+	}
+}
+
 func TestRefusalLeavesAll(t *testing.T) {
 	d := running(t, Options{Concurrency: 2})
 	addr := testutil.FreeAddr(t)

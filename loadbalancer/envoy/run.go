@@ -34,8 +34,7 @@ const stopLimit = 10 * time.Second
 // so that an Envoy that runs already keeps what it has. Run may be called
 // once.
 func (d *Driver) Run(ctx context.Context) error {
-	defer close(d.gone)
-	defer d.closeDoor()
+	defer d.end()
 	if err := os.Remove(d.file(xdsSocket)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
@@ -67,9 +66,10 @@ func (d *Driver) Run(ctx context.Context) error {
 	}
 }
 
-// closeDoor waits for a change that is under way.
-func (d *Driver) closeDoor() {
+// end waits for a change that is under way, and lets no other begin.
+func (d *Driver) end() {
 	d.change <- struct{}{}
+	close(d.gone)
 	d.door.close()
 	<-d.change
 }

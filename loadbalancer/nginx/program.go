@@ -2,9 +2,12 @@ package nginx
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
+	"os/user"
 	"regexp"
 	"strconv"
 	"strings"
@@ -74,6 +77,25 @@ func parseProgram(path, text string) (program, error) {
 		return program{}, fmt.Errorf("%s is nginx %s, the driver needs %s or newer", path, p.version, oldest)
 	}
 	return p, nil
+}
+
+var builtUser = regexp.MustCompile(`--user=([^\s']+)`)
+
+// workerUser returns the number of the user that workers run as, or -1 for
+// this process's own: only root can have them run as another.
+func workerUser(p program, o Options) (int, error) {
+	if os.Geteuid() != 0 {
+		return -1, nil
+	}
+	name := "nobody" // nginx's own default
+	if m := builtUser.FindStringSubmatch(p.configure); m != nil {
+		name = m[1]
+	}
+	u, err := user.Lookup(cmp.Or(o.User, name))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(u.Uid)
 }
 
 // with reports whether an optional module is built in.

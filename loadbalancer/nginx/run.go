@@ -55,7 +55,13 @@ func (dr *Driver) run(ctx context.Context) error {
 	defer close(m.unwatch)
 	uploadCtx, stopUploads := context.WithCancel(ctx)
 	uploadsEnded := make(chan error, 1)
-	go func() { uploadsEnded <- dr.uploads.serve(uploadCtx, dr.file(uploadSocket)) }()
+	go func() {
+		uid, err := workerUser(dr.program, dr.options)
+		if err == nil {
+			err = dr.uploads.serve(uploadCtx, dr.file(uploadSocket), uid)
+		}
+		uploadsEnded <- err
+	}()
 	defer func() {
 		stopUploads()
 		if err := <-uploadsEnded; err != nil {

@@ -60,8 +60,9 @@ func (u uploader) configure(ctx context.Context, c loadbalancer.Config) error {
 	return err
 }
 
-// serve serves until ctx ends.
-func (u uploader) serve(ctx context.Context, path string) error {
+// serve serves until ctx ends, for nothing but processes of that user and root.
+// -1 is this process's own user.
+func (u uploader) serve(ctx context.Context, path string, uid int) error {
 	if err := removeFile(path); err != nil {
 		return err
 	}
@@ -69,8 +70,7 @@ func (u uploader) serve(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	// nginx's workers may be of another user; the folder is the guard.
-	if err := os.Chmod(path, 0o666); err != nil {
+	if err := errors.Join(os.Chmod(path, 0o600), os.Chown(path, uid, -1)); err != nil {
 		return errors.Join(err, l.Close())
 	}
 	server := &http.Server{Handler: u.proxy, ReadHeaderTimeout: 10 * time.Second}

@@ -15,13 +15,20 @@ import (
 // verify runs the tests and looks for goroutines that are left.
 func verify(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// start runs a proxy until the test ends.
+// start makes a proxy and runs it until the test ends.
 func start(t *testing.T, o proxy.Options) *proxy.Proxy {
 	t.Helper()
 	if o.Logger == nil {
 		o.Logger = testutil.Logger(t)
 	}
 	p := proxy.New(o)
+	run(t, p)
+	return p
+}
+
+// run runs a proxy until the test ends.
+func run(t *testing.T, p *proxy.Proxy) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- p.Run(ctx) }()
@@ -31,7 +38,6 @@ func start(t *testing.T, o proxy.Options) *proxy.Proxy {
 			t.Errorf("Run: %v", err)
 		}
 	})
-	return p
 }
 
 func TestConformance(t *testing.T) {

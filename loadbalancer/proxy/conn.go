@@ -32,11 +32,22 @@ type conn struct {
 	raw    syscall.RawConn
 	head   []byte // space for the head of a request
 	reused bool
-	since  time.Time // idle since
+	piece  time.Duration // for what is read; 0: what reads has set a deadline
+	since  time.Time     // idle since
 }
 
 func newConns(address string, connect time.Duration) *conns {
 	return &conns{address: address, dialer: net.Dialer{Timeout: connect}}
+}
+
+// Read implements net.Conn.
+func (c *conn) Read(p []byte) (int, error) {
+	if c.piece > 0 {
+		if err := c.SetReadDeadline(time.Now().Add(c.piece)); err != nil {
+			return 0, err
+		}
+	}
+	return c.Conn.Read(p)
 }
 
 // get returns an idle connection, or a new one.
@@ -54,8 +65,10 @@ func (p *conns) get(ctx context.Context) (*conn, error) {
 		c.Close()
 		return nil, err
 	}
-	in := &io.LimitedReader{R: c, N: math.MaxInt64}
-	return &conn{Conn: c, in: in, raw: raw, r: bufio.NewReader(in)}, nil
+	to := &conn{Conn: c, raw: raw}
+	to.in = &io.LimitedReader{R: to, N: math.MaxInt64}
+	to.r = bufio.NewReader(to.in)
+	return to, nil
 }
 
 // takeIdle returns an idle connection on which nothing has come: what a server
@@ -86,9 +99,11 @@ func (p *conns) popIdle() *conn {
 
 // put gives a connection back on which a request has ended.
 func (p *conns) put(c *conn) {
+	c.piece = 0
+	err := c.SetReadDeadline(time.Time{})
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.retired {
+	if p.retired || err != nil {
 		c.Close()
 		return
 	}

@@ -20,7 +20,11 @@
 // not let in 403. 503 says that no server can take it (all are down or full),
 // 502 that the server's connection failed, 504 that its answer did not come in
 // time. A request is sent to another server only as long as none can have
-// begun to act on it, or if it is idempotent and has no body.
+// begun to act on it, or if it is idempotent and has no body. CONNECT gets 405.
+//
+// Each piece of a response has a minute to go to a client of a listener and,
+// but for what goes by httputil.ReverseProxy, to come from the server. Then
+// both connections end.
 //
 // # Three ways
 //
@@ -29,5 +33,6 @@
 // in (rawConn). GET, HEAD and OPTIONS without a body that came through
 // net/http skip http.Transport (sendQuick). All else, with bodies, upgrades,
 // HTTP/2 to servers or trailers, goes through httputil.ReverseProxy. What a
-// parser could understand in more than one way always goes to net/http.
+// parser could understand in more than one way always goes to net/http,
+// but for a Content-Length beside Transfer-Encoding, which gets 400.
 package proxy

@@ -223,6 +223,7 @@ func (p *port) accept() {
 			time.Sleep(10 * time.Millisecond) // out of descriptors: some will be free
 			continue
 		}
+		conn = &pacedConn{Conn: conn, timeout: p.proxy.piece}
 		if m := p.mode.Load(); m.tls != nil {
 			p.conns[m.h2c].give(tls.Server(conn, m.tls))
 			continue

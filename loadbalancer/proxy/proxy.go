@@ -45,6 +45,7 @@ type Proxy struct {
 	front   *front
 	stats   struct{ requests, refused, unrouted atomic.Uint64 }
 	current atomic.Pointer[snapshot]
+	piece   time.Duration // pieceTimeout, but for tests
 
 	mu     sync.Mutex // one change at a time
 	config loadbalancer.Config
@@ -80,6 +81,7 @@ func New(opts Options) *Proxy {
 		opts: opts, mirror: newMirror(opts.Transport),
 		checks: &checker{logger: opts.Logger, running: map[checkKey]context.CancelFunc{}},
 		pools:  map[string]*pool{},
+		piece:  pieceTimeout,
 	}
 	p.forward = p.newForwarder()
 	p.front = newFront(p, opts)
@@ -158,7 +160,7 @@ func (p *Proxy) compile(c loadbalancer.Config, sites map[string]*site) *snapshot
 	now := time.Now()
 	for _, g := range c.Groups {
 		if p.pools[g.Name] == nil {
-			p.pools[g.Name] = newPool()
+			p.pools[g.Name] = newPool(p.piece)
 		}
 		s.groups[g.Name] = p.pools[g.Name].group(g, now)
 	}
@@ -205,6 +207,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	t := s.router.find(r.Host, r.URL.Path)
 	switch {
+	case r.Method == http.MethodConnect:
+		// This is no proxy that clients choose.
+		w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE")
+		answer(w, http.StatusMethodNotAllowed)
 	case t == nil:
 		p.stats.unrouted.Add(1)
 		p.opts.Fallback.ServeHTTP(w, r)

@@ -101,6 +101,7 @@ func (x *exchange) roundTrip(r *http.Request, s *server, wire *wire) (c *conn, r
 		stop = context.AfterFunc(r.Context(), func() { c.Close() })
 		res, begun, err := c.roundTrip(r, wire.options.response, nil)
 		if err == nil {
+			c.piece = wire.options.piece
 			return c, res, stop, nil
 		}
 		stop()
@@ -144,7 +145,7 @@ func (c *conn) roundTrip(r *http.Request, timeout time.Duration, slow func()) (r
 			return nil, true, errors.New("the server switches protocols without being asked to")
 		}
 		if res.StatusCode >= 200 {
-			return res, true, c.SetReadDeadline(time.Time{})
+			return res, true, nil
 		}
 		// An interim response is not for the client.
 	}

@@ -40,6 +40,9 @@ const (
 	idleClient = 5 * time.Minute
 	// watchAfter is how long a server may take before the client is watched.
 	watchAfter = 50 * time.Millisecond
+	// refusedWait and refusedBytes bound what is read after a refused head.
+	refusedWait  = 200 * time.Millisecond
+	refusedBytes = 256 << 10
 )
 
 // serve answers requests until the connection ends, or is given to net/http.
@@ -53,6 +56,10 @@ func (c *rawConn) serve(ctx context.Context) {
 			break // idle for too long, closed, or the port closes
 		}
 		g := c.plain(c.proxy.current.Load())
+		if g == nil && twoLengths(c.head) {
+			c.refuseHead()
+			break
+		}
 		if g == nil {
 			c.handOver()
 			return
@@ -68,6 +75,7 @@ func (c *rawConn) serve(ctx context.Context) {
 // plain returns the group that the request at hand goes to; nil if net/http
 // shall read it.
 func (c *rawConn) plain(s *snapshot) *group {
+	c.head = c.head[:0]
 	buffered, err := c.r.Peek(c.r.Buffered())
 	if err != nil {
 		return nil
@@ -76,7 +84,7 @@ func (c *rawConn) plain(s *snapshot) *group {
 	if end < 0 {
 		return nil
 	}
-	c.head = append(c.head[:0], buffered[:end+4]...)
+	c.head = append(c.head, buffered[:end+4]...)
 	if c.proxy.opts.Transport != nil || s.access.named() || s.mirror.Address != "" || !c.request.parse(c.head) {
 		return nil
 	}
@@ -95,6 +103,20 @@ func (c *rawConn) plain(s *snapshot) *group {
 		return nil
 	}
 	return t.group
+}
+
+// refuseHead answers a request that is understood in two ways.
+func (c *rawConn) refuseHead() {
+	const text = "400 Bad Request: Content-Length beside Transfer-Encoding\n"
+	if _, err := fmt.Fprintf(c, "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"+
+		"Content-Length: %d\r\nConnection: close\r\n\r\n%s", len(text), text); err != nil {
+		return
+	}
+	// What is not read when the connection is closed would take the answer
+	// away from the client.
+	if c.SetReadDeadline(time.Now().Add(refusedWait)) == nil {
+		_, _ = io.CopyN(io.Discard, c.r, refusedBytes)
+	}
 }
 
 // handOver gives the connection with all that was read of it to net/http.
@@ -219,6 +241,7 @@ func (c *rawConn) roundTrip(g *group, s *server, wire *wire) (*conn, *http.Respo
 			err = errClientGone
 		}
 		if err == nil {
+			to.piece = wire.options.piece
 			return to, res, nil
 		}
 		c.server.Store(nil)

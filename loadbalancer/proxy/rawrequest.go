@@ -120,6 +120,19 @@ func (r *rawRequest) headerLine(line []byte) bool {
 	return true
 }
 
+// twoLengths reports whether a head says in two ways how long its body is:
+// some would see a second request in it, others not (RFC 9112, section 11.2).
+func twoLengths(head []byte) bool {
+	var length, encoding bool
+	for line := range bytes.Lines(head) {
+		name, _, _ := bytes.Cut(line, []byte(":"))
+		name = bytes.TrimSpace(name)
+		length = length || is(name, "content-length")
+		encoding = encoding || is(name, "transfer-encoding")
+	}
+	return length && encoding
+}
+
 func plainNameByte(b byte) bool {
 	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '-' || b == '_'
 }

@@ -57,6 +57,7 @@ func (m *member) load(now time.Time) float64 { return float64(m.inFlight+1) / m.
 // group's name.
 type pool struct {
 	stats groupStats
+	piece time.Duration // see pieceTimeout
 
 	mu         sync.Mutex
 	servers    map[string]*server
@@ -65,7 +66,7 @@ type pool struct {
 	candidates []*member       // space for pick
 }
 
-func newPool() *pool { return &pool{servers: map[string]*server{}} }
+func newPool(piece time.Duration) *pool { return &pool{piece: piece, servers: map[string]*server{}} }
 
 // group makes a group of this pool as a configuration wants it, and servers
 // for the addresses that are new.
@@ -82,7 +83,7 @@ func (p *pool) group(c loadbalancer.Group, now time.Time) *group {
 		if c.Health.Path == "" {
 			s.unhealthy, s.good, s.bad = false, 0, 0
 		}
-		s.setWire(wireOptions{protocol: c.Protocol, connect: c.ConnectTimeout, response: c.ResponseTimeout})
+		s.setWire(wireOptions{protocol: c.Protocol, connect: c.ConnectTimeout, response: c.ResponseTimeout, piece: p.piece})
 		m := &member{server: s, weight: float64(sc.Weight), max: sc.MaxConnections, slow: sc.SlowStart, state: sc.State}
 		if sc.Backup {
 			g.backup = append(g.backup, m)

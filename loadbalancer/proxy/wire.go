@@ -11,8 +11,8 @@ import (
 
 // wireOptions are what connections to a server depend on.
 type wireOptions struct {
-	protocol          loadbalancer.Protocol
-	connect, response time.Duration
+	protocol                 loadbalancer.Protocol
+	connect, response, piece time.Duration
 }
 
 // wire is the connections to one server.
