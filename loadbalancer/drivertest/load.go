@@ -219,6 +219,9 @@ func (l *load) reopened(kind string) {
 // report holds the driver to its promise.
 func (l *load) report(changes int) {
 	k := l.k
+	if len(l.took) == 0 {
+		return // the test has failed before its first change
+	}
 	slices.Sort(l.took)
 	p99 := l.took[len(l.took)*99/100]
 	k.Logf("%d changes: in effect after %s (median), %s (99th percentile), %s (longest)",
