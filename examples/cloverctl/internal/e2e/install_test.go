@@ -151,13 +151,27 @@ func (k *kit) testVisibility() {
 	k.must("init visibility", "Added visibility schemas in embedded")
 	k.must("start visibility", "Started collector on pid: ")
 	k.must("set visibility -f "+set, "Updated visibility config")
-	k.check(k.api.CoreV1().Pods(k.namespace).Delete(k.Context(), "clover-collector-0", metav1.DeleteOptions{}))
-	k.must("status --wait --wait-timeout 2m")
+	k.replaceCollector()
 	k.eventually(30*time.Second, func() (bool, string) {
 		code, out, errs := k.run("get visibility --conf services")
 		return code == 0 && strings.Contains(out, "proxy_access_control"), out + errs
 	})
 	k.must("clear visibility", "Cleared visibility data")
+}
+
+// replaceCollector deletes the collector's pod and waits for the next one. Until
+// the cluster has noticed, status may say that the old one is ready.
+func (k *kit) replaceCollector() {
+	k.Helper()
+	pods := k.api.CoreV1().Pods(k.namespace)
+	old, err := pods.Get(k.Context(), "clover-collector-0", metav1.GetOptions{})
+	k.check(err)
+	k.check(pods.Delete(k.Context(), old.Name, metav1.DeleteOptions{}))
+	k.eventually(2*time.Minute, func() (bool, string) {
+		code, out, errs := k.run("status --wait --wait-timeout 1m")
+		now, err := pods.Get(k.Context(), old.Name, metav1.GetOptions{})
+		return code == 0 && err == nil && now.UID != old.UID, out + errs
+	})
 }
 
 func (k *kit) testSysdump() {
