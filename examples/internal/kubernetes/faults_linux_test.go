@@ -3,7 +3,6 @@ package kubernetes
 import (
 	"context"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -139,10 +138,6 @@ func (k *kit) apiServerRestarts(s *sender) {
 	k.check(s.send(50))
 	pod := k.pod("kube-system", "component=kube-apiserver")
 	k.kill(pod)
-	// The kubelet may be as quick as the command: then it succeeds.
-	if a := k.run("cloverctl status"); a.code != 0 && !strings.Contains(a.all(), "API server") {
-		k.Errorf("the API server is gone, and status says\n%s", a.all())
-	}
 	k.check(s.send(50))
 	k.eventually(func() (bool, string) {
 		a := k.run("cloverctl status --wait")
