@@ -17,6 +17,11 @@ if ! command -v "${CC:-gcc}" >/dev/null 2>&1; then
 		race=
 	fi
 fi
+if ! command -v ip >/dev/null 2>&1 && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+	echo "clover: installing iproute2 for network namespaces" >&2
+	(apt-get update -q && apt-get install -y -q --no-install-recommends iproute2) >/tmp/clover-apt.log 2>&1 ||
+		echo "clover: that failed (see /tmp/clover-apt.log)" >&2
+fi
 work=$(mktemp -d)
 builder=
 # Not interrupted by the builder's own end, and the builder ends with us.

@@ -82,6 +82,13 @@ func installNginxStable(ctx context.Context, dir string, log io.Writer) error {
 	}
 	defer func() { _ = os.RemoveAll(work) }()
 	opts, err := otherRelease(ctx, work, nginxDebian13)
+	if errors.Is(err, errNoLists) && os.Geteuid() == 0 {
+		say(log, "fetching the system's package lists ...")
+		if err := aptGet(ctx, work, "update"); err != nil {
+			return err
+		}
+		opts, err = otherRelease(ctx, work, nginxDebian13)
+	}
 	if err != nil {
 		return err
 	}
@@ -136,8 +143,11 @@ func otherRelease(ctx context.Context, work, release string) ([]string, error) {
 		}
 		return append(opts, "-o", "Dir::Etc::sourcelist="+list, "-o", "Dir::Etc::sourceparts=-"), nil
 	}
-	return nil, errors.New("apt has no lists of Debian's packages; run apt-get update")
+	return nil, errNoLists
 }
+
+// errNoLists: a system as it was installed has none yet.
+var errNoLists = errors.New("apt has no lists of Debian's packages; run apt-get update")
 
 func installNginxMainline(ctx context.Context, dir string, log io.Writer) error {
 	sum, ok := nginxWheels[runtime.GOOS+"/"+runtime.GOARCH]
