@@ -47,10 +47,8 @@ func newWorld(t *testing.T) *world {
 	admin, err := kubernetes.NewForConfig(config)
 	check(t, err)
 	w := &world{admin: admin, config: config}
-	t.Cleanup(func() {
-		closeIdle(t, config)
-		closeIdle(t, w.anonymous())
-	})
+	closeIdleAtEnd(t, config)
+	closeIdleAtEnd(t, w.anonymous())
 	ns, err := admin.CoreV1().Namespaces().Create(t.Context(),
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "kubeauth-"}}, metav1.CreateOptions{})
 	check(t, err)
@@ -69,12 +67,15 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// closeIdle closes the connections that client-go keeps for a configuration.
-func closeIdle(t *testing.T, config *rest.Config) {
+// closeIdleAtEnd closes the connections that client-go keeps for a
+// configuration when the test ends. It holds their transport until then:
+// client-go's cache only has weak pointers to them, so that one that nobody
+// holds is forgotten with its connections open.
+func closeIdleAtEnd(t *testing.T, config *rest.Config) {
 	t.Helper()
 	rt, err := rest.TransportFor(config)
 	check(t, err)
-	utilnet.CloseIdleConnectionsFor(rt)
+	t.Cleanup(func() { utilnet.CloseIdleConnectionsFor(rt) })
 }
 
 // anonymous reaches the cluster as nobody.

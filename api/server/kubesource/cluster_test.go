@@ -69,13 +69,12 @@ func connect(t *testing.T) (config *rest.Config, admin *kubernetes.Clientset, na
 }
 
 // closeIdle closes the connections of a configuration at the end of the test.
+// It holds their transport until then, which client-go's cache does not.
 func closeIdle(t *testing.T, config *rest.Config) {
 	t.Helper()
-	t.Cleanup(func() {
-		rt, err := rest.TransportFor(config)
-		check(t, err)
-		utilnet.CloseIdleConnectionsFor(rt)
-	})
+	rt, err := rest.TransportFor(config)
+	check(t, err)
+	t.Cleanup(func() { utilnet.CloseIdleConnectionsFor(rt) })
 }
 
 // TestTheClusterKnowsTheServices looks services up in a real cluster.
