@@ -174,9 +174,7 @@ func (c *conn) settleAccounts() {
 // end ends a side, or both for every reason but Finished.
 func (c *conn) end(from protocol.Side, how protocol.End) {
 	if how != protocol.Finished {
-		for side := range c.streams {
-			c.giveUpHoles(protocol.Side(side))
-		}
+		c.giveUpHoles()
 	}
 	if c.parser == nil {
 		c.detect(true)

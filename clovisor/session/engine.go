@@ -190,9 +190,7 @@ func (e *Engine) makeRoom(keep *conn) {
 // remove ends a connection and forgets it.
 func (e *Engine) remove(c *conn, how protocol.End) {
 	if c.list != &e.closed {
-		for side := range c.streams {
-			c.giveUpHoles(protocol.Side(side))
-		}
+		c.giveUpHoles()
 		c.end(protocol.Client, how)
 		c.end(protocol.Server, how)
 		if how == protocol.Evicted {

@@ -154,6 +154,7 @@ func (p *Parser) missing(h *half, c *protocol.Chunk) {
 			p.truncated(h, c)
 		}
 		take := min(n, h.remain)
+		p.end = c.Offset + take
 		p.body(h, c, take)
 		if n -= take; n == 0 {
 			return
