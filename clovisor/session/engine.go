@@ -7,6 +7,7 @@ import (
 	"github.com/opnfv/clover/clovisor/packet"
 	"github.com/opnfv/clover/clovisor/protocol"
 	"github.com/opnfv/clover/clovisor/protocol/http1"
+	"github.com/opnfv/clover/clovisor/protocol/http2"
 )
 
 // Options of an engine. The zero value works; without Session the ledger is
@@ -99,7 +100,7 @@ func New(o Options) *Engine {
 }
 
 func builtin() []protocol.Protocol {
-	return []protocol.Protocol{http1.Protocol()}
+	return []protocol.Protocol{http1.Protocol(), http2.Protocol()}
 }
 
 // Segment takes the next segment. Its payload is not kept. The order should

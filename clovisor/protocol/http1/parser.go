@@ -92,7 +92,9 @@ func (p *Parser) Data(c *protocol.Chunk) int64 {
 	}
 	if c.Missing > 0 {
 		if p.next != nil {
-			return p.next.Data(c)
+			rest := *c
+			rest.Data = nil
+			return p.next.Data(&rest)
 		}
 		p.missing(h, c)
 	}
