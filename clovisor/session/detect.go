@@ -61,9 +61,15 @@ func (c *conn) detect(last bool) {
 	}
 	e := c.engine
 	named := e.family(e.port(c.key.iface, c.server))
+	if c.ctx.Datagrams {
+		named = overUDP(named)
+	}
 	candidates := named
 	if len(named) == 0 {
 		candidates = e.protocols
+		if c.ctx.Datagrams {
+			candidates = overUDP(candidates)
+		}
 	}
 	from, first := c.early[0].from, c.firstOf(c.early[0].from)
 	switch v := sniffTLS(first); {
@@ -106,6 +112,17 @@ func (c *conn) detect(last bool) {
 	default:
 		c.follow(unknown, opaqueProtocol(c.early[0].time, protocol.Undecodable))
 	}
+}
+
+// overUDP are those of the protocols that are spoken over UDP.
+func overUDP(all []protocol.Protocol) []protocol.Protocol {
+	var found []protocol.Protocol
+	for _, p := range all {
+		if p.UDP {
+			found = append(found, p)
+		}
+	}
+	return found
 }
 
 // detectMid looks for the start of a message where a segment begins.

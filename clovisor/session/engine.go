@@ -6,8 +6,10 @@ import (
 
 	"github.com/opnfv/clover/clovisor/packet"
 	"github.com/opnfv/clover/clovisor/protocol"
+	"github.com/opnfv/clover/clovisor/protocol/dns"
 	"github.com/opnfv/clover/clovisor/protocol/http1"
 	"github.com/opnfv/clover/clovisor/protocol/http2"
+	"github.com/opnfv/clover/clovisor/protocol/redis"
 )
 
 // Options of an engine. The zero value works; without Session the ledger is
@@ -100,7 +102,7 @@ func New(o Options) *Engine {
 }
 
 func builtin() []protocol.Protocol {
-	return []protocol.Protocol{http1.Protocol(), http2.Protocol()}
+	return []protocol.Protocol{http1.Protocol(), http2.Protocol(), redis.Protocol(), dns.Protocol()}
 }
 
 // Segment takes the next segment. Its payload is not kept. The order should

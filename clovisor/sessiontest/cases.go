@@ -87,7 +87,7 @@ func (m *maker) stop() Case {
 // Cases are all cases of some hundred segments at most; [KeepAlive],
 // [Cuts] and [Flood] are larger.
 func Cases() []Case {
-	return slices.Concat(plainCases(), bodyCases(), endCases(), lossCases(), ambiguousCases(), http2Cases())
+	return slices.Concat(plainCases(), bodyCases(), endCases(), lossCases(), ambiguousCases(), http2Cases(), redisCases(), dnsCases())
 }
 
 func plainCases() []Case {

@@ -62,7 +62,7 @@ func Reorder(segments Segments, seed uint64) Segments {
 	out := append(Segments(nil), segments...)
 	for i := 0; i+1 < len(out); i++ {
 		a, b := out[i], out[i+1]
-		if a.Flow != b.Flow || len(a.Payload) == 0 || len(b.Payload) == 0 || r.IntN(2) == 0 {
+		if a.Transport != packet.TCP || a.Flow != b.Flow || len(a.Payload) == 0 || len(b.Payload) == 0 || r.IntN(2) == 0 {
 			continue
 		}
 		a.Time, b.Time = b.Time, a.Time

@@ -275,7 +275,7 @@ func (p *Parser) undecodable(c *protocol.Chunk) {
 // End ends a side; see [protocol.Parser].
 func (p *Parser) End(from protocol.Side, how protocol.End, _ time.Time) {
 	p.halves[from].ended = true
-	if how == protocol.Finished && !(p.halves[0].ended && p.halves[1].ended) {
+	if how == protocol.Finished && !p.halves[from.Other()].ended {
 		return
 	}
 	p.drain(how.Unanswered())
