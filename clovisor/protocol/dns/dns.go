@@ -13,9 +13,9 @@ import (
 	"github.com/opnfv/clover/clovisor/protocol"
 )
 
-// Protocol is DNS, for ports named dns.
-func Protocol() protocol.Protocol {
-	return protocol.Protocol{Name: "dns", UDP: true, Sniff: Sniff, New: New}
+// Protocols are DNS over UDP and over TCP, for ports named dns.
+func Protocols() []protocol.Protocol {
+	return []protocol.Protocol{{Name: name, UDP: true, Sniff: sniffDatagram, New: New}, {Name: name, Sniff: sniffStream, New: New}}
 }
 
 const (
@@ -198,19 +198,35 @@ func (p *Parser) End(from protocol.Side, how protocol.End, _ time.Time) {
 	if how == protocol.Finished && from == protocol.Client && !p.halves[protocol.Server].ended {
 		return
 	}
+	for i := range p.halves {
+		p.ctx.Undecoded += int64(len(p.halves[i].buffer))
+		p.halves[i].buffer = nil
+	}
 	for _, w := range p.pending {
 		p.ctx.Done(w.x, how.Unanswered())
 	}
 	p.pending = nil
 }
 
-// Sniff judges the first bytes of a side; see [protocol.Protocol].
-func Sniff(from protocol.Side, data []byte, _ bool) protocol.Verdict {
-	if isMessage(from, data) || len(data) > 2+headerBytes && size(data) >= 2+headerBytes && isMessage(from, data[2:]) {
+// sniffDatagram judges a datagram; see [protocol.Protocol].
+func sniffDatagram(from protocol.Side, data []byte, _ bool) protocol.Verdict {
+	if isMessage(from, data) {
 		return protocol.Yes
 	}
+	return protocol.No
+}
+
+// sniffStream judges the first bytes of a side; see [protocol.Protocol].
+func sniffStream(from protocol.Side, data []byte, _ bool) protocol.Verdict {
 	// The length before a query in a stream is small; text looks large.
-	if size := size(data); size > maxQuery || len(data) > size && size > 0 || len(data) > 0 && data[0] > maxQuery>>8 {
+	size := size(data)
+	if size > maxQuery || len(data) > 0 && data[0] > maxQuery>>8 {
+		return protocol.No
+	}
+	if len(data) > 2+headerBytes && size >= 2+headerBytes && isMessage(from, data[2:]) {
+		return protocol.Yes
+	}
+	if len(data) > size && size > 0 {
 		return protocol.No
 	}
 	if len(data) >= 8 && binary.BigEndian.Uint16(data[6:]) != 1 {

@@ -139,6 +139,7 @@ func (p *Parser) step(h *half, c *protocol.Chunk, data []byte) []byte {
 		p.ctx.Use(cap(h.partial) - before)
 		line = h.partial
 	}
+	line = line[:min(len(line), maxLine)]
 	h.value.message.BodyBytes += int64(n)
 	if i >= 0 {
 		p.line(h, c, bytes.TrimRight(line, "\r\n"), at+int64(n))
