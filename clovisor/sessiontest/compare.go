@@ -59,6 +59,9 @@ func plain(s, want session.Session) string {
 		}
 		m.have.First, m.have.Last = m.have.First.UTC(), m.have.Last.UTC()
 	}
+	if want.RequestSeq == 0 && want.ResponseSeq == 0 {
+		s.RequestSeq, s.ResponseSeq, s.Request.Offset, s.Response.Offset = 0, 0, 0, 0
+	}
 	if want.TCP == (session.TCP{}) {
 		s.TCP = session.TCP{}
 	}
