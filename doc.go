@@ -19,6 +19,8 @@
 //     proxies, web servers and intrusion detection engines.
 //   - [github.com/opnfv/clover/api/server/kubesource]: which services of a
 //     cluster requests may name.
+//   - [github.com/opnfv/clover/clovisor/config]: what Clovisor traces, from
+//     flags, a file and Redis, followed while it runs.
 //
 // # Steer
 //
