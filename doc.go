@@ -14,6 +14,8 @@
 //     directory on disk.
 //   - [github.com/opnfv/clover/visibility/storetest]: the suite that every
 //     store passes, and a reference store for tests.
+//   - [github.com/opnfv/clover/clovisor/kernel]: segments of chosen ports from
+//     network interfaces, by programs in the Linux kernel.
 //   - [github.com/opnfv/clover/api/server]: the gRPC and REST services.
 //   - [github.com/opnfv/clover/api/agent]: the agents beside load balancers,
 //     proxies, web servers and intrusion detection engines.

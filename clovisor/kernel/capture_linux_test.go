@@ -1,0 +1,184 @@
+package kernel
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/opnfv/clover/clovisor/packet"
+	"github.com/opnfv/clover/internal/testutil"
+)
+
+var names atomic.Int64
+
+// start makes a capture, which ends with the test.
+func start(t testing.TB, o Options) *running {
+	t.Helper()
+	if o.Name == "" {
+		o.Name = fmt.Sprintf("test-%d-%d", os.Getpid(), names.Add(1))
+	}
+	c, err := New(o)
+	if errors.Is(err, unix.EPERM) {
+		testutil.Missing(t, "programs in the kernel", err.Error())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &running{Capture: c, t: t, done: make(chan error, 1)}
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { r.done <- c.Run(ctx, r.collect) }()
+	r.end = sync.OnceFunc(func() {
+		cancel()
+		if err := <-r.done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	t.Cleanup(r.end)
+	return r
+}
+
+// running is a capture and what it saw.
+type running struct {
+	*Capture
+	t    testing.TB
+	done chan error
+	end  func()
+
+	mu       sync.Mutex
+	segments []packet.Segment
+}
+
+func (r *running) collect(s *packet.Segment) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	copied := *s
+	copied.Payload = bytes.Clone(s.Payload)
+	r.segments = append(r.segments, copied)
+}
+
+func (r *running) seen() []packet.Segment {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]packet.Segment(nil), r.segments...)
+}
+
+// stream is the payload that went one way, in the order of its sequence
+// numbers; it says where bytes are missing.
+func stream(segments []packet.Segment, way packet.Direction) string {
+	var b strings.Builder
+	var next uint32
+	started := false
+	for _, s := range segments {
+		if s.Direction != way || s.Length == 0 {
+			continue
+		}
+		if started && s.Seq != next {
+			fmt.Fprintf(&b, "[from %d to %d]", next, s.Seq)
+		}
+		started, next = true, s.Seq+uint32(s.Length)
+		b.Write(s.Payload)
+		if left := s.Length - len(s.Payload); left > 0 {
+			fmt.Fprintf(&b, "[%d bytes]", left)
+		}
+	}
+	return b.String()
+}
+
+// attach attaches the target or ends the test.
+func (r *running) attach(t Target) {
+	r.t.Helper()
+	if err := r.Attach(t); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// serve answers each request in the namespace with body, on the port.
+func serve(t testing.TB, ns *testutil.NetNamespace, port int, body string) (url string) {
+	t.Helper()
+	l := ns.Listen(port)
+	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, body)
+	}), ReadHeaderTimeout: time.Minute}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = s.Serve(l)
+	}()
+	t.Cleanup(func() {
+		_ = s.Close()
+		<-done
+	})
+	return "http://" + l.Addr().String()
+}
+
+// get makes one request on a connection of its own.
+func get(t testing.TB, url string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Close = true
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	res, err := (&http.Client{Transport: transport}).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+func TestHTTPOnVeth(t *testing.T) {
+	for _, side := range []string{"host", "pod"} {
+		t.Run(side, func(t *testing.T) {
+			ns := testutil.Namespace(t)
+			url := serve(t, ns, 8080, "the answer")
+			c := start(t, Options{})
+			target := Target{ID: 42, Interface: ns.HostInterface, HostSide: true, Rules: Rules{Ports: []Port{{Number: 8080}}}}
+			if side == "pod" {
+				target.Interface, target.HostSide, target.NetNS = ns.Interface, false, "/run/netns/"+ns.Name
+			}
+			c.attach(target)
+			before := time.Now()
+			get(t, url+"/some/path")
+			testutil.Eventually(t, 10*time.Second, func() (bool, string) {
+				out := stream(c.seen(), packet.Egress)
+				return strings.Contains(out, "the answer"), out
+			})
+			segments := c.seen()
+			if in := stream(segments, packet.Ingress); !strings.HasPrefix(in, "GET /some/path HTTP/1.1\r\n") {
+				t.Errorf("to the workload went %q", in)
+			}
+			first := segments[0]
+			if first.Flags&packet.SYN == 0 || first.Destination.String() != strings.TrimPrefix(url, "http://") ||
+				first.Interface != 42 || first.Transport != packet.TCP || first.Direction != packet.Ingress {
+				t.Errorf("first segment is %+v", first)
+			}
+			for _, s := range segments {
+				if s.Time.Before(before.Add(-time.Second)) || s.Time.After(time.Now().Add(time.Second)) {
+					t.Errorf("time is %s, not about %s", s.Time, before)
+				}
+			}
+			stats, err := c.Stats()
+			if n := stats.Targets[42]; err != nil || n.Matched < uint64(len(segments)) || n.Packets < n.Matched || n.Lost != 0 {
+				t.Errorf("stats are %+v, %v", stats, err)
+			}
+		})
+	}
+}
