@@ -24,6 +24,16 @@
 //   - [github.com/opnfv/clover/clovisor/config]: what Clovisor traces, from
 //     flags, a file and Redis, followed while it runs.
 //
+//   - [github.com/opnfv/clover/clovisor/packet]: what a capture hands on;
+//     frames, pcap and pcapng read and written.
+//   - [github.com/opnfv/clover/clovisor/protocol]: the contract of parsers;
+//     [github.com/opnfv/clover/clovisor/protocol/http1] and its neighbours are
+//     the built-in ones.
+//   - [github.com/opnfv/clover/clovisor/session]: segments in, sessions out,
+//     and the ledger that accounts for all of them.
+//   - [github.com/opnfv/clover/clovisor/sessiontest]: traffic of which it is
+//     known what must come out.
+//
 // # Steer
 //
 //   - [github.com/opnfv/clover/mesh]: Istio's resources as typed values that

@@ -1,0 +1,336 @@
+package session
+
+import (
+	"time"
+
+	"github.com/opnfv/clover/clovisor/packet"
+	"github.com/opnfv/clover/clovisor/protocol"
+)
+
+// stream is one direction of a TCP connection.
+type stream struct {
+	known  bool   // next is
+	next   uint32 // sequence number of the next byte for the parser
+	offset int64  // of that byte, counted from the first one seen
+	skip   int64  // bytes from there on that the parser does not need
+	hinted int64  // offset until which hints were given
+
+	held      []held // segments after next, in order, without overlap
+	heldBytes int64
+	holeSince time.Time
+
+	ack    uint32 // what the other side acknowledged
+	acked  bool
+	finAt  uint32
+	fin    bool
+	closed bool // its window is zero
+
+	sampleEnd uint32 // round trip: a segment that waits for its acknowledgement
+	sampleAt  time.Time
+	rtt       time.Duration
+}
+
+// held is a segment that waits, or a chunk that came before the protocol was
+// known.
+type held struct {
+	from   protocol.Side
+	seq    uint32
+	acked  uint32 // as in the segment's header
+	length int64
+	data   []byte
+	elided bool
+	time   time.Time
+}
+
+// heldOverhead is what a held segment takes beside its data.
+const heldOverhead = 96
+
+// maxHeld is how many segments of a direction are held.
+const maxHeld = 1024
+
+// cut removes the first n bytes.
+func (h *held) cut(n int64) {
+	h.seq += uint32(n)
+	h.length -= n
+	h.data = h.data[min(n, int64(len(h.data))):]
+}
+
+// clip keeps the first n bytes.
+func (h *held) clip(n int64) {
+	h.length = n
+	h.data = h.data[:min(n, int64(len(h.data)))]
+}
+
+// behind is how far seq is after next; negative: before it.
+func behind(seq, next uint32) int64 { return int64(int32(seq - next)) }
+
+// hold keeps a segment until the bytes before it are there. Where it overlaps
+// what is held already, the first that came wins.
+func (s *stream) hold(h held) {
+	at := len(s.held)
+	for at > 0 && behind(s.held[at-1].seq, h.seq) > 0 {
+		at--
+	}
+	if at > 0 {
+		before := &s.held[at-1]
+		if over := before.length - behind(h.seq, before.seq); over >= h.length {
+			return
+		} else if over > 0 {
+			h.cut(over)
+		}
+	}
+	for {
+		rest := held{}
+		if at < len(s.held) {
+			after := s.held[at]
+			if room := behind(after.seq, h.seq); room < h.length {
+				rest = h
+				if beyond := room + after.length; beyond < h.length {
+					rest.cut(beyond)
+				} else {
+					rest.length = 0
+				}
+				h.clip(room)
+			}
+		}
+		if h.length > 0 {
+			h.data = append([]byte(nil), h.data...)
+			s.held = append(s.held, held{})
+			copy(s.held[at+1:], s.held[at:])
+			s.held[at] = h
+			s.heldBytes += int64(len(h.data)) + heldOverhead
+			at++
+		}
+		if rest.length <= 0 {
+			return
+		}
+		h = rest
+		at++
+	}
+}
+
+// take removes the first of what is held.
+func (s *stream) take() held {
+	h := s.held[0]
+	s.held[0] = held{}
+	s.held = s.held[1:]
+	if len(s.held) == 0 {
+		s.held = nil
+	}
+	s.heldBytes -= int64(len(h.data)) + heldOverhead
+	return h
+}
+
+// segment takes a TCP segment.
+func (e *Engine) segment(s *packet.Segment) {
+	k, fromLow := keyOf(s)
+	c := e.conns[k]
+	if c != nil && s.Flags&(packet.SYN|packet.ACK) == packet.SYN && c.reused(s, c.side(fromLow)) {
+		e.remove(c, protocol.Finished)
+		c = nil
+	}
+	if c == nil || c.list == &e.closed {
+		if c == nil && (s.Length > 0 || s.Flags&packet.SYN != 0) && s.Flags&packet.RST == 0 {
+			c = e.open(k, fromLow, s)
+		} else {
+			l := e.ledger.line(s.Interface, undetected)
+			if c != nil {
+				l = c.line
+			}
+			l.count(s)
+			return
+		}
+	}
+	c.last = e.now
+	c.list.touch(c)
+	c.count(s)
+	c.segment(s, c.side(fromLow))
+	if !c.gone {
+		c.settleAccounts()
+		if e.memory > e.options.MaxMemoryBytes || len(e.conns) > e.options.MaxConnections {
+			e.makeRoom(c)
+		}
+	}
+}
+
+// reused reports whether a SYN begins another connection on the same ports.
+func (c *conn) reused(s *packet.Segment, from protocol.Side) bool {
+	st := &c.streams[from]
+	return c.list == &c.engine.closed || from == protocol.Server || c.mid ||
+		st.known && behind(s.Seq+1, st.next) != -st.offset
+}
+
+// segment takes a segment of a connection that is followed.
+func (c *conn) segment(s *packet.Segment, from protocol.Side) {
+	st, peer := &c.streams[from], &c.streams[from.Other()]
+	seq := s.Seq
+	if s.Flags&packet.RST != 0 {
+		c.tcp.Resets++
+		c.end(from, protocol.Reset)
+		c.engine.close(c)
+		return
+	}
+	if s.Flags&packet.SYN != 0 {
+		seq++
+		if !st.known {
+			st.known, st.next = true, seq
+		}
+	}
+	if !st.known && (s.Length > 0 || s.Flags&packet.FIN != 0) {
+		st.known, st.next = true, seq
+	}
+	if s.Flags&packet.ACK != 0 {
+		c.acknowledged(peer, s)
+	}
+	if zero := s.Window == 0 && s.Flags&packet.SYN == 0; zero != st.closed {
+		st.closed = zero
+		if zero {
+			c.tcp.ZeroWindows++
+		}
+	}
+	if s.Flags&packet.FIN != 0 && !st.fin {
+		st.fin, st.finAt = true, seq+uint32(s.Length)
+	}
+	if s.Length > 0 {
+		c.payload(st, s, from, seq)
+	}
+	c.finish(from)
+}
+
+// finish ends a direction whose last byte was there, and the connection when
+// both have ended.
+func (c *conn) finish(from protocol.Side) {
+	if c.gone || c.list == &c.engine.closed {
+		return
+	}
+	for _, side := range [2]protocol.Side{from, from.Other()} {
+		st := &c.streams[side]
+		if st.fin && !c.ended[side] && behind(st.finAt, st.next) <= 0 {
+			c.end(side, protocol.Finished)
+		}
+	}
+	if c.ended[0] && c.ended[1] {
+		c.engine.close(c)
+	}
+}
+
+// payload puts the payload of a segment where it belongs.
+func (c *conn) payload(st *stream, s *packet.Segment, from protocol.Side, seq uint32) {
+	h := held{from: from, seq: seq, acked: s.Ack, length: int64(s.Length), data: s.Payload, elided: s.Elided, time: s.Time}
+	ahead := behind(seq, st.next)
+	if ahead < 0 {
+		c.tcp.Retransmissions++
+		c.line.Retransmissions++
+		st.sampleAt = time.Time{}
+		if -ahead >= h.length {
+			return
+		}
+		h.cut(-ahead)
+		ahead = 0
+	}
+	if ahead > 0 {
+		if c.engine.options.Hint == nil || ahead > st.skip {
+			c.outOfOrder(st, h, from)
+			return
+		}
+		// Left out by the capture as the hint says.
+		c.deliver(held{from: from, seq: st.next, acked: s.Ack, length: ahead, elided: true, time: s.Time})
+	}
+	if st.sampleAt.IsZero() {
+		st.sampleEnd, st.sampleAt = h.seq+uint32(h.length), s.Time
+	}
+	c.deliver(h)
+	c.drain(from)
+	c.drain(from.Other()) // the sides may have been found to be the other way round
+}
+
+// outOfOrder holds a segment, and gives up what is before it when that is
+// more than may be held.
+func (c *conn) outOfOrder(st *stream, h held, from protocol.Side) {
+	c.tcp.OutOfOrder++
+	c.line.OutOfOrder++
+	if len(st.held) == 0 {
+		st.holeSince = h.time
+	}
+	st.hold(h)
+	c.engine.holes.add(c)
+	for len(st.held) > maxHeld || st.heldBytes > int64(c.engine.options.MaxHeldBytes) {
+		c.lose(from)
+	}
+	c.checkHole(from)
+}
+
+// drain delivers what is held and has its turn.
+func (c *conn) drain(from protocol.Side) {
+	st := &c.streams[from]
+	for len(st.held) > 0 && !c.gone && behind(st.held[0].seq, st.next) <= 0 {
+		h := st.take()
+		st.holeSince = h.time
+		if old := -behind(h.seq, st.next); old >= h.length {
+			continue
+		} else if old > 0 {
+			h.cut(old)
+		}
+		c.deliver(h)
+	}
+	if len(c.streams[0].held) == 0 && len(c.streams[1].held) == 0 {
+		c.engine.holes.remove(c)
+	}
+}
+
+// lose gives up the bytes before what is held.
+func (c *conn) lose(from protocol.Side) {
+	st := &c.streams[from]
+	h := &st.held[0]
+	c.deliver(held{from: from, seq: st.next, acked: h.acked, length: behind(h.seq, st.next), time: h.time})
+	c.drain(from)
+}
+
+// checkHole gives up bytes that did not come in time.
+func (c *conn) checkHole(from protocol.Side) {
+	st, o := &c.streams[from], &c.engine.options
+	for len(st.held) > 0 {
+		age := c.engine.now.Sub(st.holeSince)
+		received := st.acked && behind(st.ack, st.held[0].seq) >= 0
+		if age < o.ReorderTimeout || !received && age < o.LossTimeout {
+			return
+		}
+		c.lose(from)
+	}
+}
+
+// fillHoles is checkHole for both directions.
+func (e *Engine) fillHoles(c *conn) {
+	for side := range c.streams {
+		c.checkHole(protocol.Side(side))
+	}
+	c.finish(protocol.Client)
+	c.settleAccounts()
+}
+
+// giveUpHoles delivers all that is held.
+func (c *conn) giveUpHoles(from protocol.Side) {
+	for len(c.streams[from].held) > 0 {
+		c.lose(from)
+	}
+}
+
+// acknowledged notes what the sender of s has received of the other side.
+func (c *conn) acknowledged(peer *stream, s *packet.Segment) {
+	if !peer.known {
+		peer.known, peer.next = true, s.Ack
+	}
+	if !peer.acked || behind(s.Ack, peer.ack) > 0 {
+		peer.ack, peer.acked = s.Ack, true
+	}
+	if peer.sampleAt.IsZero() || behind(s.Ack, peer.sampleEnd) < 0 {
+		return
+	}
+	sample := max(s.Time.Sub(peer.sampleAt), 0)
+	if peer.rtt == 0 {
+		peer.rtt = sample
+	} else {
+		peer.rtt += (sample - peer.rtt) / 8
+	}
+	peer.sampleAt = time.Time{}
+}
