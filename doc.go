@@ -23,6 +23,8 @@
 //     cluster requests may name.
 //   - [github.com/opnfv/clover/clovisor/config]: what Clovisor traces, from
 //     flags, a file and Redis, followed while it runs.
+//   - [github.com/opnfv/clover/clovisor/export]: sessions as spans that join
+//     the mesh's traces, and as lines.
 //
 //   - [github.com/opnfv/clover/clovisor/packet]: what a capture hands on;
 //     frames, pcap and pcapng read and written.

@@ -35,6 +35,10 @@ type Session struct {
 	GRPCStatus                   int // -1: not gRPC, or none seen
 	Trace                        TraceContext
 
+	// RequestSeq and ResponseSeq are the TCP sequence numbers of the first
+	// bytes, which are the same wherever the session is seen. Both 0: UDP.
+	RequestSeq, ResponseSeq uint32
+
 	TCP        TCP         // what the connection went through since the last session
 	Attributes []Attribute // what parsers found beyond the fields, in their order
 }
