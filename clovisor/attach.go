@@ -192,7 +192,7 @@ func rules(t *target.Target) kernel.Rules {
 		r.Ports = append(r.Ports, kernel.Port{Transport: p.Transport, Number: p.Number})
 	}
 	for _, e := range t.Egress {
-		r.Egress = append(r.Egress, kernel.Egress{Transport: packet.TCP, Prefix: e.Prefix, Port: e.Port})
+		r.Egress = append(r.Egress, kernel.Egress{Transport: e.Transport, Prefix: e.Prefix, Port: e.Port})
 	}
 	return r
 }

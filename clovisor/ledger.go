@@ -94,6 +94,11 @@ func newEntry(t *target.Target, l session.Line) Entry {
 	return e
 }
 
+// empty reports whether there is nothing to account for.
+func (e *Entry) empty() bool {
+	return e.Sessions == 0 && e.Connections == 0 && e.Packets == 0 && len(e.Dropped) == 0
+}
+
 // add adds the counts of another entry.
 func (e *Entry) add(o Entry) {
 	e.Packets += o.Packets
@@ -146,13 +151,15 @@ func (p *past) add(e Entry) {
 	p.entries = append(p.entries, e)
 }
 
-// sortEntries puts entries into their order, and those into one that are about
-// the same: a workload may have been gone for a while.
+// sortEntries leaves out entries that say nothing, puts the others into their
+// order, and those into one that are about the same: a workload may have been
+// gone for a while.
 func sortEntries(entries []Entry) []Entry {
 	order := func(a, b Entry) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Pod, b.Pod),
 			cmp.Compare(a.Interface, b.Interface), cmp.Compare(a.Protocol, b.Protocol))
 	}
+	entries = slices.DeleteFunc(entries, func(e Entry) bool { return e.empty() })
 	slices.SortStableFunc(entries, order)
 	out := entries[:0]
 	for _, e := range entries {

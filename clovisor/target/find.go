@@ -9,8 +9,8 @@ import (
 // Finder finds pods on their node.
 type Finder interface {
 	// Find returns the interfaces of pods, and which pods it has not found.
-	// Pods with a sidecar, and those whose UID is in encrypted, are looked at
-	// from inside. It is not called concurrently.
+	// Pods with a sidecar are looked at from inside instead, those whose UID
+	// is in encrypted from inside too. It is not called concurrently.
 	Find(pods []Pod, encrypted map[string]bool) (Set, error)
 }
 

@@ -67,9 +67,19 @@ func (f NodeFinder) interfaces(p *Pod, pid int, links []netlink.Link, encrypted 
 		return nil, errNotYet
 	case p.Sidecar != "":
 		return f.inside(pid, "lo", "the sidecar "+p.Sidecar+" encrypts what leaves the pod: sidecar and application are seen on loopback")
-	case encrypted:
-		return f.inside(pid, "lo", "TLS was seen on its veth: what is in the clear inside of the pod is seen on loopback")
 	}
+	out, err := f.outside(pid, links)
+	if err == nil && encrypted {
+		// Where Clovisor may not look, it has what it sees outside.
+		lo, _ := f.inside(pid, "lo", "TLS was seen on its veth: what is in the clear inside of the pod is seen on loopback")
+		out = append(out, lo...)
+	}
+	return out, err
+}
+
+// outside are the node's interfaces that lead to a pod; where there are none,
+// the pod's own one.
+func (f NodeFinder) outside(pid int, links []netlink.Link) ([]Target, error) {
 	id, err := netlink.GetNetNsIdByPid(pid)
 	if err != nil {
 		return nil, fmt.Errorf("its network namespace: %w", err)

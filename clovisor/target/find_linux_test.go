@@ -54,10 +54,10 @@ func find(t *testing.T, p Pod, encrypted bool) Target {
 		}
 		return true, ""
 	})
-	if len(set.Targets) != 1 {
-		t.Fatalf("%+v", set)
+	if want := map[bool]int{false: 1, true: 2}[encrypted]; len(set.Targets) != want {
+		t.Fatalf("%+v, want %d targets", set, want)
 	}
-	return set.Targets[0]
+	return set.Targets[len(set.Targets)-1]
 }
 
 // TestFindInterfaces finds the interfaces of something that is a pod for the

@@ -108,7 +108,11 @@ func Links(netns string, names []string, ports []Port, egress []Egress) ([]Targe
 	}
 	for i := range out {
 		t := &out[i]
-		t.ID, t.Netns, t.NetnsInode, t.Ports, t.Egress = strings.TrimPrefix(netns+"/"+t.Interface, "/"), netns, inode, ports, egress
+		t.ID = t.Interface
+		if netns != "" {
+			t.ID = filepath.Base(netns) + "/" + t.Interface
+		}
+		t.Netns, t.NetnsInode, t.Ports, t.Egress = netns, inode, ports, egress
 		t.Workload = Workload{Kind: "Interface", Name: t.ID}
 	}
 	return out, nil

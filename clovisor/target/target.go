@@ -64,9 +64,10 @@ type Port struct {
 
 // Egress is a sort of connections that begin at the workload.
 type Egress struct {
+	Transport packet.Transport // 0: TCP
 	// Prefix is where they lead; the zero Prefix means anywhere.
 	Prefix netip.Prefix
-	Port   uint16
+	Port   uint16 // 0: any
 	// Protocol is what is spoken; "" if nothing says it.
 	Protocol string
 }
