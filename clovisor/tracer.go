@@ -95,18 +95,26 @@ func (t *Tracer) Run(ctx context.Context) error {
 	sending, sent := t.send()
 	defer sent()
 	defer sending()
-	if t.o.Config == nil {
-		t.apply(config.Config{})
-	}
 	group, ctx := errgroup.WithContext(ctx)
 	ctx, t.stop = context.WithCancel(ctx)
 	defer t.stop()
-	if t.o.Config != nil {
-		group.Go(func() error { return t.o.Config.Run(ctx, t.apply) })
+	configured := make(chan struct{})
+	first := sync.OnceFunc(func() { close(configured) })
+	if t.o.Config == nil {
+		t.apply(config.Config{})
+		first()
+	} else {
+		group.Go(func() error {
+			return t.o.Config.Run(ctx, func(c config.Config) { t.apply(c); first() })
+		})
 	}
-	group.Go(func() error { return t.capture.Run(ctx, t.segment) })
-	group.Go(func() error { return t.o.Source.Run(ctx, t.update) })
-	group.Go(func() error { t.ticks(ctx); return nil })
+	select {
+	case <-configured:
+		group.Go(func() error { return t.capture.Run(ctx, t.segment) })
+		group.Go(func() error { return t.o.Source.Run(ctx, t.update) })
+		group.Go(func() error { t.ticks(ctx); return nil })
+	case <-ctx.Done():
+	}
 	err := group.Wait()
 	t.finish()
 	t.mu.Lock()
@@ -234,8 +242,10 @@ func (t *Tracer) ticks(ctx context.Context) {
 func (t *Tracer) finish() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.account()
-	t.engine.Flush()
+	if t.engine != nil {
+		t.account()
+		t.engine.Flush()
+	}
 }
 
 // emit takes a session from the engine. t.mu is held.
