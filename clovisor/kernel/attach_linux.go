@@ -3,7 +3,6 @@ package kernel
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
 
 	"github.com/cilium/ebpf"
@@ -17,8 +16,9 @@ type attachment struct {
 	slot     uint32
 	flags    uint32 // of the link, without those of the rules
 	rules    ruleSet
-	programs []io.Closer
-	hooks    []io.Closer // links or filters
+	links    []link.Link
+	filtered int   // index of the interface that has filters of ours, 0: none
+	netns    netNS // where that is
 }
 
 // Attach captures from a target from now on. It may be called before and
@@ -44,6 +44,10 @@ func (c *Capture) attach(t Target) error {
 	}
 	a := &attachment{slot: c.free[0]}
 	err := inNetNS(t.NetNS, func() error {
+		var err error
+		if a.netns, err = currentNetNS(t.NetNS); err != nil {
+			return err
+		}
 		l, err := netlink.LinkByName(t.Interface)
 		if err != nil {
 			return fmt.Errorf("interface %s: %w", t.Interface, err)
@@ -59,7 +63,7 @@ func (c *Capture) attach(t Target) error {
 		return c.hook(a, &t, l.Attrs())
 	})
 	if err != nil {
-		return errors.Join(err, c.release(a))
+		return errors.Join(err, c.undo(a))
 	}
 	c.free = c.free[1:]
 	c.targets[t.ID] = a
@@ -95,28 +99,45 @@ func (c *Capture) hookOne(a *attachment, ifindex int, where ebpf.AttachType, way
 	if err != nil {
 		return fmt.Errorf("load the target's program: %w", err)
 	}
-	a.programs = append(a.programs, p)
+	defer func() { _ = p.Close() }() // the link or the filter keeps it
+	if c.opts.Hook == Clsact {
+		h := filterHook{name: c.opts.Name, ifindex: ifindex, parent: netlink.HANDLE_MIN_INGRESS, program: p}
+		if where == ebpf.AttachTCXEgress {
+			h.parent = netlink.HANDLE_MIN_EGRESS
+		}
+		a.filtered = ifindex
+		return h.add()
+	}
 	// First in the row, because others may take packets away.
 	l, err := link.AttachTCX(link.TCXOptions{Interface: ifindex, Program: p, Attach: where, Anchor: link.Head()})
 	if err != nil {
 		return err
 	}
-	a.hooks = append(a.hooks, l)
+	a.links = append(a.links, l)
 	return nil
 }
 
-// release undoes what there is of an attachment.
-func (c *Capture) release(a *attachment) error {
+// undo undoes what there is of an attachment.
+func (c *Capture) undo(a *attachment) error {
 	var errs []error
-	for _, h := range a.hooks {
-		if err := h.Close(); err != nil && !errors.Is(err, unix.ENODEV) {
-			errs = append(errs, err)
-		}
+	for _, l := range a.links {
+		errs = append(errs, l.Close())
 	}
-	for _, p := range a.programs {
-		errs = append(errs, p.Close())
+	if a.filtered != 0 {
+		errs = append(errs, a.netns.visit(func() error {
+			_, err := removeFilters(c.opts.Name, a.filtered)
+			return ignoreGone(err)
+		}))
 	}
 	return errors.Join(append(errs, c.clearRules(a))...)
+}
+
+// ignoreGone drops the errors that say that there is no such interface.
+func ignoreGone(err error) error {
+	if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EINVAL) {
+		return nil
+	}
+	return err
 }
 
 // Detach ends the capture from a target. That its interface is gone already
@@ -138,7 +159,7 @@ func (c *Capture) detach(id uint32) error {
 	if !ok {
 		return ErrUnknownTarget
 	}
-	err := c.release(a)
+	err := c.undo(a)
 	last, countErr := c.counters(a.slot)
 	c.detached.add(last)
 	delete(c.targets, id)

@@ -40,3 +40,6 @@ func (*Capture) Run(context.Context, func(*packet.Segment)) error { return ErrUn
 
 // Close does nothing.
 func (*Capture) Close() error { return nil }
+
+// CleanUp returns [ErrUnsupported] on this system.
+func CleanUp(string) (removed int, err error) { return 0, ErrUnsupported }

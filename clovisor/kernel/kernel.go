@@ -82,7 +82,7 @@ type Options struct {
 	// the ones longest unused are forgotten and copied again. 0: 16,384.
 	MaxFlows int
 	// Logger gets what goes wrong beside the calls; nil: nothing.
-	Logger *slog.Logger
+	Logger *slog.Logger `json:"-"`
 }
 
 // Port is a port that a workload serves.
