@@ -22,12 +22,15 @@ type Capture struct {
 	release func() error // the name
 	corrupt atomic.Uint64
 
-	mu       sync.Mutex
-	closed   bool
-	free     []uint32 // slots, the one longest unused first
+	ending sync.Mutex // taken before mu; guards last
+	last   Stats      // what was counted when it ended
+
+	mu       sync.Mutex // guards what follows
+	closed   bool       // nothing is attached any more
+	freed    bool       // nothing is in the kernel any more
+	free     []uint32   // slots, the one longest unused first
 	targets  map[uint32]*attachment
-	detached Counters
-	last     Stats // when it was closed
+	detached Counters // the sum over the targets detached so far
 }
 
 // New loads the programs into the kernel; none is attached yet. It needs the
@@ -106,58 +109,64 @@ func orDefault[T comparable](v *T, value T) {
 	}
 }
 
-// detachAll detaches every target.
-func (c *Capture) detachAll() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return nil
-	}
-	c.last = c.stats()
-	var errs []error
-	for id := range c.targets {
-		errs = append(errs, c.detach(id))
-	}
-	return errors.Join(errs...)
-}
-
 // Close detaches all targets and frees what is in the kernel. It ends Run.
 // Calling it again does nothing.
 func (c *Capture) Close() error {
-	err := c.detachAll()
+	err := c.end()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
+	if c.freed {
+		return err
+	}
+	c.freed = true
+	return errors.Join(err, c.source.Close(), c.obj.Close(), c.release())
+}
+
+// end detaches all targets and keeps what was counted.
+func (c *Capture) end() error {
+	c.ending.Lock()
+	defer c.ending.Unlock()
+	if c.last.Targets != nil {
 		return nil
 	}
-	c.closed = true
-	return errors.Join(err, c.source.Close(), c.obj.Close(), c.release())
+	before := c.detached
+	counted, err := c.detachAll()
+	c.last = Stats{Targets: counted, Detached: before}
+	return err
 }
 
 // Stats returns what was counted so far; after the end of the capture, what
 // was counted when it ended.
 func (c *Capture) Stats() (Stats, error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return c.last, nil
+	closed := c.closed
+	var s Stats
+	var err error
+	if !closed {
+		s, err = c.stats()
 	}
-	return c.stats(), nil
+	c.mu.Unlock()
+	if closed {
+		c.ending.Lock() // until all is counted
+		s = c.last
+		c.ending.Unlock()
+	}
+	s.Hook, s.Buffer, s.Corrupt = c.opts.Hook, c.opts.Buffer, c.corrupt.Load()
+	return s, err
 }
 
-func (c *Capture) stats() Stats {
-	s := Stats{
-		Hook: c.opts.Hook, Buffer: c.opts.Buffer, Targets: make(map[uint32]Counters, len(c.targets)),
-		Detached: c.detached, Corrupt: c.corrupt.Load(),
-	}
+// stats reads the counters of all targets.
+func (c *Capture) stats() (Stats, error) {
+	s := Stats{Targets: make(map[uint32]Counters, len(c.targets)), Detached: c.detached}
+	var errs []error
 	for id, a := range c.targets {
 		n, err := c.counters(a.slot)
 		if err != nil {
-			c.opts.Logger.Error("read the counters", "target", id, "error", err)
+			errs = append(errs, &Error{Op: "read counters", Target: id, Err: err})
 		}
 		s.Targets[id] = n
 	}
-	return s
+	return s, errors.Join(errs...)
 }
 
 // counters sums up what the processors counted for a slot.

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -145,7 +146,13 @@ func startChild(t *testing.T, ending string, cfg childConfig) (*exec.Cmd, []kern
 	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), childEnv+"="+ending)
-	cmd.Stdin, cmd.Stderr = strings.NewReader(string(input)), testWriter{t}
+	var said bytes.Buffer
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(input), &said
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the child said: %s", said.String())
+		}
+	})
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -159,13 +166,6 @@ func startChild(t *testing.T, ending string, cfg childConfig) (*exec.Cmd, []kern
 		t.Fatalf("the child did not start: %v", err)
 	}
 	return cmd, ids
-}
-
-type testWriter struct{ t *testing.T }
-
-func (w testWriter) Write(b []byte) (int, error) {
-	w.t.Logf("child: %s", b)
-	return len(b), nil
 }
 
 // onInterface lists the queueing disciplines and filters of an interface.

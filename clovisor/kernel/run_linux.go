@@ -46,7 +46,7 @@ func (c *Capture) Run(ctx context.Context, deliver func(*packet.Segment)) error 
 			return fmt.Errorf("read the buffer: %w", err)
 		}
 	}
-	err := errors.Join(c.detachAll(), r.batch(context.WithoutCancel(ctx), time.Now()))
+	err := errors.Join(c.end(), r.batch(context.WithoutCancel(ctx), time.Now()))
 	if r.sorted != nil {
 		r.sorted.release(forEver, r.hand)
 	}
