@@ -1,22 +1,16 @@
 package kernel
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/bits"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/ringbuf"
-	"golang.org/x/sys/unix"
-
-	"github.com/opnfv/clover/clovisor/packet"
 )
 
 // Capture captures segments. Its methods may be called at the same time.
@@ -24,15 +18,19 @@ type Capture struct {
 	opts    Options
 	cpus    int
 	obj     *objects
-	reader  *ringbuf.Reader
+	source  source
+	release func() error // the name
 	corrupt atomic.Uint64
 
-	mu       sync.Mutex
-	closed   bool
-	free     []uint32 // slots, the one longest unused first
+	ending sync.Mutex // taken before mu; guards last
+	last   Stats      // what was counted when it ended
+
+	mu       sync.Mutex // guards what follows
+	closed   bool       // nothing is attached any more
+	freed    bool       // nothing is in the kernel any more
+	free     []uint32   // slots, the one longest unused first
 	targets  map[uint32]*attachment
-	detached Counters
-	last     Stats // when it was closed
+	detached Counters // the sum over the targets detached so far
 }
 
 // New loads the programs into the kernel; none is attached yet. It needs the
@@ -40,6 +38,23 @@ type Capture struct {
 // CAP_SYS_ADMIN), and CAP_SYS_ADMIN to enter network namespaces.
 func New(o Options) (*Capture, error) {
 	o.defaults()
+	release, err := reserve(o.Name)
+	if err != nil {
+		return nil, err
+	}
+	c, err := open(o)
+	if err != nil {
+		return nil, errors.Join(err, release())
+	}
+	c.release = release
+	return c, nil
+}
+
+// open makes a capture once its name is reserved.
+func open(o Options) (*Capture, error) {
+	if _, err := cleanUp(o.Name, o.Logger); err != nil {
+		return nil, err
+	}
 	cpus, err := ebpf.PossibleCPU()
 	if err != nil {
 		return nil, err
@@ -48,20 +63,22 @@ func New(o Options) (*Capture, error) {
 	if err != nil {
 		return nil, err
 	}
-	reader, err := ringbuf.NewReader(obj.buffer)
+	src, err := newSource(&o, obj, cpus)
 	if err != nil {
-		return nil, errors.Join(err, obj.Close())
+		return nil, errors.Join(fmt.Errorf("open the buffer: %w", err), obj.Close())
 	}
-	c := &Capture{opts: o, cpus: cpus, obj: obj, reader: reader, targets: map[uint32]*attachment{}}
+	c := &Capture{opts: o, cpus: cpus, obj: obj, source: src, targets: map[uint32]*attachment{}}
 	for slot := range uint32(o.MaxTargets) {
 		c.free = append(c.free, slot)
 	}
 	return c, nil
 }
 
+const defaultName = "clovisor"
+
 // defaults fills in what is not chosen.
 func (o *Options) defaults() {
-	orDefault(&o.Name, "clovisor")
+	orDefault(&o.Name, defaultName)
 	orDefault(&o.BufferBytes, 8<<20)
 	o.BufferBytes = max(1<<bits.Len(uint(o.BufferBytes-1)), 64<<10)
 	orDefault(&o.Latency, 10*time.Millisecond)
@@ -71,6 +88,12 @@ func (o *Options) defaults() {
 	orDefault(&o.MaxFlows, 16384)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Hook == AutoHook {
+		o.Hook = Clsact
+		if haveTCX() {
+			o.Hook = TCX
+		}
 	}
 	if o.Buffer == AutoBuffer {
 		o.Buffer = Perf
@@ -86,111 +109,64 @@ func orDefault[T comparable](v *T, value T) {
 	}
 }
 
-// Run calls deliver for each segment, in the order in which the kernel saw
-// them, until ctx ends; then it detaches all targets, delivers what is still
-// in the buffer and closes the capture. The segment and its payload are valid
-// until deliver returns. Run may be called once; it returns nil when ctx
-// ended.
-func (c *Capture) Run(ctx context.Context, deliver func(*packet.Segment)) error {
-	defer func() { _ = c.Close() }() // also when deliver panics
-	stop := context.AfterFunc(ctx, func() { _ = c.reader.Flush() })
-	defer stop()
-	r := reading{capture: c, deliver: deliver, clock: newClock(unix.CLOCK_BOOTTIME)}
-	for ctx.Err() == nil {
-		if err := r.batch(time.Now().Add(c.opts.Latency)); err != nil {
-			return fmt.Errorf("read the buffer: %w", err)
-		}
-	}
-	err := c.detachAll()
-	return errors.Join(err, r.batch(time.Now()), c.Close())
-}
-
-// reading is what Run holds.
-type reading struct {
-	capture *Capture
-	deliver func(*packet.Segment)
-	clock   *clock
-	record  ringbuf.Record
-	segment packet.Segment
-}
-
-// batch waits for the buffer to fill or for the deadline, and delivers all
-// that is in the buffer then.
-func (r *reading) batch(deadline time.Time) error {
-	r.capture.reader.SetDeadline(deadline)
-	for first := true; ; first = false {
-		err := r.capture.reader.ReadInto(&r.record)
-		if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, ringbuf.ErrFlushed) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if first {
-			r.clock.adjust()
-		}
-		at, ok := decode(r.record.RawSample, &r.segment)
-		if !ok {
-			r.capture.corrupt.Add(1)
-			continue
-		}
-		r.segment.Time = r.clock.wall(at)
-		r.deliver(&r.segment)
-	}
-}
-
-// detachAll detaches every target.
-func (c *Capture) detachAll() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return nil
-	}
-	c.last = c.stats()
-	var errs []error
-	for id := range c.targets {
-		errs = append(errs, c.detach(id))
-	}
-	return errors.Join(errs...)
-}
-
 // Close detaches all targets and frees what is in the kernel. It ends Run.
 // Calling it again does nothing.
 func (c *Capture) Close() error {
-	err := c.detachAll()
+	err := c.end()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
+	if c.freed {
+		return err
+	}
+	c.freed = true
+	return errors.Join(err, c.source.Close(), c.obj.Close(), c.release())
+}
+
+// end detaches all targets and keeps what was counted.
+func (c *Capture) end() error {
+	c.ending.Lock()
+	defer c.ending.Unlock()
+	if c.last.Targets != nil {
 		return nil
 	}
-	c.closed = true
-	return errors.Join(err, c.reader.Close(), c.obj.Close())
+	before := c.detached
+	counted, err := c.detachAll()
+	c.last = Stats{Targets: counted, Detached: before}
+	return err
 }
 
 // Stats returns what was counted so far; after the end of the capture, what
 // was counted when it ended.
 func (c *Capture) Stats() (Stats, error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return c.last, nil
+	closed := c.closed
+	var s Stats
+	var err error
+	if !closed {
+		s, err = c.stats()
 	}
-	return c.stats(), nil
+	c.mu.Unlock()
+	if closed {
+		c.ending.Lock() // until all is counted
+		s = c.last
+		c.ending.Unlock()
+	}
+	s.Hook, s.Buffer, s.Corrupt = c.opts.Hook, c.opts.Buffer, c.corrupt.Load()
+	return s, err
 }
 
-func (c *Capture) stats() Stats {
-	s := Stats{
-		Hook: c.opts.Hook, Buffer: c.opts.Buffer, Targets: make(map[uint32]Counters, len(c.targets)),
-		Detached: c.detached, Corrupt: c.corrupt.Load(),
-	}
+// stats reads the counters of all targets.
+func (c *Capture) stats() (Stats, error) {
+	s := Stats{Targets: make(map[uint32]Counters, len(c.targets)), Detached: c.detached}
+	var errs []error
 	for id, a := range c.targets {
 		n, err := c.counters(a.slot)
 		if err != nil {
-			c.opts.Logger.Error("read the counters", "target", id, "error", err)
+			errs = append(errs, &Error{Op: "read counters", Target: id, Err: err})
 		}
 		s.Targets[id] = n
 	}
-	return s
+	return s, errors.Join(errs...)
 }
 
 // counters sums up what the processors counted for a slot.

@@ -22,11 +22,13 @@ import (
 
 var names atomic.Int64
 
+func uniqueName() string { return fmt.Sprintf("test-%d-%d", os.Getpid(), names.Add(1)) }
+
 // start makes a capture, which ends with the test.
 func start(t testing.TB, o Options) *running {
 	t.Helper()
 	if o.Name == "" {
-		o.Name = fmt.Sprintf("test-%d-%d", os.Getpid(), names.Add(1))
+		o.Name = uniqueName()
 	}
 	c, err := New(o)
 	if errors.Is(err, unix.EPERM) {
@@ -145,11 +147,18 @@ func get(t testing.TB, url string) string {
 }
 
 func TestHTTPOnVeth(t *testing.T) {
-	for _, side := range []string{"host", "pod"} {
-		t.Run(side, func(t *testing.T) {
+	for _, c := range []struct {
+		side   string
+		hook   Hook
+		buffer Buffer
+	}{
+		{"host", TCX, Ring}, {"pod", TCX, Ring}, {"host", Clsact, Ring}, {"pod", Clsact, Perf}, {"host", TCX, Perf},
+	} {
+		side, o := c.side, Options{Hook: c.hook, Buffer: c.buffer}
+		t.Run(fmt.Sprintf("%s %s %s", side, o.Hook, o.Buffer), func(t *testing.T) {
 			ns := testutil.Namespace(t)
 			url := serve(t, ns, 8080, "the answer")
-			c := start(t, Options{})
+			c := start(t, o)
 			target := Target{ID: 42, Interface: ns.HostInterface, HostSide: true, Rules: Rules{Ports: []Port{{Number: 8080}}}}
 			if side == "pod" {
 				target.Interface, target.HostSide, target.NetNS = ns.Interface, false, "/run/netns/"+ns.Name

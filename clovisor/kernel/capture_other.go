@@ -40,3 +40,13 @@ func (*Capture) Run(context.Context, func(*packet.Segment)) error { return ErrUn
 
 // Close does nothing.
 func (*Capture) Close() error { return nil }
+
+// CleanUp returns [ErrUnsupported] on this system.
+func CleanUp(string) (removed int, err error) { return 0, ErrUnsupported }
+
+// Check reports that this system is not supported.
+func Check() Report {
+	var r Report
+	r.add("Linux", false, Missing, ErrUnsupported.Error(), "capture on Linux, and read the capture file here")
+	return r
+}

@@ -17,12 +17,6 @@ type clock struct {
 	offset int64
 }
 
-func newClock(id int32) *clock {
-	c := &clock{id: id}
-	c.offset = c.measure()
-	return c
-}
-
 // measure returns wall time less the clock's time, from the closest of a few
 // pairs of readings.
 func (c *clock) measure() int64 {

@@ -36,6 +36,8 @@ var (
 	ErrInUse = errors.New("another process captures under this name: end it, or choose another name")
 	// ErrUnknownTarget says that nothing is attached under an ID.
 	ErrUnknownTarget = errors.New("unknown target")
+	// ErrAttached says that something is attached under an ID already.
+	ErrAttached = errors.New("a target of this ID is attached")
 	// ErrTooMany says that a limit of [Options] is reached.
 	ErrTooMany = errors.New("limit reached")
 )
@@ -82,7 +84,7 @@ type Options struct {
 	// the ones longest unused are forgotten and copied again. 0: 16,384.
 	MaxFlows int
 	// Logger gets what goes wrong beside the calls; nil: nothing.
-	Logger *slog.Logger
+	Logger *slog.Logger `json:"-"`
 }
 
 // Port is a port that a workload serves.
@@ -122,7 +124,7 @@ type Target struct {
 
 // Error says what could not be done to which target.
 type Error struct {
-	Op     string // "attach", "detach", "set rules"
+	Op     string // "attach", "detach", "set rules", "skip", "read counters"
 	Target uint32
 	Err    error
 }

@@ -118,7 +118,7 @@ func decode(record []byte, s *packet.Segment) (int64, bool) {
 	s.Transport = packet.Transport(record[35])
 	s.Source = netip.AddrPortFrom(address(record[36], record[40:56]), u16(record[30:]))
 	s.Destination = netip.AddrPortFrom(address(record[36], record[56:72]), u16(record[32:]))
-	return int64(binary.LittleEndian.Uint64(record)), true
+	return recordTime(record), true
 }
 
 func address(family uint8, b []byte) netip.Addr {
@@ -126,4 +126,12 @@ func address(family uint8, b []byte) netip.Addr {
 		return netip.AddrFrom4([4]byte(b))
 	}
 	return netip.AddrFrom16([16]byte(b))
+}
+
+// recordTime is the kernel's time of a record, 0 if there is none in it.
+func recordTime(record []byte) int64 {
+	if len(record) < recordBytes {
+		return 0
+	}
+	return int64(binary.LittleEndian.Uint64(record))
 }

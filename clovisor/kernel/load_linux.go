@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/features"
+	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/rlimit"
 )
 
@@ -17,6 +19,7 @@ type objects struct {
 	targets, counters, scratch, ports, egress, flows *ebpf.Map
 
 	buffer *ebpf.Map     // ring or events
+	idle   *ebpf.Map     // of the ring's only
 	tracer *ebpf.Program // trace_ring or trace_perf
 	// programs holds tracer, for the tail calls. The kernel empties it when no
 	// process holds it any more, so that a filter left by a killed process
@@ -36,6 +39,7 @@ func load(o *Options) (*objects, error) {
 	if o.Buffer == Perf {
 		buffer, program = "events", "trace_perf"
 		delete(spec.Maps, "ring")
+		delete(spec.Maps, "idle")
 		delete(spec.Programs, "trace_ring")
 	} else {
 		spec.Maps["ring"].MaxEntries = uint32(o.BufferBytes)
@@ -56,6 +60,7 @@ func load(o *Options) (*objects, error) {
 		targets: all.DetachMap("targets"), counters: all.DetachMap("counters"), scratch: all.DetachMap("scratch"),
 		ports: all.DetachMap("ports"), egress: all.DetachMap("egress"), flows: all.DetachMap("flows"),
 		buffer: all.DetachMap(buffer), tracer: all.DetachProgram(program),
+		idle: all.DetachMap("idle"),
 	}
 	obj.programs, err = ebpf.NewMap(&ebpf.MapSpec{
 		Name: "programs", Type: ebpf.ProgramArray, KeySize: 4, ValueSize: 4, MaxEntries: 1,
@@ -72,7 +77,7 @@ func load(o *Options) (*objects, error) {
 // Close releases what is held of the kernel's.
 func (o *objects) Close() error {
 	var errs []error
-	for _, m := range []*ebpf.Map{o.targets, o.counters, o.scratch, o.ports, o.egress, o.flows, o.buffer, o.programs} {
+	for _, m := range []*ebpf.Map{o.targets, o.counters, o.scratch, o.ports, o.egress, o.flows, o.buffer, o.idle, o.programs} {
 		errs = append(errs, m.Close())
 	}
 	return errors.Join(append(errs, o.tracer.Close())...)
@@ -80,6 +85,24 @@ func (o *objects) Close() error {
 
 // haveRing reports whether the kernel has ring buffers.
 func haveRing() bool { return features.HaveMapType(ebpf.RingBuf) == nil }
+
+// haveTCX reports whether the kernel has links to interfaces.
+func haveTCX() bool {
+	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Type: ebpf.SchedCLS, License: "Dual BSD/GPL",
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, -1), asm.Return()},
+	})
+	if err != nil {
+		return false
+	}
+	defer func() { _ = p.Close() }()
+	// No interface has this number. A kernel without TCX says that first.
+	l, err := link.AttachTCX(link.TCXOptions{Interface: math.MaxInt32, Program: p, Attach: ebpf.AttachTCXIngress})
+	if err == nil {
+		_ = l.Close()
+	}
+	return !errors.Is(err, ebpf.ErrNotSupported)
+}
 
 // entry makes the program of one target: it says which target and which way,
 // and goes on in the tracer.

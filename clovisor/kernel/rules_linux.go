@@ -73,22 +73,29 @@ func (c *Capture) SetRules(id uint32, r Rules) error {
 	return nil
 }
 
+// setRules puts new rules into the maps before it takes old ones out; if that
+// fails the old ones stay.
 func (c *Capture) setRules(id uint32, a *attachment, r Rules) error {
-	next := newRuleSet(a.slot, r)
-	old := a.rules
-	a.rules = next
-	if err := errors.Join(put(c.obj.ports, next.ports), put(c.obj.egress, next.egress)); err != nil {
-		return err
-	}
+	next, old := newRuleSet(a.slot, r), a.rules
 	value := targetValue{ID: id, Flags: a.flags | next.flags, Wake: uint32(c.opts.BufferBytes / 4)}
-	if err := c.obj.targets.Put(a.slot, value); err != nil {
-		return err
+	err := errors.Join(put(c.obj.ports, next.ports), put(c.obj.egress, next.egress))
+	if err == nil {
+		err = c.obj.targets.Put(a.slot, value)
 	}
+	if err != nil {
+		return errors.Join(err, c.replaceRules(next, old), put(c.obj.ports, old.ports))
+	}
+	a.rules = next
+	return c.replaceRules(old, next)
+}
+
+// replaceRules removes from the maps what is in old and not in next.
+func (c *Capture) replaceRules(old, next ruleSet) error {
 	return errors.Join(remove(c.obj.ports, old.ports, next.ports), remove(c.obj.egress, old.egress, next.egress))
 }
 
 func (c *Capture) clearRules(a *attachment) error {
-	return errors.Join(remove(c.obj.ports, a.rules.ports, nil), remove(c.obj.egress, a.rules.egress, nil))
+	return c.replaceRules(a.rules, ruleSet{})
 }
 
 func put[K comparable](m *ebpf.Map, entries map[K]uint32) error {

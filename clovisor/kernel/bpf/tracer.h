@@ -195,6 +195,13 @@ struct {
 } flows SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} idle SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096);
 } ring SEC(".maps");
@@ -205,10 +212,13 @@ struct {
 	__uint(value_size, sizeof(__u32));
 } events SEC(".maps");
 
-/* ring_flags wakes the reader when the record fills the ring up to a mark,
- * and not for each record: in between it looks by itself. */
+/* ring_flags wakes the reader for each record while it is idle. Otherwise it
+ * looks by itself, and is woken only when the ring fills up to a mark. */
 static __always_inline __u64 ring_flags(__u64 size, __u32 wake)
 {
+	__u32 zero = 0, *waiting = bpf_map_lookup_elem(&idle, &zero);
+	if (waiting && *waiting)
+		return BPF_RB_FORCE_WAKEUP;
 	__u64 before = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
 	return before < wake && before + size >= wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
