@@ -13,6 +13,9 @@ func (p *Parser) complete(h *half, c *protocol.Chunk) {
 	p.message(h, c.From).Complete = true
 	p.message(h, c.From).Touch(c.Time)
 	h.x, h.state = nil, atStart
+	if c.From == protocol.Server && x.Request.Seen() {
+		p.queue.Answered(p.end)
+	}
 	p.settle(x)
 }
 
@@ -78,7 +81,7 @@ func (p *Parser) gap(h *half, c *protocol.Chunk) {
 	p.gapped = true
 	h.state = resynchronise
 	if c.From == protocol.Client {
-		p.queue.RequestsLost(c.Acked)
+		p.queue.RequestsLost(x == nil)
 	} else {
 		p.queue.ResponsesLost()
 	}
