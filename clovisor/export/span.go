@@ -83,7 +83,7 @@ func FirstByte(s *session.Session) time.Duration {
 
 // Complete reports whether nothing of the session is missing.
 func Complete(s *session.Session) bool {
-	return s.Outcome == session.Paired && !s.Request.Truncated && !s.Response.Truncated && s.TCP.LostBytes == 0
+	return s.Outcome.Whole() && !s.Request.Truncated && !s.Response.Truncated && s.TCP.LostBytes == 0
 }
 
 // methods are those that the conventions know by name.
@@ -145,7 +145,7 @@ func operation(s *session.Session) string {
 // A response that is missing is only a fault where the connection was reset.
 func failure(out *tracing.Span, s *session.Session) (errorType string) {
 	switch {
-	case s.Response.First.IsZero() && s.TCP.Resets > 0:
+	case s.Outcome == session.NoResponseReset:
 		out.StatusMessage, errorType = "the connection was reset before a response", "connection_reset"
 	case s.Status >= 500:
 		errorType = itoa(int64(s.Status))

@@ -115,10 +115,10 @@ func TestSpanOthers(t *testing.T) {
 			func(s *tracing.Span) bool { return s.Error }, []string{"error.type=503"}},
 		{"client fault", func(s *session.Session) { s.Status = 404 }, pod, func(s *tracing.Span) bool { return !s.Error }, nil},
 		{"reset", func(s *session.Session) {
-			s.Response, s.Status, s.TCP.Resets, s.Outcome = session.Message{}, 0, 1, "reset"
+			s.Response, s.Status, s.TCP.Resets, s.Outcome = session.Message{}, 0, 1, session.NoResponseReset
 		}, pod, func(s *tracing.Span) bool {
 			return s.Error && s.StatusMessage != "" && s.ResponseSize == -1 && s.Duration == time.Millisecond
-		}, []string{"error.type=connection_reset", "clovisor.complete=false", "clovisor.outcome=reset"}},
+		}, []string{"error.type=connection_reset", "clovisor.complete=false", "clovisor.outcome=no_response_reset"}},
 		{"gap", func(s *session.Session) { s.Response.Truncated, s.TCP.LostBytes = true, 1448 }, pod,
 			func(s *tracing.Span) bool { return !s.Error },
 			[]string{"clovisor.complete=false", "clovisor.response.truncated=true", "clovisor.tcp.lost_bytes=1448"}},

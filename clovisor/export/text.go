@@ -108,7 +108,7 @@ func notes(s *session.Session) string {
 			list = append(list, name+" "+itoa(n))
 		}
 	}
-	if s.Outcome != session.Paired {
+	if !s.Outcome.Whole() {
 		list = append(list, clean(string(s.Outcome)))
 	}
 	for _, m := range [...]struct {

@@ -30,6 +30,7 @@ type Exchange struct {
 type Message struct {
 	First, Last            time.Time // kernel time of the first and last byte; zero: none seen
 	HeaderBytes, BodyBytes int64     // on the wire, framing of chunks not counted as body
+	Offset                 int64     // of the first byte in its direction, as [Chunk] counts
 	Truncated              bool      // bytes were missing in it
 	Complete               bool      // its end was seen
 	Messages               int       // gRPC messages, 0 elsewhere

@@ -151,6 +151,10 @@ func (c *conn) emit(x *protocol.Exchange) {
 		GRPCService: x.GRPCService, GRPCMethod: x.GRPCMethod, GRPCStatus: x.GRPCStatus,
 		Trace: x.Trace, TCP: tcp, Attributes: x.Attributes,
 	}
+	if e.out.Transport == packet.TCP {
+		e.out.RequestSeq = c.streams[protocol.Client].seqOf(&x.Request)
+		e.out.ResponseSeq = c.streams[protocol.Server].seqOf(&x.Response)
+	}
 	e.options.Session(&e.out)
 }
 

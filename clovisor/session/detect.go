@@ -50,6 +50,11 @@ func (e *Engine) named(name string) []protocol.Protocol {
 			}
 		}
 	}
+	if len(found) == 0 && e.options.Protocol != nil && name != "" {
+		if p, ok := e.options.Protocol(name); ok {
+			found = append(found, p)
+		}
+	}
 	return found
 }
 

@@ -33,6 +33,9 @@ type Options struct {
 	// Protocols are followed beside the built-in ones, before which they are
 	// asked when the first bytes decide.
 	Protocols []protocol.Protocol
+	// Protocol finds a protocol that a port names and that is none of those:
+	// a plug-in that was loaded meanwhile. nil: there are none.
+	Protocol func(name string) (protocol.Protocol, bool)
 
 	MaxConnections int   // followed at a time, 0: 65536; then the longest idle is evicted
 	MaxMemoryBytes int64 // of streams and messages in all, 0: 48 MiB; the same happens

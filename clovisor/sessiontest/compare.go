@@ -71,6 +71,9 @@ func known(s, want session.Session) session.Session {
 			m.have.Last = time.Time{}
 		}
 	}
+	if want.RequestSeq == 0 && want.ResponseSeq == 0 {
+		s.RequestSeq, s.ResponseSeq, s.Request.Offset, s.Response.Offset = 0, 0, 0, 0
+	}
 	if want.TCP == (session.TCP{}) {
 		s.TCP = session.TCP{}
 	}

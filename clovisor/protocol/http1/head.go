@@ -57,6 +57,9 @@ func (p *Parser) begin(h *half, c *protocol.Chunk, line []byte) bool {
 }
 
 func (p *Parser) halfStart(h *half, m *protocol.Message, size int, c *protocol.Chunk) {
+	if !m.Seen() {
+		m.Offset = h.first.offset
+	}
 	m.Touch(h.first.time)
 	m.Touch(c.Time)
 	m.HeaderBytes += int64(size)

@@ -162,6 +162,7 @@ func (p *Parser) undecodable(h *half, c *protocol.Chunk, line []byte) {
 	}
 	x := p.ctx.New()
 	x.Protocol = "HTTP/1.1"
+	x.Request.Offset = h.first.offset
 	x.Request.Touch(h.first.time)
 	x.Outcome = protocol.Undecodable
 	p.queue.Push(x, h.first.offset, h.first.acked)
