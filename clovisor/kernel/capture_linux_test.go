@@ -57,11 +57,16 @@ type running struct {
 	done chan error
 	end  func()
 
+	discard atomic.Bool // what is seen from now on
+
 	mu       sync.Mutex
 	segments []packet.Segment
 }
 
 func (r *running) collect(s *packet.Segment) {
+	if r.discard.Load() {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	copied := *s

@@ -88,10 +88,7 @@ func haveRing() bool { return features.HaveMapType(ebpf.RingBuf) == nil }
 
 // haveTCX reports whether the kernel has links to interfaces.
 func haveTCX() bool {
-	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
-		Type: ebpf.SchedCLS, License: "Dual BSD/GPL",
-		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, -1), asm.Return()},
-	})
+	p, err := nothing()
 	if err != nil {
 		return false
 	}
@@ -102,6 +99,14 @@ func haveTCX() bool {
 		_ = l.Close()
 	}
 	return !errors.Is(err, ebpf.ErrNotSupported)
+}
+
+// nothing is a program that does nothing.
+func nothing() (*ebpf.Program, error) {
+	return ebpf.NewProgram(&ebpf.ProgramSpec{
+		Type: ebpf.SchedCLS, License: "Dual BSD/GPL",
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, -1), asm.Return()},
+	})
 }
 
 // entry makes the program of one target: it says which target and which way,
