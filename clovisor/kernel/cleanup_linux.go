@@ -55,6 +55,12 @@ func cleanUp(name string, log *slog.Logger) (int, error) {
 			removed += n
 			return err
 		})
+		if ns.path != "" && errors.Is(err, fs.ErrPermission) {
+			// Whoever may not enter it now did not attach there before, or had
+			// more rights then, and has to have them again to clean up.
+			log.Debug("not cleaned up", "namespace", ns.path, "error", err)
+			continue
+		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, fmt.Errorf("clean up in %s: %w", ns.path, err))
 		}
