@@ -107,7 +107,7 @@ func (k *Kubernetes) watches(config *rest.Config) error {
 		{&k.slices, discovery, "endpointslices", &discoveryv1.EndpointSlice{}, func(o *metav1.ListOptions) { o.LabelSelector = byHand }},
 	} {
 		list := cache.NewFilteredListWatchFromClient(w.client, w.resource, metav1.NamespaceAll, w.adjust)
-		informer := cache.NewSharedIndexInformerWithOptions(list, w.object, cache.SharedIndexInformerOptions{})
+		informer := cache.NewSharedIndexInformerWithOptions(listFirst{list}, w.object, cache.SharedIndexInformerOptions{})
 		err := errors.Join(
 			informer.SetTransform(slim),
 			informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
@@ -124,6 +124,14 @@ func (k *Kubernetes) watches(config *rest.Config) error {
 	}
 	return nil
 }
+
+// listFirst has an informer list before it watches, as every API server that
+// Clover runs with can. Streaming the list would need the right to list only
+// with some of them.
+type listFirst struct{ *cache.ListWatch }
+
+// IsWatchListSemanticsUnSupported is what client-go asks for it.
+func (listFirst) IsWatchListSemanticsUnSupported() bool { return true }
 
 // client returns one that knows the types of a group and no more: a full
 // client set would cost a daemon on every node megabytes.
