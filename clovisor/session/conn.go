@@ -110,6 +110,11 @@ func (c *conn) swap() {
 	if c.direction != 0 {
 		c.direction = packet.Ingress + packet.Egress - c.direction
 	}
+	for side := range c.streams {
+		for i := range c.streams[side].held {
+			c.streams[side].held[i].from = protocol.Side(side)
+		}
+	}
 	for i := range c.early {
 		c.early[i].from = c.early[i].from.Other()
 	}

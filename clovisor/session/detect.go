@@ -46,7 +46,6 @@ func (e *Engine) named(name string) []protocol.Protocol {
 		for _, p := range e.protocols {
 			if p.Name == n {
 				found = append(found, p)
-				break
 			}
 		}
 	}
@@ -66,15 +65,10 @@ func (c *conn) detect(last bool) {
 	}
 	e := c.engine
 	named := e.family(e.port(c.key.iface, c.server))
-	if c.ctx.Datagrams {
-		named = overUDP(named)
-	}
+	named = over(named, c.ctx.Datagrams)
 	candidates := named
 	if len(named) == 0 {
-		candidates = e.protocols
-		if c.ctx.Datagrams {
-			candidates = overUDP(candidates)
-		}
+		candidates = over(e.protocols, c.ctx.Datagrams)
 	}
 	from, first := c.early[0].from, c.firstOf(c.early[0].from)
 	switch v := sniffTLS(first); {
@@ -119,11 +113,11 @@ func (c *conn) detect(last bool) {
 	}
 }
 
-// overUDP are those of the protocols that are spoken over UDP.
-func overUDP(all []protocol.Protocol) []protocol.Protocol {
+// over are those of the protocols that are spoken over UDP, or over TCP.
+func over(all []protocol.Protocol, udp bool) []protocol.Protocol {
 	var found []protocol.Protocol
 	for _, p := range all {
-		if p.UDP {
+		if p.UDP == udp {
 			found = append(found, p)
 		}
 	}

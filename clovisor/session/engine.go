@@ -105,7 +105,7 @@ func New(o Options) *Engine {
 }
 
 func builtin() []protocol.Protocol {
-	return []protocol.Protocol{http1.Protocol(), http2.Protocol(), redis.Protocol(), dns.Protocol()}
+	return append(dns.Protocols(), http1.Protocol(), http2.Protocol(), redis.Protocol())
 }
 
 // Segment takes the next segment. Its payload is not kept. The order should

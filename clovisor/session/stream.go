@@ -32,11 +32,11 @@ type stream struct {
 }
 
 // seqOf is the sequence number of a message's first byte, 0 if none was seen.
-func (st *stream) seqOf(m *protocol.Message) uint32 {
+func (s *stream) seqOf(m *protocol.Message) uint32 {
 	if !m.Seen() {
 		return 0
 	}
-	return st.next - uint32(st.offset-m.Offset)
+	return s.next - uint32(s.offset-m.Offset)
 }
 
 // held is a segment that waits, or a chunk that came before the protocol was
@@ -253,7 +253,7 @@ func (c *conn) payload(st *stream, s *packet.Segment, from protocol.Side, seq ui
 	}
 	if c.blocked(from) {
 		c.hold(st, h)
-		c.tooMuch(from)
+		c.tooMuch()
 		return
 	}
 	c.deliver(h)
@@ -303,18 +303,23 @@ func (c *conn) outOfOrder(st *stream, h held, from protocol.Side) {
 	c.tcp.OutOfOrder++
 	c.line.OutOfOrder++
 	c.hold(st, h)
-	c.tooMuch(from)
+	c.tooMuch()
 	c.checkHole(from)
 }
 
 // tooMuch gives up holes while more is held than may be.
-func (c *conn) tooMuch(from protocol.Side) {
-	st := &c.streams[from]
-	for len(st.held) > maxHeld || st.heldBytes > int64(c.engine.options.MaxHeldBytes) {
-		if st.hole() {
-			c.lose(from)
-		} else {
-			c.lose(from.Other())
+func (c *conn) tooMuch() {
+	for side := range c.streams {
+		st := &c.streams[side]
+		for len(st.held) > maxHeld || st.heldBytes > int64(c.engine.options.MaxHeldBytes) {
+			switch {
+			case st.hole():
+				c.lose(protocol.Side(side))
+			case c.streams[1-side].hole(): // which it waits for
+				c.lose(protocol.Side(1 - side))
+			default:
+				return
+			}
 		}
 	}
 }
@@ -350,7 +355,8 @@ func (c *conn) deliverHeld(st *stream) {
 // lose gives up the bytes before what is held.
 func (c *conn) lose(from protocol.Side) {
 	st := &c.streams[from]
-	if h := &st.held[0]; st.hole() {
+	if st.hole() {
+		h := &st.held[0]
 		c.deliver(held{from: from, seq: st.next, acked: h.acked, length: behind(h.seq, st.next), time: h.time})
 	}
 	c.drain()

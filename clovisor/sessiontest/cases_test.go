@@ -69,6 +69,9 @@ func TestTransformed(t *testing.T) {
 				}
 			}
 			for _, n := range []int{1, 2, 7, 100} {
+				if n < 100 && strings.HasPrefix(c.Name, "super") {
+					continue // takes long and shows nothing else
+				}
 				check(t, c, session.Options{}, sessiontest.Cut(c.Segments, n))
 			}
 			check(t, c, session.Options{}, sessiontest.Merge(c.Segments, 65000))

@@ -13,9 +13,9 @@ import (
 	"github.com/opnfv/clover/clovisor/protocol"
 )
 
-// Protocol is DNS, for ports named dns.
-func Protocol() protocol.Protocol {
-	return protocol.Protocol{Name: "dns", UDP: true, Sniff: Sniff, New: New}
+// Protocols are DNS over UDP and over TCP, for ports named dns.
+func Protocols() []protocol.Protocol {
+	return []protocol.Protocol{{Name: name, UDP: true, Sniff: sniffDatagram, New: New}, {Name: name, Sniff: sniffStream, New: New}}
 }
 
 const (
@@ -28,9 +28,15 @@ const (
 // half is one direction of a stream.
 type half struct {
 	buffer []byte // a message that is not whole, behind its length
-	first  time.Time
+	first  place
 	broken bool // where messages begin is lost
 	ended  bool
+}
+
+// place is where and when a message began.
+type place struct {
+	offset int64
+	time   time.Time
 }
 
 // query is a query that waits.
@@ -60,7 +66,7 @@ func New(ctx *protocol.Context, mid bool) protocol.Parser {
 func (p *Parser) Data(c *protocol.Chunk) int64 {
 	if p.ctx.Datagrams {
 		if len(c.Data) > 0 {
-			p.message(c, c.Data, c.Time, c.Missing > 0)
+			p.message(c, c.Data, place{c.Offset, c.Time}, c.Missing > 0)
 		}
 		return 0
 	}
@@ -83,9 +89,9 @@ func (p *Parser) Data(c *protocol.Chunk) int64 {
 // take takes a message from a stream, or a part of one.
 func (p *Parser) take(h *half, c *protocol.Chunk, data []byte) []byte {
 	if len(h.buffer) == 0 {
-		h.first = c.Time
+		h.first = place{c.Offset + int64(len(c.Data)-len(data)), c.Time}
 		if size := size(data); size > 0 && len(data) >= size {
-			p.message(c, data[2:size], c.Time, false)
+			p.message(c, data[2:size], h.first, false)
 			return data[size:]
 		}
 	}
@@ -117,8 +123,8 @@ func size(b []byte) int {
 }
 
 // message takes a message, of which the end may be cut off.
-func (p *Parser) message(c *protocol.Chunk, b []byte, first time.Time, cut bool) {
-	m := protocol.Message{First: first, Last: c.Time, BodyBytes: int64(len(b)) + c.Missing, Truncated: cut, Complete: true}
+func (p *Parser) message(c *protocol.Chunk, b []byte, first place, cut bool) {
+	m := protocol.Message{First: first.time, Offset: first.offset, Last: c.Time, BodyBytes: int64(len(b)) + c.Missing, Truncated: cut, Complete: true}
 	var parser dnsmessage.Parser
 	header, err := parser.Start(b)
 	var q dnsmessage.Question
@@ -198,19 +204,35 @@ func (p *Parser) End(from protocol.Side, how protocol.End, _ time.Time) {
 	if how == protocol.Finished && from == protocol.Client && !p.halves[protocol.Server].ended {
 		return
 	}
+	for i := range p.halves {
+		p.ctx.Undecoded += int64(len(p.halves[i].buffer))
+		p.halves[i].buffer = nil
+	}
 	for _, w := range p.pending {
 		p.ctx.Done(w.x, how.Unanswered())
 	}
 	p.pending = nil
 }
 
-// Sniff judges the first bytes of a side; see [protocol.Protocol].
-func Sniff(from protocol.Side, data []byte, _ bool) protocol.Verdict {
-	if isMessage(from, data) || len(data) > 2+headerBytes && size(data) >= 2+headerBytes && isMessage(from, data[2:]) {
+// sniffDatagram judges a datagram; see [protocol.Protocol].
+func sniffDatagram(from protocol.Side, data []byte, _ bool) protocol.Verdict {
+	if isMessage(from, data) {
 		return protocol.Yes
 	}
+	return protocol.No
+}
+
+// sniffStream judges the first bytes of a side; see [protocol.Protocol].
+func sniffStream(from protocol.Side, data []byte, _ bool) protocol.Verdict {
 	// The length before a query in a stream is small; text looks large.
-	if size := size(data); size > maxQuery || len(data) > size && size > 0 || len(data) > 0 && data[0] > maxQuery>>8 {
+	size := size(data)
+	if size > maxQuery || len(data) > 0 && data[0] > maxQuery>>8 {
+		return protocol.No
+	}
+	if len(data) > 2+headerBytes && size >= 2+headerBytes && isMessage(from, data[2:]) {
+		return protocol.Yes
+	}
+	if len(data) > size && size > 0 {
 		return protocol.No
 	}
 	if len(data) >= 8 && binary.BigEndian.Uint16(data[6:]) != 1 {

@@ -89,6 +89,7 @@ func (p *Parser) upgraded(h *half, h2c bool) {
 	x := h.x
 	h.x = nil
 	if h2c && client.x == nil {
+		p.abandon(protocol.Undecodable) // what came before the switch
 		p.next = http2.NewUpgraded(p.ctx, x)
 		return
 	}

@@ -22,6 +22,9 @@ func (p *Parser) complete(h *half, c *protocol.Chunk) {
 // settle emits an exchange once both its sides are done with.
 func (p *Parser) settle(x *protocol.Exchange) {
 	client, server := &p.halves[protocol.Client], &p.halves[protocol.Server]
+	if server.state != tunnelled && server.x != x && x.Response.Seen() {
+		p.noTunnel(x) // its response is no entry to one
+	}
 	switch {
 	case client.x == x || server.x == x || x == p.tunnel: // still being read
 	case x == p.orphan:
@@ -31,6 +34,20 @@ func (p *Parser) settle(x *protocol.Exchange) {
 		p.ctx.Done(x, outcome(x))
 	case server.state == opaque && !server.ended: // its response cannot be found any more
 		p.abandon(protocol.Undecodable)
+	}
+}
+
+// noTunnel notes that the connection does not go into the tunnel that x asked
+// for, or that it is over.
+func (p *Parser) noTunnel(x *protocol.Exchange) {
+	if x != p.tunnel {
+		return
+	}
+	p.tunnel = nil
+	for i := range p.halves {
+		if p.halves[i].state == tunnelled {
+			p.halves[i].state = opaque
+		}
 	}
 }
 
@@ -48,9 +65,7 @@ func (p *Parser) giveUp(x *protocol.Exchange, o protocol.Outcome) {
 		p.orphan = x
 		return
 	}
-	if x == p.tunnel {
-		p.tunnel = nil
-	}
+	p.noTunnel(x)
 	p.ctx.Done(x, x.Outcome)
 }
 
@@ -195,11 +210,11 @@ func (p *Parser) End(from protocol.Side, how protocol.End, at time.Time) {
 			p.giveUp(x, how.Unanswered())
 		}
 	}
-	server.state = opaque
 	if x := p.tunnel; x != nil && x.Response.Complete {
-		p.tunnel = nil
+		p.noTunnel(x)
 		p.settle(x)
 	}
+	server.state = opaque
 	p.abandon(how.Unanswered())
 }
 

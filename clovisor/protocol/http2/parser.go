@@ -40,6 +40,7 @@ type half struct {
 
 	buffer []byte // start of what is read as a whole
 	frame  frame
+	at     int64 // offset of the frame
 	remain int64 // of the content or of what is skipped
 	pad    int64 // after the content
 
@@ -47,6 +48,7 @@ type half struct {
 	blockFrame  frame  // of its first frame; length 0: none
 	blockBytes  int64
 	blockFirst  time.Time
+	blockAt     int64
 	tooLong     bool
 	inBlock     bool
 	decoder     decoder
@@ -157,6 +159,9 @@ func (p *Parser) step(h *half, c *protocol.Chunk, data []byte) []byte {
 		}
 		return rest
 	case inHeader:
+		if len(h.buffer) == 0 {
+			h.at = c.Offset + int64(len(c.Data)-len(data))
+		}
 		b, rest, ok := p.whole(h, data, headerBytes)
 		if ok {
 			p.begin(h, c, parseFrame(b))

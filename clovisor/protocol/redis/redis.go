@@ -123,7 +123,7 @@ func (p *Parser) step(h *half, c *protocol.Chunk, data []byte) []byte {
 	}
 	if len(h.partial) == 0 && !h.over && !h.inValue {
 		h.value.start, h.value.acked = at, c.Acked
-		h.value.message = protocol.Message{First: c.Time}
+		h.value.message = protocol.Message{First: c.Time, Offset: at}
 	}
 	i := bytes.IndexByte(data, '\n')
 	n := i + 1
@@ -139,6 +139,7 @@ func (p *Parser) step(h *half, c *protocol.Chunk, data []byte) []byte {
 		p.ctx.Use(cap(h.partial) - before)
 		line = h.partial
 	}
+	line = line[:min(len(line), maxLine)]
 	h.value.message.BodyBytes += int64(n)
 	if i >= 0 {
 		p.line(h, c, bytes.TrimRight(line, "\r\n"), at+int64(n))
