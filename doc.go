@@ -23,7 +23,6 @@
 //     flags, a file and Redis, followed while it runs.
 //   - [github.com/opnfv/clover/clovisor/export]: sessions as spans that join
 //     the mesh's traces, and as lines.
-//
 //   - [github.com/opnfv/clover/clovisor/packet]: what a capture hands on;
 //     frames, pcap and pcapng read and written.
 //   - [github.com/opnfv/clover/clovisor/protocol]: the contract of parsers;
@@ -33,6 +32,9 @@
 //     and the ledger that accounts for all of them.
 //   - [github.com/opnfv/clover/clovisor/sessiontest]: traffic of which it is
 //     known what must come out.
+//   - [github.com/opnfv/clover/clovisor/plugin]: parsers of one's own, in Go or
+//     as WebAssembly modules that are loaded live.
+//   - [github.com/opnfv/clover/clovisor/plugin/guest]: makes such a module.
 //
 // # Steer
 //

@@ -31,11 +31,11 @@ type stream struct {
 }
 
 // seqOf is the sequence number of a message's first byte, 0 if none was seen.
-func (st *stream) seqOf(m *protocol.Message) uint32 {
+func (s *stream) seqOf(m *protocol.Message) uint32 {
 	if !m.Seen() {
 		return 0
 	}
-	return st.next - uint32(st.offset-m.Offset)
+	return s.next - uint32(s.offset-m.Offset)
 }
 
 // held is a segment that waits, or a chunk that came before the protocol was
