@@ -19,6 +19,8 @@ type Context struct {
 	// Emit hands a session on. The exchange is the caller's again afterwards;
 	// its strings and attributes may be kept.
 	Emit func(*Exchange)
+	// Datagrams says that the transport is UDP: a chunk is a datagram.
+	Datagrams bool
 	// Undecoded counts bytes that no parser could make anything of.
 	Undecoded int64
 

@@ -22,6 +22,8 @@ type Exchange struct {
 	Trace                        TraceContext
 
 	Attributes []Attribute // what else was found
+
+	Replies int // how many replies the request asks for; its parser's own
 }
 
 // Message is one side of a session.

@@ -81,6 +81,9 @@ const (
 type Protocol struct {
 	// Name is the name that ports are given: "http", "http2", "redis", "dns".
 	Name string
+	// UDP says that it is spoken over UDP, and not over TCP: a protocol of
+	// both has two values of the same name.
+	UDP bool
 	// Sniff judges the first bytes of a side, at most [SniffBytes] of them.
 	// mid says that the connection was running when they were seen. nil: the
 	// protocol is used only where a port names it.

@@ -8,6 +8,9 @@ type Queue struct {
 	pending []entry
 	first   int
 	unsure  bool // responses may be missing since the last pairing
+
+	pipelines bool  // requests were sent before earlier ones were answered
+	answered  int64 // offset of the end of the last response that had its request
 }
 
 // entry is a request, or (exchange nil) a place where requests may be lost.
@@ -15,6 +18,7 @@ type entry struct {
 	exchange *Exchange
 	start    int64 // offset of its first byte
 	acked    int64 // what its client had received when it sent it
+	whole    bool  // of a place: whole requests are lost, not only the end of one
 }
 
 // MaxPending is how many requests of a connection may wait.
@@ -37,7 +41,10 @@ func (q *Queue) Full() bool { return len(q.pending)-q.first >= MaxPending }
 // Push adds a request whose first byte is at offset start, sent when its
 // client had received acked bytes.
 func (q *Queue) Push(x *Exchange, start, acked int64) {
-	q.push(entry{x, start, acked})
+	if n := len(q.pending); n > q.first && q.pending[n-1].exchange != nil {
+		q.pipelines = true
+	}
+	q.push(entry{exchange: x, start: start, acked: acked})
 }
 
 func (q *Queue) push(e entry) {
@@ -64,13 +71,24 @@ func (q *Queue) pop() entry {
 }
 
 // RequestsLost notes that requests may be missing from here on: the client's
-// stream has a gap. acked is what the client had received before it.
-func (q *Queue) RequestsLost(acked int64) {
+// stream has a gap. whole says that it began between two requests, so that
+// there is at least one more in it.
+func (q *Queue) RequestsLost(whole bool) {
 	if n := len(q.pending); n > q.first && q.pending[n-1].exchange == nil {
+		q.pending[n-1].whole = q.pending[n-1].whole || whole
 		return
 	}
-	q.push(entry{acked: acked})
+	q.push(entry{whole: whole})
 }
+
+// Joined notes that the connection is not seen from its start.
+func (q *Queue) Joined() {
+	q.answered = -1
+	q.RequestsLost(false)
+}
+
+// Answered notes where a response ended that had its request.
+func (q *Queue) Answered(end int64) { q.answered = end }
 
 // ResponsesLost notes that responses may be missing from here on.
 func (q *Queue) ResponsesLost() { q.unsure = true }
@@ -87,12 +105,11 @@ func (q *Queue) Pop(start, acked int64, lost func(*Exchange)) *Exchange {
 			if !ok || !next.before(start, acked) {
 				return nil // it answers one of the lost requests
 			}
-			if next.acked == head.acked { // sent at once with what was lost
-				q.pop()
-				q.drop(lost)
+			q.pop()
+			if next.acked <= q.answered && (head.whole || q.pipelines) {
+				q.drop(lost) // sent at once with what was lost: the order is not known
 				return nil
 			}
-			q.pop()
 			continue
 		}
 		if !q.unsure {
@@ -137,7 +154,7 @@ func (q *Queue) drop(lost func(*Exchange)) {
 		}
 	}
 	// More of their responses may follow.
-	q.RequestsLost(-1)
+	q.RequestsLost(true)
 	if n := len(q.pending); n-q.first > 1 { // the place is before what is left
 		place := q.pending[n-1]
 		copy(q.pending[q.first+1:], q.pending[q.first:n-1])

@@ -72,6 +72,7 @@ const linger = 2 * time.Second
 func (e *Engine) open(k key, fromLow bool, s *packet.Segment) *conn {
 	c := &conn{engine: e, key: k, last: e.now}
 	c.ctx.Shared, c.ctx.Emit = &e.shared, c.emit
+	c.ctx.Datagrams = s.Transport == packet.UDP
 	fromClient := true
 	switch {
 	case s.Transport == packet.TCP && s.Flags&packet.SYN != 0:
@@ -108,6 +109,11 @@ func (c *conn) swap() {
 	c.ended[0], c.ended[1] = c.ended[1], c.ended[0]
 	if c.direction != 0 {
 		c.direction = packet.Ingress + packet.Egress - c.direction
+	}
+	for side := range c.streams {
+		for i := range c.streams[side].held {
+			c.streams[side].held[i].from = protocol.Side(side)
+		}
 	}
 	for i := range c.early {
 		c.early[i].from = c.early[i].from.Other()
@@ -178,9 +184,7 @@ func (c *conn) settleAccounts() {
 // end ends a side, or both for every reason but Finished.
 func (c *conn) end(from protocol.Side, how protocol.End) {
 	if how != protocol.Finished {
-		for side := range c.streams {
-			c.giveUpHoles(protocol.Side(side))
-		}
+		c.giveUpHoles()
 	}
 	if c.parser == nil {
 		c.detect(true)

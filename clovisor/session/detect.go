@@ -46,7 +46,6 @@ func (e *Engine) named(name string) []protocol.Protocol {
 		for _, p := range e.protocols {
 			if p.Name == n {
 				found = append(found, p)
-				break
 			}
 		}
 	}
@@ -66,11 +65,12 @@ func (c *conn) detect(last bool) {
 	}
 	e := c.engine
 	named := e.family(e.port(c.key.iface, c.server))
+	named = over(named, c.ctx.Datagrams)
 	candidates := named
 	if len(named) == 0 {
-		candidates = e.protocols
+		candidates = over(e.protocols, c.ctx.Datagrams)
 	}
-	from, first := c.early[0].from, c.first()
+	from, first := c.early[0].from, c.firstOf(c.early[0].from)
 	switch v := sniffTLS(first); {
 	case v == protocol.Yes:
 		c.follow(tls, opaqueProtocol(c.early[0].time, protocol.Ciphertext))
@@ -78,7 +78,10 @@ func (c *conn) detect(last bool) {
 	case v == protocol.Maybe && !last:
 		return
 	}
-	maybe := false
+	if c.mid && c.detectMid(candidates) {
+		return
+	}
+	maybe := c.mid && len(named) == 0
 	for _, p := range candidates {
 		if p.Sniff == nil {
 			if len(named) > 0 {
@@ -102,7 +105,7 @@ func (c *conn) detect(last bool) {
 		}
 	}
 	switch {
-	case maybe && !last && len(first) < protocol.SniffBytes && c.earlyBytes() < maxEarly:
+	case maybe && !last && (c.mid || len(first) < protocol.SniffBytes) && c.earlyBytes() < maxEarly:
 	case len(named) > 0:
 		c.follow(named[0].Name, named[0].New)
 	default:
@@ -110,20 +113,55 @@ func (c *conn) detect(last bool) {
 	}
 }
 
+// over are those of the protocols that are spoken over UDP, or over TCP.
+func over(all []protocol.Protocol, udp bool) []protocol.Protocol {
+	var found []protocol.Protocol
+	for _, p := range all {
+		if p.UDP == udp {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// detectMid looks for the start of a message where a segment begins.
+func (c *conn) detectMid(candidates []protocol.Protocol) bool {
+	h := &c.early[len(c.early)-1]
+	for _, data := range [][]byte{h.data, c.firstOf(h.from)} {
+		for _, p := range candidates {
+			if p.Sniff == nil || len(data) == 0 {
+				continue
+			}
+			if p.Sniff(h.from, data, true) == protocol.Yes {
+				c.follow(p.Name, p.New)
+				return true
+			}
+			if !c.certain && p.Sniff(h.from.Other(), data, true) == protocol.Yes {
+				c.swap()
+				c.follow(p.Name, p.New)
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // maxEarly bounds what is kept until the protocol is known.
 const maxEarly = 64 << 10
 
 func (c *conn) earlyBytes() int64 { return c.streams[0].heldBytes + c.streams[1].heldBytes }
 
-// first are the first bytes of the side that spoke first, until a loss.
-func (c *conn) first() []byte {
-	b := c.early[0].data
-	for _, h := range c.early[1:] {
-		if len(b) >= protocol.SniffBytes {
-			break
-		}
-		if h.from == c.early[0].from {
-			b = append(b[:len(b):len(b)], h.data...)
+// firstOf are the first bytes of a side.
+func (c *conn) firstOf(from protocol.Side) []byte {
+	var b []byte
+	for i := range c.early {
+		h := &c.early[i]
+		switch {
+		case h.from != from:
+		case b == nil:
+			b = h.data[:len(h.data):len(h.data)]
+		case len(b) < protocol.SniffBytes:
+			b = append(b, h.data...)
 		}
 	}
 	return b[:min(len(b), protocol.SniffBytes)]

@@ -6,7 +6,10 @@ import (
 
 	"github.com/opnfv/clover/clovisor/packet"
 	"github.com/opnfv/clover/clovisor/protocol"
+	"github.com/opnfv/clover/clovisor/protocol/dns"
 	"github.com/opnfv/clover/clovisor/protocol/http1"
+	"github.com/opnfv/clover/clovisor/protocol/http2"
+	"github.com/opnfv/clover/clovisor/protocol/redis"
 )
 
 // Options of an engine. The zero value works; without Session the ledger is
@@ -102,7 +105,7 @@ func New(o Options) *Engine {
 }
 
 func builtin() []protocol.Protocol {
-	return []protocol.Protocol{http1.Protocol()}
+	return append(dns.Protocols(), http1.Protocol(), http2.Protocol(), redis.Protocol())
 }
 
 // Segment takes the next segment. Its payload is not kept. The order should
@@ -193,9 +196,7 @@ func (e *Engine) makeRoom(keep *conn) {
 // remove ends a connection and forgets it.
 func (e *Engine) remove(c *conn, how protocol.End) {
 	if c.list != &e.closed {
-		for side := range c.streams {
-			c.giveUpHoles(protocol.Side(side))
-		}
+		c.giveUpHoles()
 		c.end(protocol.Client, how)
 		c.end(protocol.Server, how)
 		if how == protocol.Evicted {

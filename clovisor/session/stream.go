@@ -19,11 +19,12 @@ type stream struct {
 	heldBytes int64
 	holeSince time.Time
 
-	ack    uint32 // what the other side acknowledged
-	acked  bool
-	finAt  uint32
-	fin    bool
-	closed bool // its window is zero
+	lastAck uint32 // what this side acknowledged
+	ack     uint32 // what the other side acknowledged
+	acked   bool
+	finAt   uint32
+	fin     bool
+	closed  bool // its window is zero
 
 	sampleEnd uint32 // round trip: a segment that waits for its acknowledgement
 	sampleAt  time.Time
@@ -187,8 +188,15 @@ func (c *conn) segment(s *packet.Segment, from protocol.Side) {
 	if !st.known && (s.Length > 0 || s.Flags&packet.FIN != 0) {
 		st.known, st.next = true, seq
 	}
+	if c.engine.options.Hint != nil && st.known {
+		c.leftOut(from, seq, s)
+	}
 	if s.Flags&packet.ACK != 0 {
+		st.lastAck = s.Ack
 		c.acknowledged(peer, s)
+		if c.engine.options.Hint != nil {
+			c.leftOut(from.Other(), s.Ack, s)
+		}
 	}
 	if zero := s.Window == 0 && s.Flags&packet.SYN == 0; zero != st.closed {
 		st.closed = zero
@@ -237,70 +245,129 @@ func (c *conn) payload(st *stream, s *packet.Segment, from protocol.Side, seq ui
 		ahead = 0
 	}
 	if ahead > 0 {
-		if c.engine.options.Hint == nil || ahead > st.skip {
-			c.outOfOrder(st, h, from)
-			return
-		}
-		// Left out by the capture as the hint says.
-		c.deliver(held{from: from, seq: st.next, acked: s.Ack, length: ahead, elided: true, time: s.Time})
+		c.outOfOrder(st, h, from)
+		return
 	}
 	if st.sampleAt.IsZero() {
 		st.sampleEnd, st.sampleAt = h.seq+uint32(h.length), s.Time
 	}
+	if c.blocked(from) {
+		c.hold(st, h)
+		c.tooMuch()
+		return
+	}
 	c.deliver(h)
-	c.drain(from)
-	c.drain(from.Other()) // the sides may have been found to be the other way round
+	if c.holeList {
+		c.drain()
+	}
 }
 
-// outOfOrder holds a segment, and gives up what is before it when that is
-// more than may be held.
-func (c *conn) outOfOrder(st *stream, h held, from protocol.Side) {
-	c.tcp.OutOfOrder++
-	c.line.OutOfOrder++
+// leftOut goes past packets that the capture left out as a hint says: s shows
+// that all before seq was sent.
+func (c *conn) leftOut(from protocol.Side, seq uint32, s *packet.Segment) {
+	st := &c.streams[from]
+	n := min(behind(seq, st.next), st.skip)
+	if len(st.held) > 0 {
+		n = min(n, behind(st.held[0].seq, st.next))
+	}
+	if n > 0 {
+		c.deliver(held{from: from, seq: st.next, acked: st.lastAck, length: n, elided: true, time: s.Time})
+		c.drain()
+	}
+}
+
+// blocked reports whether a side's bytes must wait because the other side's
+// are held for a hole, though this side had them: the request that they answer
+// may be among those.
+func (c *conn) blocked(from protocol.Side) bool {
+	peer := &c.streams[from.Other()]
+	return peer.hole() && peer.received()
+}
+
+// hole reports whether bytes are missing before those that are held.
+func (s *stream) hole() bool { return len(s.held) > 0 && behind(s.held[0].seq, s.next) > 0 }
+
+// received reports whether the receiver has the bytes of the hole.
+func (s *stream) received() bool { return s.acked && behind(s.ack, s.held[0].seq) >= 0 }
+
+func (c *conn) hold(st *stream, h held) {
 	if len(st.held) == 0 {
 		st.holeSince = h.time
 	}
 	st.hold(h)
 	c.engine.holes.add(c)
-	for len(st.held) > maxHeld || st.heldBytes > int64(c.engine.options.MaxHeldBytes) {
-		c.lose(from)
-	}
+}
+
+// outOfOrder holds a segment until what is before it comes.
+func (c *conn) outOfOrder(st *stream, h held, from protocol.Side) {
+	c.tcp.OutOfOrder++
+	c.line.OutOfOrder++
+	c.hold(st, h)
+	c.tooMuch()
 	c.checkHole(from)
 }
 
-// drain delivers what is held and has its turn.
-func (c *conn) drain(from protocol.Side) {
-	st := &c.streams[from]
-	for len(st.held) > 0 && !c.gone && behind(st.held[0].seq, st.next) <= 0 {
-		h := st.take()
-		st.holeSince = h.time
-		if old := -behind(h.seq, st.next); old >= h.length {
-			continue
-		} else if old > 0 {
-			h.cut(old)
+// tooMuch gives up holes while more is held than may be.
+func (c *conn) tooMuch() {
+	for side := range c.streams {
+		st := &c.streams[side]
+		for len(st.held) > maxHeld || st.heldBytes > int64(c.engine.options.MaxHeldBytes) {
+			switch {
+			case st.hole():
+				c.lose(protocol.Side(side))
+			case c.streams[1-side].hole(): // which it waits for
+				c.lose(protocol.Side(1 - side))
+			default:
+				return
+			}
 		}
-		c.deliver(h)
+	}
+}
+
+// drain delivers what is held and has its turn.
+func (c *conn) drain() {
+	for some := true; some; {
+		some = false
+		for side := range c.streams {
+			from := protocol.Side(side)
+			for len(c.streams[side].held) > 0 && !c.streams[side].hole() && !c.blocked(from) {
+				c.deliverHeld(&c.streams[side])
+				some = true
+			}
+		}
 	}
 	if len(c.streams[0].held) == 0 && len(c.streams[1].held) == 0 {
 		c.engine.holes.remove(c)
 	}
 }
 
+func (c *conn) deliverHeld(st *stream) {
+	h := st.take()
+	st.holeSince = h.time
+	if old := -behind(h.seq, st.next); old >= h.length {
+		return
+	} else if old > 0 {
+		h.cut(old)
+	}
+	c.deliver(h)
+}
+
 // lose gives up the bytes before what is held.
 func (c *conn) lose(from protocol.Side) {
 	st := &c.streams[from]
-	h := &st.held[0]
-	c.deliver(held{from: from, seq: st.next, acked: h.acked, length: behind(h.seq, st.next), time: h.time})
-	c.drain(from)
+	if st.hole() {
+		h := &st.held[0]
+		c.deliver(held{from: from, seq: st.next, acked: h.acked, length: behind(h.seq, st.next), time: h.time})
+	}
+	c.drain()
 }
 
 // checkHole gives up bytes that did not come in time.
 func (c *conn) checkHole(from protocol.Side) {
 	st, o := &c.streams[from], &c.engine.options
-	for len(st.held) > 0 {
+	for st.hole() {
 		age := c.engine.now.Sub(st.holeSince)
-		received := st.acked && behind(st.ack, st.held[0].seq) >= 0
-		if age < o.ReorderTimeout || !received && age < o.LossTimeout {
+		if age < o.ReorderTimeout || !st.received() && age < o.LossTimeout {
 			return
 		}
 		c.lose(from)
@@ -317,10 +384,16 @@ func (e *Engine) fillHoles(c *conn) {
 }
 
 // giveUpHoles delivers all that is held.
-func (c *conn) giveUpHoles(from protocol.Side) {
-	for len(c.streams[from].held) > 0 {
-		c.lose(from)
+func (c *conn) giveUpHoles() {
+	for c.streams[0].hole() || c.streams[1].hole() {
+		for side := range c.streams {
+			if c.streams[side].hole() {
+				c.lose(protocol.Side(side))
+				break
+			}
+		}
 	}
+	c.drain()
 }
 
 // acknowledged notes what the sender of s has received of the other side.

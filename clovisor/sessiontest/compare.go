@@ -2,6 +2,7 @@ package sessiontest
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -38,18 +39,30 @@ func compareList(b *strings.Builder, client string, want, got []session.Session)
 		fmt.Fprintf(b, "%s: %d sessions, want %d\n", client, len(got), len(want))
 	}
 	for i := range min(len(want), len(got)) {
-		w, g := plain(want[i], want[i]), plain(got[i], want[i])
-		if w != g && b.Len() < 4000 {
-			fmt.Fprintf(b, "%s: session %d:\n  got  %s\n  want %s\n", client, i, g, w)
+		if d := difference(want[i], got[i]); d != "" && b.Len() < 4000 {
+			fmt.Fprintf(b, "%s: session %d, %s %s:%s\n", client, i, want[i].Method, want[i].Target, d)
 		}
 	}
 	for i := len(want); i < len(got) && b.Len() < 4000; i++ {
-		fmt.Fprintf(b, "%s: session %d too many: %s\n", client, i, plain(got[i], session.Session{}))
+		fmt.Fprintf(b, "%s: session %d too many: %s %s %d %s\n", client, i, got[i].Method, got[i].Target, got[i].Status, got[i].Outcome)
 	}
 }
 
-// plain is a session as text, without what want does not say.
-func plain(s, want session.Session) string {
+// difference names the fields that differ.
+func difference(want, got session.Session) string {
+	got = known(got, want)
+	w, g := reflect.ValueOf(want), reflect.ValueOf(got)
+	var b strings.Builder
+	for i := range w.NumField() {
+		if have, must := fmt.Sprint(g.Field(i)), fmt.Sprint(w.Field(i)); have != must {
+			fmt.Fprintf(&b, " %s is %s, want %s;", w.Type().Field(i).Name, have, must)
+		}
+	}
+	return b.String()
+}
+
+// known is a session without what want does not say.
+func known(s, want session.Session) session.Session {
 	for _, m := range []struct{ have, want *session.Message }{{&s.Request, &want.Request}, {&s.Response, &want.Response}} {
 		if m.want.First.IsZero() {
 			m.have.First = time.Time{}
@@ -57,7 +70,6 @@ func plain(s, want session.Session) string {
 		if m.want.Last.IsZero() {
 			m.have.Last = time.Time{}
 		}
-		m.have.First, m.have.Last = m.have.First.UTC(), m.have.Last.UTC()
 	}
 	if want.RequestSeq == 0 && want.ResponseSeq == 0 {
 		s.RequestSeq, s.ResponseSeq, s.Request.Offset, s.Response.Offset = 0, 0, 0, 0
@@ -71,7 +83,7 @@ func plain(s, want session.Session) string {
 	if want.Direction == 0 {
 		s.Direction = 0
 	}
-	return fmt.Sprintf("%+v", s)
+	return s
 }
 
 // Run gives segments to an engine and returns what comes out, and the ledger.

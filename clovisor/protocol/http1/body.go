@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/opnfv/clover/clovisor/protocol"
+	"github.com/opnfv/clover/clovisor/protocol/http2"
 )
 
 // headEnd decides what follows a head, or ends a message after its trailer.
@@ -63,12 +64,12 @@ func (p *Parser) responseBody(h *half, c *protocol.Chunk) {
 	}
 	switch {
 	case x.Status == 101:
-		p.upgraded(h)
+		p.upgraded(h, d.h2c)
 	case x.Status < 200: // interim: the response is still to come
 		h.state = atStart
 		x.Response.First = time.Time{}
 	case x.Method == connect && x.Status < 300:
-		p.upgraded(h)
+		p.upgraded(h, false)
 	case x.Method == headOnly || x.Status == 204 || x.Status == 304:
 		p.complete(h, c)
 	case d.chunked:
@@ -83,10 +84,15 @@ func (p *Parser) responseBody(h *half, c *protocol.Chunk) {
 }
 
 // upgraded goes on with what follows a 101 or the answer to CONNECT.
-func (p *Parser) upgraded(h *half) {
+func (p *Parser) upgraded(h *half, h2c bool) {
 	client := &p.halves[protocol.Client]
 	x := h.x
 	h.x = nil
+	if h2c && client.x == nil {
+		p.abandon(protocol.Undecodable) // what came before the switch
+		p.next = http2.NewUpgraded(p.ctx, x)
+		return
+	}
 	h.state, client.state = tunnelled, tunnelled
 	client.x, p.tunnel = nil, x
 	x.Response.Complete = true
@@ -154,6 +160,7 @@ func (p *Parser) missing(h *half, c *protocol.Chunk) {
 			p.truncated(h, c)
 		}
 		take := min(n, h.remain)
+		p.end = c.Offset + take
 		p.body(h, c, take)
 		if n -= take; n == 0 {
 			return

@@ -73,7 +73,7 @@ func (p *Parser) beginRequest(h *half, method, target []byte) {
 	h.x = x
 	if p.queue.Full() { // nobody answers: forget all, and what order they had
 		p.queue.Drain(func(x *protocol.Exchange) { p.ctx.Done(x, protocol.EvictedOutcome) })
-		p.queue.RequestsLost(h.first.acked)
+		p.queue.RequestsLost(true)
 	}
 	p.queue.Push(x, h.first.offset, h.first.acked)
 }

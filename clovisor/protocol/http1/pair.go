@@ -13,12 +13,18 @@ func (p *Parser) complete(h *half, c *protocol.Chunk) {
 	p.message(h, c.From).Complete = true
 	p.message(h, c.From).Touch(c.Time)
 	h.x, h.state = nil, atStart
+	if c.From == protocol.Server && x.Request.Seen() {
+		p.queue.Answered(p.end)
+	}
 	p.settle(x)
 }
 
 // settle emits an exchange once both its sides are done with.
 func (p *Parser) settle(x *protocol.Exchange) {
 	client, server := &p.halves[protocol.Client], &p.halves[protocol.Server]
+	if server.state != tunnelled && server.x != x && x.Response.Seen() {
+		p.noTunnel(x) // its response is no entry to one
+	}
 	switch {
 	case client.x == x || server.x == x || x == p.tunnel: // still being read
 	case x == p.orphan:
@@ -28,6 +34,20 @@ func (p *Parser) settle(x *protocol.Exchange) {
 		p.ctx.Done(x, outcome(x))
 	case server.state == opaque && !server.ended: // its response cannot be found any more
 		p.abandon(protocol.Undecodable)
+	}
+}
+
+// noTunnel notes that the connection does not go into the tunnel that x asked
+// for, or that it is over.
+func (p *Parser) noTunnel(x *protocol.Exchange) {
+	if x != p.tunnel {
+		return
+	}
+	p.tunnel = nil
+	for i := range p.halves {
+		if p.halves[i].state == tunnelled {
+			p.halves[i].state = opaque
+		}
 	}
 }
 
@@ -45,9 +65,7 @@ func (p *Parser) giveUp(x *protocol.Exchange, o protocol.Outcome) {
 		p.orphan = x
 		return
 	}
-	if x == p.tunnel {
-		p.tunnel = nil
-	}
+	p.noTunnel(x)
 	p.ctx.Done(x, x.Outcome)
 }
 
@@ -78,7 +96,7 @@ func (p *Parser) gap(h *half, c *protocol.Chunk) {
 	p.gapped = true
 	h.state = resynchronise
 	if c.From == protocol.Client {
-		p.queue.RequestsLost(c.Acked)
+		p.queue.RequestsLost(x == nil)
 	} else {
 		p.queue.ResponsesLost()
 	}
@@ -192,11 +210,11 @@ func (p *Parser) End(from protocol.Side, how protocol.End, at time.Time) {
 			p.giveUp(x, how.Unanswered())
 		}
 	}
-	server.state = opaque
 	if x := p.tunnel; x != nil && x.Response.Complete {
-		p.tunnel = nil
+		p.noTunnel(x)
 		p.settle(x)
 	}
+	server.state = opaque
 	p.abandon(how.Unanswered())
 }
 

@@ -63,6 +63,7 @@ type Parser struct {
 	tunnel *protocol.Exchange // CONNECT or Upgrade that the connection went into
 	orphan *protocol.Exchange // a request that is still read though its response is given up
 	gapped bool               // there was a gap
+	end    int64              // offset after what is being taken
 	next   protocol.Parser    // of the protocol it was upgraded to
 }
 
@@ -71,7 +72,7 @@ func New(ctx *protocol.Context, mid bool) protocol.Parser {
 	p := &Parser{ctx: ctx}
 	if mid {
 		p.halves[0].state, p.halves[1].state = resynchronise, resynchronise
-		p.queue.RequestsLost(-1)
+		p.queue.Joined()
 	}
 	return p
 }
@@ -91,14 +92,21 @@ func (p *Parser) Data(c *protocol.Chunk) int64 {
 	}
 	if c.Missing > 0 {
 		if p.next != nil {
-			return p.next.Data(c)
+			rest := *c
+			rest.Data = nil
+			return p.next.Data(&rest)
 		}
 		p.missing(h, c)
 	}
 	switch h.state {
 	case inBody, inChunk:
 		return h.remain
-	case untilClose, tunnelled, opaque:
+	case tunnelled:
+		if !p.tunnel.Response.Complete {
+			return 0 // a request again if the response refuses
+		}
+		return protocol.Forever
+	case untilClose, opaque:
 		return protocol.Forever
 	}
 	return 0
@@ -109,6 +117,7 @@ func (p *Parser) step(h *half, c *protocol.Chunk, data []byte) []byte {
 	switch h.state {
 	case inBody, inChunk:
 		n := min(h.remain, int64(len(data)))
+		p.end = c.Offset + int64(len(c.Data)-len(data)) + n
 		p.body(h, c, n)
 		return data[n:]
 	case untilClose, tunnelled:
@@ -122,6 +131,7 @@ func (p *Parser) step(h *half, c *protocol.Chunk, data []byte) []byte {
 	if !ok {
 		return nil
 	}
+	p.end = c.Offset + int64(len(c.Data)-len(rest))
 	switch h.state {
 	case atStart:
 		p.start(h, c, line)
