@@ -29,7 +29,8 @@ const (
 type half struct {
 	buffer []byte // a message that is not whole, behind its length
 	first  time.Time
-	broken bool // where messages begin is lost
+	start  int64 // where it begins in the direction
+	broken bool  // where messages begin is lost
 	ended  bool
 }
 
@@ -83,7 +84,7 @@ func (p *Parser) Data(c *protocol.Chunk) int64 {
 // take takes a message from a stream, or a part of one.
 func (p *Parser) take(h *half, c *protocol.Chunk, data []byte) []byte {
 	if len(h.buffer) == 0 {
-		h.first = c.Time
+		h.first, h.start = c.Time, c.Offset+int64(len(c.Data)-len(data))
 		if size := size(data); size > 0 && len(data) >= size {
 			p.message(c, data[2:size], c.Time, false)
 			return data[size:]
@@ -118,7 +119,7 @@ func size(b []byte) int {
 
 // message takes a message, of which the end may be cut off.
 func (p *Parser) message(c *protocol.Chunk, b []byte, first time.Time, cut bool) {
-	m := protocol.Message{First: first, Last: c.Time, BodyBytes: int64(len(b)) + c.Missing, Truncated: cut, Complete: true}
+	m := protocol.Message{First: first, Last: c.Time, Offset: p.halves[c.From].start, BodyBytes: int64(len(b)) + c.Missing, Truncated: cut, Complete: true}
 	var parser dnsmessage.Parser
 	header, err := parser.Start(b)
 	var q dnsmessage.Question

@@ -47,6 +47,8 @@ type half struct {
 	blockFrame  frame  // of its first frame; length 0: none
 	blockBytes  int64
 	blockFirst  time.Time
+	blockStart  int64 // where it begins in the direction
+	frameStart  int64
 	tooLong     bool
 	inBlock     bool
 	decoder     decoder
@@ -159,6 +161,7 @@ func (p *Parser) step(h *half, c *protocol.Chunk, data []byte) []byte {
 	case inHeader:
 		b, rest, ok := p.whole(h, data, headerBytes)
 		if ok {
+			h.frameStart = c.Offset + int64(len(c.Data)-len(rest)) - headerBytes
 			p.begin(h, c, parseFrame(b))
 		}
 		return rest

@@ -168,6 +168,9 @@ func (p *Parser) headers(h *half, c *protocol.Chunk, block []byte) {
 		return
 	}
 	m := s.message(from)
+	if !m.Seen() {
+		m.Offset = h.blockStart
+	}
 	m.Touch(h.blockFirst)
 	m.Touch(c.Time)
 	m.HeaderBytes += h.blockBytes

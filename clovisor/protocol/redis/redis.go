@@ -123,7 +123,7 @@ func (p *Parser) step(h *half, c *protocol.Chunk, data []byte) []byte {
 	}
 	if len(h.partial) == 0 && !h.over && !h.inValue {
 		h.value.start, h.value.acked = at, c.Acked
-		h.value.message = protocol.Message{First: c.Time}
+		h.value.message = protocol.Message{First: c.Time, Offset: at}
 	}
 	i := bytes.IndexByte(data, '\n')
 	n := i + 1
