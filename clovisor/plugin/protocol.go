@@ -30,7 +30,7 @@ func (h *Host) Protocol(name string) (p protocol.Protocol, ok bool) {
 	return protocol.Protocol{Name: name, New: func(c *protocol.Context, mid bool) protocol.Parser {
 		p := &connection{host: h, slot: s, ctx: c, key: name + "/" + strconv.FormatUint(connections.Add(1), 10)}
 		if mid {
-			p.queue.RequestsLost(-1)
+			p.queue.Joined()
 		}
 		return p
 	}}, true
@@ -132,6 +132,8 @@ func (p *connection) complete(d *direction, c *protocol.Chunk, tags map[string]s
 		if p.gap {
 			outcome = protocol.Gap
 		}
+	} else {
+		p.queue.Answered(m.Offset + m.BodyBytes)
 	}
 	x.Response = m
 	addTags(x, tags)
@@ -151,7 +153,7 @@ func (p *connection) request(m protocol.Message, acked int64, tags map[string]st
 	}
 	if p.queue.Full() { // nobody answers: forget all, and what order they had
 		p.abandon(protocol.EvictedOutcome)
-		p.queue.RequestsLost(acked)
+		p.queue.RequestsLost(true)
 	}
 	p.queue.Push(x, m.Offset, acked)
 }
@@ -184,9 +186,10 @@ func (p *connection) missing(d *direction, c *protocol.Chunk) {
 
 // lose gives up the message that is being read, and what order there was.
 func (p *connection) lose(d *direction, c *protocol.Chunk) {
+	between := !d.message.Seen()
 	d.pending, d.message, p.gap = nil, protocol.Message{}, true
 	if c.From == protocol.Client {
-		p.queue.RequestsLost(c.Acked)
+		p.queue.RequestsLost(between)
 	} else {
 		p.queue.ResponsesLost()
 	}
