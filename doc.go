@@ -37,7 +37,6 @@
 //
 //   - [github.com/opnfv/clover/clovisor/export]: sessions as spans that join
 //     the mesh's traces, and as lines.
-//
 //   - [github.com/opnfv/clover/clovisor/packet]: what a capture hands on;
 //     frames, pcap and pcapng read and written.
 //
@@ -50,6 +49,9 @@
 //
 //   - [github.com/opnfv/clover/clovisor/sessiontest]: traffic of which it is
 //     known what must come out.
+//   - [github.com/opnfv/clover/clovisor/plugin]: parsers of one's own, in Go or
+//     as WebAssembly modules that are loaded live.
+//   - [github.com/opnfv/clover/clovisor/plugin/guest]: makes such a module.
 //
 //   - [github.com/opnfv/clover/clovisor/plugin]: parsers of one's own, in Go or
 //     as WebAssembly modules that are loaded live.
