@@ -33,6 +33,9 @@ func (c *Capture) Attach(t Target) error {
 	a := new(attachment)
 	err := inNetNS(t.NetNS, func() error {
 		l, err := netlink.LinkByName(t.Interface)
+		if _, ok := errors.AsType[netlink.LinkNotFoundError](err); ok {
+			return fmt.Errorf("interface %s: %w", t.Interface, ErrNoInterface)
+		}
 		if err != nil {
 			return fmt.Errorf("interface %s: %w", t.Interface, err)
 		}

@@ -52,8 +52,17 @@ func New(o Options) (*Capture, error) {
 
 // open makes a capture once its name is reserved.
 func open(o Options) (*Capture, error) {
-	if _, err := cleanUp(o.Name, o.Logger); err != nil {
+	left, err := cleanUpHere(o.Name)
+	if err != nil {
 		return nil, err
+	}
+	// Who may capture here only, may not enter the others.
+	others, err := cleanUpOthers(o.Name)
+	if err != nil {
+		o.Logger.Warn("not cleaned up in all network namespaces", "name", o.Name, "error", err)
+	}
+	if left+others > 0 {
+		o.Logger.Info("removed the filters of a run that was killed", "name", o.Name, "filters", left+others)
 	}
 	cpus, err := ebpf.PossibleCPU()
 	if err != nil {

@@ -80,24 +80,39 @@ func (r *running) seen() []packet.Segment {
 	return append([]packet.Segment(nil), r.segments...)
 }
 
-// stream is the payload that went one way, in the order of its sequence
-// numbers; it says where bytes are missing.
+// stream is the payload that went one way, put together as a receiver does
+// it, connection by connection; "?" stands for bytes that were not seen.
 func stream(segments []packet.Segment, way packet.Direction) string {
-	var b strings.Builder
-	var next uint32
-	started := false
+	type connection struct {
+		first uint32
+		bytes []byte
+	}
+	var order []packet.Flow
+	connections := map[packet.Flow]*connection{}
 	for _, s := range segments {
-		if s.Direction != way || s.Length == 0 {
+		if s.Direction != way {
 			continue
 		}
-		if started && s.Seq != next {
-			fmt.Fprintf(&b, "[from %d to %d]", next, s.Seq)
+		c, ok := connections[s.Flow]
+		if !ok {
+			c = &connection{first: s.Seq}
+			if s.Flags&packet.SYN != 0 {
+				c.first++
+			}
+			connections[s.Flow], order = c, append(order, s.Flow)
 		}
-		started, next = true, s.Seq+uint32(s.Length)
-		b.Write(s.Payload)
-		if left := s.Length - len(s.Payload); left > 0 {
-			fmt.Fprintf(&b, "[%d bytes]", left)
+		at := int(int32(s.Seq - c.first))
+		if s.Length == 0 || at < 0 {
+			continue
 		}
+		if missing := at + s.Length - len(c.bytes); missing > 0 {
+			c.bytes = append(c.bytes, bytes.Repeat([]byte("?"), missing)...)
+		}
+		copy(c.bytes[at:], s.Payload)
+	}
+	var b strings.Builder
+	for _, flow := range order {
+		b.Write(connections[flow].bytes)
 	}
 	return b.String()
 }

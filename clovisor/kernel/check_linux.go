@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"strconv"
 	"strings"
 
@@ -116,21 +115,6 @@ func checkClsact(r *Report) {
 		"load the kernel modules sch_ingress and cls_bpf, or use a kernel with CONFIG_NET_SCH_INGRESS and CONFIG_NET_CLS_BPF")
 }
 
-// inNewNetNS calls f on a thread in a network namespace of its own, which
-// ends with it.
-func inNewNetNS(f func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // and never unlocked
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			done <- fmt.Errorf("make a network namespace: %w", err)
-			return
-		}
-		done <- f()
-	}()
-	return <-done
-}
-
 func checkRing(r *Report) {
 	if haveRing() {
 		r.Buffer = Ring
@@ -164,7 +148,7 @@ func checkProgram(r *Report) {
 
 // checkNamespaces enters the namespace that it is in already.
 func checkNamespaces(r *Report) {
-	err := inNetNS("/proc/self/ns/net", func() error { return nil })
+	err := inNetNS(ownNetNS, func() error { return nil })
 	detail := "the namespaces of others can be entered, by their paths in /proc or /run/netns"
 	if err != nil {
 		detail = err.Error()

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"net"
 	"regexp"
 
@@ -43,13 +42,22 @@ func CleanUp(name string) (removed int, err error) {
 		return 0, err
 	}
 	defer func() { _ = release() }()
-	return cleanUp(name, slog.New(slog.DiscardHandler))
+	n, errHere := cleanUpHere(name)
+	others, err := cleanUpOthers(name)
+	return n + others, errors.Join(errHere, err)
 }
 
-func cleanUp(name string, log *slog.Logger) (int, error) {
-	removed := 0
+// cleanUpOthers cleans up in every network namespace but the caller's.
+func cleanUpOthers(name string) (removed int, err error) {
+	own, err := statNetNS(ownNetNS)
+	if err != nil {
+		return 0, err
+	}
 	var errs []error
 	for _, ns := range netNamespaces() {
+		if ns.is(own) {
+			continue
+		}
 		err := inNetNS(ns.path, func() error {
 			n, err := cleanUpHere(name)
 			removed += n
@@ -64,9 +72,6 @@ func cleanUp(name string, log *slog.Logger) (int, error) {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, fmt.Errorf("clean up in %s: %w", ns.path, err))
 		}
-	}
-	if removed > 0 {
-		log.Info("removed the filters of a run that was killed", "name", name, "filters", removed)
 	}
 	return removed, errors.Join(errs...)
 }

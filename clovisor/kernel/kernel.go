@@ -38,6 +38,9 @@ var (
 	ErrUnknownTarget = errors.New("unknown target")
 	// ErrAttached says that something is attached under an ID already.
 	ErrAttached = errors.New("a target of this ID is attached")
+	// ErrNoInterface says that there is no interface of that name in the
+	// namespace, or no longer.
+	ErrNoInterface = errors.New("no such interface")
 	// ErrTooMany says that a limit of [Options] is reached.
 	ErrTooMany = errors.New("limit reached")
 )
@@ -65,8 +68,9 @@ const (
 // Options are the choices of a capture. The zero value works.
 type Options struct {
 	// Name is what the capture's filters are called, so that it finds its own
-	// after a crash. Captures that run at the same time need names of their
-	// own, of at most 32 letters, digits, "-", "_" and ".". "": "clovisor".
+	// after a crash. Captures that run at the same time, in one network
+	// namespace, need names of their own, of at most 32 letters, digits, "-",
+	// "_" and ".". "": "clovisor".
 	Name   string
 	Hook   Hook
 	Buffer Buffer

@@ -22,32 +22,59 @@ func inNetNS(path string, f func() error) error {
 	if path == "" {
 		return f()
 	}
+	return onThread(func() error {
+		ns, err := os.Open(path)
+		if err != nil {
+			return fmt.Errorf("network namespace: %w", err)
+		}
+		defer ns.Close()
+		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("enter network namespace %s: %w", path, err)
+		}
+		return f()
+	})
+}
+
+// inNewNetNS calls f in a network namespace of its own, which ends with it.
+func inNewNetNS(f func() error) error {
+	return onThread(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("make a network namespace: %w", err)
+		}
+		return f()
+	})
+}
+
+// onThread calls f on a thread whose network namespace f may change. It goes
+// back afterwards: one that stays, as the first thread of a process does, would
+// keep a pod's interfaces alive. A thread that cannot go back is given up.
+func onThread(f func() error) error {
 	done := make(chan error, 1)
 	go func() {
-		// Never unlocked, so that the thread ends with the goroutine and
-		// nothing else runs in that namespace.
 		runtime.LockOSThread()
-		done <- enter(path, f)
+		home, err := os.Open(ownNetNS)
+		if err != nil {
+			runtime.UnlockOSThread()
+			done <- fmt.Errorf("network namespace: %w", err)
+			return
+		}
+		defer home.Close()
+		err = f()
+		if unix.Setns(int(home.Fd()), unix.CLONE_NEWNET) == nil {
+			runtime.UnlockOSThread()
+		}
+		done <- err
 	}()
 	return <-done
 }
 
-func enter(path string, f func() error) error {
-	ns, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("network namespace: %w", err)
-	}
-	defer ns.Close()
-	if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-		return fmt.Errorf("enter network namespace %s: %w", path, err)
-	}
-	return f()
-}
+// ownNetNS is the namespace of the calling thread.
+const ownNetNS = "/proc/thread-self/ns/net"
 
 // currentNetNS is the namespace of the calling thread, which entered it by
 // that path.
 func currentNetNS(path string) (netNS, error) {
-	ns, err := statNetNS("/proc/thread-self/ns/net")
+	ns, err := statNetNS(ownNetNS)
 	ns.path = path
 	return ns, err
 }
@@ -56,6 +83,13 @@ func statNetNS(path string) (netNS, error) {
 	var st unix.Stat_t
 	if err := unix.Stat(path, &st); err != nil {
 		return netNS{}, &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	var fs unix.Statfs_t
+	if err := unix.Statfs(path, &fs); err != nil {
+		return netNS{}, &os.PathError{Op: "statfs", Path: path, Err: err}
+	}
+	if fs.Type != unix.NSFS_MAGIC { // a name in /run/netns that is being made
+		return netNS{}, &os.PathError{Op: "stat", Path: path, Err: os.ErrNotExist}
 	}
 	return netNS{path: path, dev: st.Dev, ino: st.Ino}, nil
 }

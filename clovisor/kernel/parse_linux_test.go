@@ -32,7 +32,7 @@ var parseCases = []struct {
 	name  string
 	frame frame
 	want  func(*Counters) *uint64 // the counter that goes up instead, nil: it is handed on
-	loose bool                    // neither handed on nor an error
+	loose bool                    // it is of no interest
 }{
 	{name: "IPv4", frame: frame{from: server4, to: client4, flags: 0x18, payload: []byte("hello")}},
 	{name: "IPv4 options", frame: frame{from: server4, to: client4, options: make([]byte, 40), flags: 0x10, payload: []byte("hello")}},
@@ -160,13 +160,16 @@ func parseOne(t *testing.T, c *running, w *wire, f frame, want func(*Counters) *
 	got = got[:len(got)-1]
 	after := c.count(1)
 	if want != nil {
-		if *want(&after) != *want(&before)+1 || len(got) != 0 {
+		more := *want(&after) - *want(&before)
+		// The kernels at both ends send something else now and then.
+		others := want(&after) == &after.Other && more > 1
+		if more != 1 && !others || len(got) != 0 {
 			t.Errorf("%d segments, counters %+v, before %+v", len(got), after, before)
 		}
 		return
 	}
 	if loose {
-		if len(got) != 0 || after.Malformed+after.Other+after.Matched != before.Malformed+before.Other+before.Matched+1 {
+		if len(got) != 0 || after.Malformed+after.Matched != before.Malformed+before.Matched+1 {
 			t.Errorf("%d segments, counters %+v, before %+v", len(got), after, before)
 		}
 		return

@@ -8,8 +8,22 @@
 // interface, so that one object fits every kernel, with or without BTF.
 #include "tracer.h"
 
-// read copies header bytes, whether or not they are in the linear part.
-#define read(skb, off, to) bpf_skb_load_bytes(skb, off, to, sizeof(*(to)))
+// copy copies header bytes: at once where they are in the linear part and not
+// far in, else by the kernel.
+static __always_inline long copy(struct __sk_buff *skb, __u32 offset, void *to, const __u32 size)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	if (offset <= LINEAR) {
+		void *from = data + offset;
+		if (from + size <= end) {
+			__builtin_memcpy(to, from, size);
+			return 0;
+		}
+	}
+	return bpf_skb_load_bytes(skb, offset, to, size);
+}
+
+#define read(skb, offset, to) copy(skb, offset, to, sizeof(*(to)))
 
 static __always_inline void count(struct counters *c, __u32 what, __u64 n)
 {

@@ -19,6 +19,7 @@
 #define CHUNK 16384	     /* payload bytes a record may have */
 #define CHUNKS_UNROLLED 5    /* 64 KiB of payload and a little */
 #define CHUNKS_LOOPED 33     /* 512 KiB: the largest super-packet there is */
+#define LINEAR 1024	     /* headers that begin later are left to the kernel */
 #define MAX_EXTENSIONS 6     /* IPv6 extension headers that are walked */
 #define EGRESS_FIXED_BITS 64 /* of an egress_key, before the address */
 
