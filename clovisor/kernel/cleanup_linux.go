@@ -63,12 +63,6 @@ func cleanUpOthers(name string) (removed int, err error) {
 			removed += n
 			return err
 		})
-		if ns.path != "" && errors.Is(err, fs.ErrPermission) {
-			// Whoever may not enter it now did not attach there before, or had
-			// more rights then, and has to have them again to clean up.
-			log.Debug("not cleaned up", "namespace", ns.path, "error", err)
-			continue
-		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, fmt.Errorf("clean up in %s: %w", ns.path, err))
 		}

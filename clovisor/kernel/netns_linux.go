@@ -113,16 +113,10 @@ func (n netNS) visit(f func() error) error {
 	return nil
 }
 
-// netNamespaces lists the network namespaces that a process or a name keeps,
-// this process's own first: to be in it no right is needed.
+// netNamespaces lists the network namespaces that a process or a name keeps.
 func netNamespaces() []netNS {
 	var found []netNS
 	seen := map[[2]uint64]bool{}
-	if own, err := statNetNS("/proc/self/ns/net"); err == nil {
-		seen[[2]uint64{own.dev, own.ino}] = true
-		own.path = ""
-		found = append(found, own)
-	}
 	for _, pattern := range []string{"/proc/[0-9]*/ns/net", "/run/netns/*", "/run/docker/netns/*"} {
 		paths, _ := filepath.Glob(pattern) // the patterns are sound
 		for _, path := range paths {
