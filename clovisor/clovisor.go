@@ -20,6 +20,7 @@ import (
 	"github.com/opnfv/clover/clovisor/config"
 	"github.com/opnfv/clover/clovisor/export"
 	"github.com/opnfv/clover/clovisor/kernel"
+	"github.com/opnfv/clover/clovisor/plugin"
 	"github.com/opnfv/clover/clovisor/protocol"
 	"github.com/opnfv/clover/clovisor/session"
 	"github.com/opnfv/clover/clovisor/target"
@@ -76,6 +77,9 @@ type Options struct {
 	Session session.Options
 	// Protocols are known beside the built-in ones.
 	Protocols []protocol.Protocol
+	// Plugins runs those that the configuration names; nil: none are loaded.
+	// It stays the caller's.
+	Plugins *plugin.Host
 	// Node is what spans say where the target does not know it.
 	Node   string
 	Logger *slog.Logger // nil: silence

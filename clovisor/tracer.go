@@ -14,6 +14,7 @@ import (
 	"github.com/opnfv/clover/clovisor/export"
 	"github.com/opnfv/clover/clovisor/kernel"
 	"github.com/opnfv/clover/clovisor/packet"
+	"github.com/opnfv/clover/clovisor/plugin"
 	"github.com/opnfv/clover/clovisor/session"
 	"github.com/opnfv/clover/clovisor/target"
 )
@@ -70,6 +71,9 @@ func (t *Tracer) newEngine(l config.Limits) *session.Engine {
 	o := t.o.Session
 	o.Session, o.Port, o.Hint = t.emit, t.targets.protocol, t.hint
 	o.Protocols = append(o.Protocols, t.o.Protocols...)
+	if t.o.Plugins != nil {
+		o.Protocol = t.o.Plugins.Protocol
+	}
 	if l.Connections > 0 {
 		o.MaxConnections = l.Connections
 	}
@@ -146,6 +150,7 @@ func (t *Tracer) apply(c config.Config) {
 	}
 	t.mu.Unlock()
 	t.targets.override(c.Ports)
+	t.load(c.Plugins)
 	if s, ok := t.o.Source.(interface{ Select(target.Selection) }); ok {
 		s.Select(t.selection(c))
 	}
@@ -163,6 +168,24 @@ func (t *Tracer) apply(c config.Config) {
 	t.o.Logger.Info("spans are sent by OTLP", "to", endpoint)
 	if notice != "" {
 		t.o.Logger.Warn(notice)
+	}
+}
+
+// load has the plug-ins loaded that are configured. One that cannot be leaves
+// the others as they are.
+func (t *Tracer) load(plugins []config.Plugin) {
+	if t.o.Plugins == nil {
+		if len(plugins) > 0 {
+			t.o.Logger.Warn("plug-ins are configured, and this program loads none")
+		}
+		return
+	}
+	specs := make([]plugin.Spec, len(plugins))
+	for i, p := range plugins {
+		specs[i] = plugin.Spec(p)
+	}
+	if err := t.o.Plugins.Apply(specs); err != nil {
+		t.o.Logger.Error("a plug-in is not loaded", "error", err)
 	}
 }
 

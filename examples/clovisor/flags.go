@@ -30,10 +30,11 @@ type settings struct {
 	kubeconfig string
 	node       string
 
-	ports  []string
-	values config.Values
-	file   string
-	redis  string
+	ports     []string
+	values    config.Values
+	pluginDir string
+	file      string
+	redis     string
 
 	output   string // "" for none
 	otlp     string
@@ -65,6 +66,8 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	f.StringVar(&s.file, "config", "", "YAML `file` with the configuration, which is followed")
 	f.StringVar(&s.redis, "redis", "", "`address` of the Redis with the configuration, as HOST:PORT or a URL; its password is the environment's REDIS_PASSWORD")
 	f.StringVar(&s.httpAddr, "http-addr", "", "`address` of /healthz, /readyz, /metrics and /ledger, - for none (default: none, with --kubernetes 127.0.0.1:9466)")
+	f.StringToStringVar(&s.values.ProtoCfg, "plugin", nil, "WASM module that parses a protocol, as `PROTOCOL=FILE` (may be given again)")
+	f.StringVar(&s.pluginDir, "plugin-dir", "/proto", "`folder` that modules are loaded from, and no others")
 	f.StringVar(&hook, "hook", "auto", "where programs are attached: auto, tcx or clsact")
 	f.StringVar(&buffer, "buffer", "auto", "how segments leave the kernel: auto, ring or perf")
 	f.StringVar(&s.kernel.Name, "name", "", "what the filters in the kernel are called, for more than one clovisor at a time")

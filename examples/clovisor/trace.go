@@ -17,6 +17,7 @@ import (
 	"github.com/opnfv/clover/clovisor"
 	"github.com/opnfv/clover/clovisor/config"
 	"github.com/opnfv/clover/clovisor/export"
+	"github.com/opnfv/clover/clovisor/plugin"
 	"github.com/opnfv/clover/clovisor/target"
 	"github.com/opnfv/clover/tracing"
 )
@@ -39,6 +40,10 @@ func trace(ctx context.Context, s *settings, stdout, stderr io.Writer) error {
 	if s.kubernetes || s.otlp != "" || s.file != "" || s.redis != "" {
 		o.OTLP = clovisor.NewOTLP(tracing.ExporterOptions{Logger: s.logger})
 	}
+	o.Plugins = plugin.NewHost(plugin.Options{
+		Dir: s.pluginDir, MemoryBytes: s.config.Limits.PluginMemoryBytes, Timeout: s.config.Limits.PluginTimeout, Logger: s.logger,
+	})
+	defer o.Plugins.Close()
 	t, err := clovisor.New(o)
 	if err != nil {
 		return explain(err)
