@@ -166,7 +166,7 @@ func (a *attachments) detach(key string, at *attachment) {
 // describe computes what is asked for each session.
 func (at *attachment) describe(t target.Target, override map[uint16]string, node string) {
 	w := t.Workload
-	place := export.Place{Node: cmp.Or(w.Node, node), Namespace: w.Namespace, Pod: w.Pod}
+	place := export.Place{Node: cmp.Or(w.Node, node), Namespace: w.Namespace, Pod: w.Pod, Sidecar: t.Sidecar}
 	if w.Pod != "" {
 		place.PodUID, place.Kind, place.Workload = t.ID, w.Kind, w.Name
 	}

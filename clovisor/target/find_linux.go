@@ -50,7 +50,7 @@ func (f NodeFinder) Find(pods []Pod, encrypted map[string]bool) (Set, error) {
 			continue
 		}
 		for _, t := range found {
-			t.ID, t.Ports, t.Egress, t.Workload = string(p.UID), p.Ports, p.Egress, p.Workload
+			t.ID, t.Ports, t.Egress, t.Workload, t.Sidecar = string(p.UID), p.Ports, p.Egress, p.Workload, p.Sidecar
 			set.Targets = append(set.Targets, t)
 		}
 	}

@@ -39,6 +39,9 @@ type Target struct {
 	// Loopback is set where Interface is the loopback interface. Each packet
 	// passes it twice, out and in.
 	Loopback bool
+	// Sidecar is the container that encrypts for the workload, and reports
+	// spans of its own; "" for none.
+	Sidecar string
 	// Why says why this interface was chosen, for people.
 	Why string
 
@@ -95,7 +98,7 @@ func (t *Target) Service(port uint16) string {
 
 // Same reports whether two targets are equal in everything.
 func (t *Target) Same(o *Target) bool {
-	return t.SamePlace(o) && t.Why == o.Why &&
+	return t.SamePlace(o) && t.Why == o.Why && t.Sidecar == o.Sidecar &&
 		slices.Equal(t.Ports, o.Ports) && slices.Equal(t.Egress, o.Egress) && t.Workload.same(o.Workload)
 }
 
