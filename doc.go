@@ -14,6 +14,8 @@
 //     directory on disk.
 //   - [github.com/opnfv/clover/visibility/storetest]: the suite that every
 //     store passes, and a reference store for tests.
+//   - [github.com/opnfv/clover/clovisor/kernel]: segments of chosen ports from
+//     network interfaces, by programs in the Linux kernel.
 //   - [github.com/opnfv/clover/api/server]: the gRPC and REST services.
 //   - [github.com/opnfv/clover/api/agent]: the agents beside load balancers,
 //     proxies, web servers and intrusion detection engines.
@@ -32,9 +34,6 @@
 //     and the ledger that accounts for all of them.
 //   - [github.com/opnfv/clover/clovisor/sessiontest]: traffic of which it is
 //     known what must come out.
-//   - [github.com/opnfv/clover/clovisor/plugin]: parsers of one's own, in Go or
-//     as WebAssembly modules that are loaded live.
-//   - [github.com/opnfv/clover/clovisor/plugin/guest]: makes such a module.
 //   - [github.com/opnfv/clover/clovisor/plugin]: parsers of one's own, in Go or
 //     as WebAssembly modules that are loaded live.
 //   - [github.com/opnfv/clover/clovisor/plugin/guest]: makes such a module.

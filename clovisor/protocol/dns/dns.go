@@ -28,10 +28,15 @@ const (
 // half is one direction of a stream.
 type half struct {
 	buffer []byte // a message that is not whole, behind its length
-	first  time.Time
-	start  int64 // where it begins in the direction
-	broken bool  // where messages begin is lost
+	first  place
+	broken bool // where messages begin is lost
 	ended  bool
+}
+
+// place is where and when a message began.
+type place struct {
+	offset int64
+	time   time.Time
 }
 
 // query is a query that waits.
@@ -61,7 +66,7 @@ func New(ctx *protocol.Context, mid bool) protocol.Parser {
 func (p *Parser) Data(c *protocol.Chunk) int64 {
 	if p.ctx.Datagrams {
 		if len(c.Data) > 0 {
-			p.message(c, c.Data, c.Time, c.Missing > 0)
+			p.message(c, c.Data, place{c.Offset, c.Time}, c.Missing > 0)
 		}
 		return 0
 	}
@@ -84,9 +89,9 @@ func (p *Parser) Data(c *protocol.Chunk) int64 {
 // take takes a message from a stream, or a part of one.
 func (p *Parser) take(h *half, c *protocol.Chunk, data []byte) []byte {
 	if len(h.buffer) == 0 {
-		h.first, h.start = c.Time, c.Offset+int64(len(c.Data)-len(data))
+		h.first = place{c.Offset + int64(len(c.Data)-len(data)), c.Time}
 		if size := size(data); size > 0 && len(data) >= size {
-			p.message(c, data[2:size], c.Time, false)
+			p.message(c, data[2:size], h.first, false)
 			return data[size:]
 		}
 	}
@@ -118,8 +123,8 @@ func size(b []byte) int {
 }
 
 // message takes a message, of which the end may be cut off.
-func (p *Parser) message(c *protocol.Chunk, b []byte, first time.Time, cut bool) {
-	m := protocol.Message{First: first, Last: c.Time, Offset: p.halves[c.From].start, BodyBytes: int64(len(b)) + c.Missing, Truncated: cut, Complete: true}
+func (p *Parser) message(c *protocol.Chunk, b []byte, first place, cut bool) {
+	m := protocol.Message{First: first.time, Offset: first.offset, Last: c.Time, BodyBytes: int64(len(b)) + c.Missing, Truncated: cut, Complete: true}
 	var parser dnsmessage.Parser
 	header, err := parser.Start(b)
 	var q dnsmessage.Question

@@ -158,7 +158,7 @@ func (p *Parser) payload(h *half, c *protocol.Chunk, b []byte) {
 			return
 		}
 	default:
-		h.inBlock, h.blockFrame, h.blockBytes, h.blockFirst, h.blockStart = true, f, 0, c.Time, h.frameStart
+		h.inBlock, h.blockFrame, h.blockBytes, h.blockFirst, h.blockAt = true, f, 0, c.Time, h.at
 		b = fragment(f, b)
 	}
 	h.blockBytes += int64(f.length) + headerBytes

@@ -40,6 +40,7 @@ type half struct {
 
 	buffer []byte // start of what is read as a whole
 	frame  frame
+	at     int64 // offset of the frame
 	remain int64 // of the content or of what is skipped
 	pad    int64 // after the content
 
@@ -47,8 +48,7 @@ type half struct {
 	blockFrame  frame  // of its first frame; length 0: none
 	blockBytes  int64
 	blockFirst  time.Time
-	blockStart  int64 // where it begins in the direction
-	frameStart  int64
+	blockAt     int64
 	tooLong     bool
 	inBlock     bool
 	decoder     decoder
@@ -159,9 +159,11 @@ func (p *Parser) step(h *half, c *protocol.Chunk, data []byte) []byte {
 		}
 		return rest
 	case inHeader:
+		if len(h.buffer) == 0 {
+			h.at = c.Offset + int64(len(c.Data)-len(data))
+		}
 		b, rest, ok := p.whole(h, data, headerBytes)
 		if ok {
-			h.frameStart = c.Offset + int64(len(c.Data)-len(rest)) - headerBytes
 			p.begin(h, c, parseFrame(b))
 		}
 		return rest

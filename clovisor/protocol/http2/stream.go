@@ -169,7 +169,7 @@ func (p *Parser) headers(h *half, c *protocol.Chunk, block []byte) {
 	}
 	m := s.message(from)
 	if !m.Seen() {
-		m.Offset = h.blockStart
+		m.Offset = h.blockAt
 	}
 	m.Touch(h.blockFirst)
 	m.Touch(c.Time)

@@ -116,7 +116,7 @@ func (p *Parser) confirmed(v *value, end int64) {
 			return
 		}
 		p.confirm = p.sub.Replies
-		p.sub.Response.First = v.message.First
+		p.sub.Response.First, p.sub.Response.Offset = v.message.First, v.message.Offset
 	}
 	m := &p.sub.Response
 	m.Last, m.BodyBytes, m.Complete = v.message.Last, m.BodyBytes+v.message.BodyBytes, true
