@@ -47,6 +47,7 @@ func TestDependenciesStayLean(t *testing.T) {
 		{"ids/engine", regexp.MustCompile(`^(github\.com/(opnfv/clover/(loadbalancer|api)|redis/)|google\.golang\.org/grpc)`)},
 		{"ids/alert", regexp.MustCompile(`^(github\.com/(opnfv/clover/(loadbalancer|api|ids/engine)|redis/|goccy/)|google\.golang\.org/grpc)`)},
 		{"ids/alert/redis", regexp.MustCompile(`^(github\.com/opnfv/clover/(loadbalancer|api|ids/engine)|google\.golang\.org/grpc)`)},
+		{"clovisor/kernel", regexp.MustCompile(`^(github\.com/(opnfv/clover/(api|ids|loadbalancer|visibility|tracing)|redis/)|google\.golang\.org/grpc)`)},
 		{"api/server", none},
 		{"api/server/auth", none},
 		{"api/server/certfile", none},
