@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -138,13 +139,16 @@ func runChild(ending string) error {
 
 // startChild starts a child that ends in that way, and returns what it has in
 // the kernel.
-func startChild(t *testing.T, ending string, cfg childConfig) (*exec.Cmd, []kernelObject) {
+func startChild(t *testing.T, ending string, cfg childConfig, prepare func(*exec.Cmd)) (*exec.Cmd, []kernelObject) {
 	t.Helper()
 	input, err := json.Marshal(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	if prepare != nil {
+		prepare(cmd)
+	}
 	cmd.Env = append(os.Environ(), childEnv+"="+ending)
 	var said bytes.Buffer
 	cmd.Stdin, cmd.Stderr = bytes.NewReader(input), &said
@@ -257,7 +261,7 @@ func testNothingIsLeft(t *testing.T, hook Hook, ending string, others bool) {
 	cmd, ids := startChild(t, ending, childConfig{Options{Name: name, Hook: hook}, []Target{
 		{ID: 1, Interface: ns.HostInterface, HostSide: true, Rules: rules},
 		{ID: 2, Interface: ns.Interface, NetNS: "/run/netns/" + ns.Name, Rules: rules},
-	}})
+	}}, nil)
 	attached := onInterface(t, ns.HostInterface)
 	if hook == Clsact && slices.Equal(before, attached) {
 		t.Error("nothing is on the interface while the child captures")
@@ -335,4 +339,48 @@ func TestInterfaceGoes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestFewRights captures as nobody, with the three capabilities that the
+// documentation names.
+func TestFewRights(t *testing.T) {
+	for _, o := range []Options{{Hook: TCX, Buffer: Ring}, {Hook: Clsact, Buffer: Perf}} {
+		t.Run(fmt.Sprintf("%s %s", o.Hook, o.Buffer), func(t *testing.T) {
+			ns := testutil.Namespace(t)
+			url := serve(t, ns, 8080, "the answer")
+			o.Name = uniqueName()
+			cmd, _ := startChild(t, "exit", childConfig{o, []Target{
+				{ID: 1, Interface: ns.HostInterface, HostSide: true, Rules: Rules{Ports: []Port{{Number: 8080}}}},
+			}}, func(cmd *exec.Cmd) {
+				cmd.Path = forEveryone(t, os.Args[0])
+				cmd.SysProcAttr = &syscall.SysProcAttr{
+					Credential:  &syscall.Credential{Uid: 65534, Gid: 65534},
+					AmbientCaps: []uintptr{unix.CAP_BPF, unix.CAP_PERFMON, unix.CAP_NET_ADMIN},
+				}
+			})
+			get(t, url)
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("the child ended with %v", err)
+			}
+		})
+	}
+}
+
+// forEveryone copies a program to where everyone may run it.
+func forEveryone(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "clovisor-") // not t.TempDir, whose parent is closed
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	program := filepath.Join(dir, "child")
+	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(program, data, 0o600), os.Chmod(program, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	return program
 }

@@ -131,4 +131,8 @@ func (w *wire) send(frames ...frame) {
 	}
 }
 
+func withPort(a netip.AddrPort, port uint16) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr(), port)
+}
+
 func htons(v uint16) uint16 { return v<<8 | v>>8 }

@@ -70,11 +70,11 @@ func TestApply(t *testing.T) {
 		t.Fatalf("%v %s", err, state())
 	}
 	first := loaded()
-	if err := h.Apply([]plugin.Spec{spec}); err != nil || loaded() != first {
+	if err := h.Apply([]plugin.Spec{spec}); err != nil || !loaded().Equal(first) {
 		t.Errorf("%v, or it was loaded again without need", err)
 	}
 	spec.Generation++
-	if err := h.Apply([]plugin.Spec{spec}); err != nil || loaded() == first {
+	if err := h.Apply([]plugin.Spec{spec}); err != nil || loaded().Equal(first) {
 		t.Errorf("%v, or it was not loaded again", err)
 	}
 	missing := plugin.Spec{Protocol: "test", Path: "none.wasm"}
