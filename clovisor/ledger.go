@@ -123,7 +123,7 @@ func (e *Entry) add(o Entry) {
 }
 
 // Total is the sum of all entries.
-func (l *Ledger) Total() Entry {
+func (l Ledger) Total() Entry {
 	sum := Entry{Completeness: 100}
 	for _, e := range l.Entries {
 		sum.add(e)
