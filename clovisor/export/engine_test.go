@@ -59,3 +59,20 @@ func TestSeenTwice(t *testing.T) {
 		seen[s.SpanID] = true
 	}
 }
+
+// TestIdentities holds that in each case of the corpus, and in any cutting of
+// it, every session has ids of its own.
+func TestIdentities(t *testing.T) {
+	for _, c := range sessiontest.Cases() {
+		got, _ := sessiontest.Run(session.Options{}, c.Segments)
+		seen := map[tracing.SpanID]int{}
+		for i := range got {
+			span := export.Span(&got[i], pod)
+			if at, ok := seen[span.SpanID]; ok {
+				t.Errorf("%s: sessions %d and %d of %d have one id:\n%+v\n%+v", c.Name, at, i, len(got), got[at], got[i])
+			}
+			seen[span.SpanID] = i
+			readsBack(t, &span)
+		}
+	}
+}

@@ -36,6 +36,9 @@ type Place struct {
 	Kind      string // of the workload: Deployment, StatefulSet, ...
 	Workload  string // its name
 	Service   string // that leads to the port, or, for what goes out, to the workload
+	// Sidecar is the proxy beside the workload, "" for none. It reports the
+	// requests that are sampled itself.
+	Sidecar string
 }
 
 // serviceName is what the span's service is called: SERVICE.NAMESPACE as

@@ -22,8 +22,9 @@ const Scope = "github.com/opnfv/clover/clovisor"
 // normalised.
 //
 // The kind is server where the request came in to the workload and client
-// where it went out. Start is the first byte seen, and the duration reaches to
-// the last one of either side.
+// where it went out; internal beside a sidecar whose trace the request
+// carries, as the sidecar's own span counts as the request then. Start is the
+// first byte seen, and the duration reaches to the last one of either side.
 //
 // The ids are computed from the client's address and port, the TCP sequence
 // numbers of request and response and the HTTP/2 stream. So the same session
@@ -43,6 +44,9 @@ func Span(s *session.Session, p Place) tracing.Span {
 	out.Service, out.Namespace, out.Resource = p.serviceName(own), p.Namespace, p.resource()
 	out.Peer = peer.String()
 	identify(&out, s)
+	if p.Sidecar != "" && s.Trace.Sampled && !out.ParentID.IsZero() {
+		out.Kind = tracing.KindInternal
+	}
 	out.Start, out.Duration = times(s)
 	protocol(&out, s)
 	out.RequestID = clip(s.RequestID)

@@ -316,3 +316,26 @@ func FuzzSpan(f *testing.F) {
 		printable(t, s)
 	})
 }
+
+// TestBesideASidecar holds that a request counts once where its sidecar
+// reports it too.
+func TestBesideASidecar(t *testing.T) {
+	beside := pod
+	beside.Sidecar = "istio-proxy"
+	trace := session.TraceContext{TraceID: "0af7651916cd43dd8448eb211c80319c", SpanID: "b7ad6b7169203331", Sampled: true}
+	unsampled := trace
+	unsampled.Sampled = false
+	for name, c := range map[string]struct {
+		place export.Place
+		trace session.TraceContext
+		want  tracing.Kind
+	}{
+		"sampled": {beside, trace, tracing.KindInternal}, "not sampled": {beside, unsampled, tracing.KindServer},
+		"without a trace": {beside, session.TraceContext{}, tracing.KindServer}, "no sidecar": {pod, trace, tracing.KindServer},
+	} {
+		s := export.Span(get(func(s *session.Session) { s.Trace = c.trace }), c.place)
+		if s.Kind != c.want {
+			t.Errorf("%s: kind %v, want %v", name, s.Kind, c.want)
+		}
+	}
+}

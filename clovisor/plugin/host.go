@@ -54,6 +54,8 @@ type Status struct {
 type Host struct {
 	o Options
 
+	applied map[string]Spec // by Apply
+
 	mu    sync.Mutex
 	slots map[string]*slot
 }

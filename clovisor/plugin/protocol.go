@@ -186,10 +186,10 @@ func (p *connection) missing(d *direction, c *protocol.Chunk) {
 
 // lose gives up the message that is being read, and what order there was.
 func (p *connection) lose(d *direction, c *protocol.Chunk) {
-	whole := !d.message.Seen()
+	between := !d.message.Seen()
 	d.pending, d.message, p.gap = nil, protocol.Message{}, true
 	if c.From == protocol.Client {
-		p.queue.RequestsLost(whole)
+		p.queue.RequestsLost(between)
 	} else {
 		p.queue.ResponsesLost()
 	}

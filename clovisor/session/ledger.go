@@ -124,9 +124,9 @@ func (e *Engine) Dropped(iface uint32, reason string, packets int64) {
 	l.Dropped[reason] += packets
 }
 
-// Forget removes an interface's lines from the ledger and ends what is
-// followed there, when the interface is gone. Call Ledger before.
-func (e *Engine) Forget(iface uint32) {
+// Forget ends what is followed on an interface and removes its lines from the
+// ledger, when the interface is gone. It returns them as they are at the end.
+func (e *Engine) Forget(iface uint32) []Line {
 	for _, l := range []*list{&e.tcp, &e.udp, &e.closed} {
 		for c := l.first; c != nil; {
 			next := c.next
@@ -136,7 +136,15 @@ func (e *Engine) Forget(iface uint32) {
 			c = next
 		}
 	}
-	maps.DeleteFunc(e.ledger.lines, func(k lineKey, _ *line) bool { return k.iface == iface })
+	var lines []Line
+	for k, l := range e.ledger.lines {
+		if k.iface == iface {
+			lines = append(lines, l.Line)
+			delete(e.ledger.lines, k)
+		}
+	}
+	slices.SortFunc(lines, func(a, b Line) int { return cmp.Compare(a.Protocol, b.Protocol) })
+	return lines
 }
 
 // count notes a segment of the connection.
