@@ -5,7 +5,7 @@ CACHE ?= $(or $(CLOVER_CACHE),$(HOME)/.cache/clover)
 GO    ?= go
 BENCH ?= .
 
-.PHONY: help test test-kubernetes unit lint bench bench-ids bench-loadbalancer load-loadbalancer generate check-generate fuzz crash build clean \
+.PHONY: help test test-kubernetes unit lint bench bench-clovisor-kernel load-clovisor-kernel bench-ids bench-loadbalancer load-loadbalancer generate check-generate fuzz crash build clean \
 	images chart cluster-up cluster-down cluster-status
 
 help: ## list the targets
@@ -30,10 +30,14 @@ generate: ## write the generated code again
 	$(GO) generate ./...
 
 check-generate: generate ## fail if the committed generated code differs
-	@git diff --exit-code -- api || { echo "generated code differs: run 'make generate' and commit"; exit 1; }
+	@git diff --exit-code -- api clovisor/kernel/bpf || { echo "generated code differs: run 'make generate' and commit"; exit 1; }
 
 bench: ## the benchmarks, beside a peer where there is one
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+.PHONY: bench-clovisor-sessions
+bench-clovisor-sessions: ## sessions from packets beside net/http, on one core
+	GOMAXPROCS=1 $(GO) test -run '^$$' -bench . -benchmem ./clovisor/session
 
 bench-loadbalancer: ## the built-in proxy beside nginx, under the same load
 	$(GO) test -run '^$$' -bench BesideNginx -benchtime $(or $(ROUNDS),5)x ./loadbalancer/proxy
@@ -41,6 +45,12 @@ bench-loadbalancer: ## the built-in proxy beside nginx, under the same load
 load-loadbalancer: ## each driver changed CHANGES times (1,000) under load
 	CLOVER_LB_CHANGES=$(or $(CHANGES),1000) $(GO) test -p 1 -run 'Conformance/Load' -count=1 -v ./loadbalancer/proxy ./loadbalancer/envoy
 	CLOVER_LB_CHANGES=$(or $(CHANGES),1000) $(GO) test -run 'Conformance/.*/Load' -count=1 -v -timeout 60m ./loadbalancer/nginx
+
+bench-clovisor-kernel: ## what Clovisor's programs cost in the kernel, by its own statistics
+	$(GO) test -run '^$$' -bench . -benchtime $(or $(ROUNDS),50)x ./clovisor/kernel
+
+load-clovisor-kernel: ## Clovisor attached to TARGETS (500) interfaces
+	CLOVER_KERNEL_TARGETS=$(or $(TARGETS),500) $(GO) test -run ManyTargets -count=1 -v ./clovisor/kernel
 
 bench-ids: ## the rule parser beside gonids, on one core
 	cd internal/bench/ids && GOMAXPROCS=1 $(GO) test -run '^$$' -bench . -benchmem .

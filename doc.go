@@ -14,11 +14,29 @@
 //     directory on disk.
 //   - [github.com/opnfv/clover/visibility/storetest]: the suite that every
 //     store passes, and a reference store for tests.
+//   - [github.com/opnfv/clover/clovisor/kernel]: segments of chosen ports from
+//     network interfaces, by programs in the Linux kernel.
 //   - [github.com/opnfv/clover/api/server]: the gRPC and REST services.
 //   - [github.com/opnfv/clover/api/agent]: the agents beside load balancers,
 //     proxies, web servers and intrusion detection engines.
 //   - [github.com/opnfv/clover/api/server/kubesource]: which services of a
 //     cluster requests may name.
+//   - [github.com/opnfv/clover/clovisor/config]: what Clovisor traces, from
+//     flags, a file and Redis, followed while it runs.
+//   - [github.com/opnfv/clover/clovisor/export]: sessions as spans that join
+//     the mesh's traces, and as lines.
+//   - [github.com/opnfv/clover/clovisor/packet]: what a capture hands on;
+//     frames, pcap and pcapng read and written.
+//   - [github.com/opnfv/clover/clovisor/protocol]: the contract of parsers;
+//     [github.com/opnfv/clover/clovisor/protocol/http1] and its neighbours are
+//     the built-in ones.
+//   - [github.com/opnfv/clover/clovisor/session]: segments in, sessions out,
+//     and the ledger that accounts for all of them.
+//   - [github.com/opnfv/clover/clovisor/sessiontest]: traffic of which it is
+//     known what must come out.
+//   - [github.com/opnfv/clover/clovisor/plugin]: parsers of one's own, in Go or
+//     as WebAssembly modules that are loaded live.
+//   - [github.com/opnfv/clover/clovisor/plugin/guest]: makes such a module.
 //
 // # Steer
 //

@@ -38,7 +38,7 @@ var catalog = []Component{
 	{Name: "collector", Summary: "reads traces and metrics, takes OTLP, stores both", enable: section("collector")},
 	{Name: "datastore", Summary: "Redis", enable: section("datastore")},
 	{Name: "sdc", Summary: "the sample: proxy, load balancers, servers, IDS", enable: section("sdc")},
-	{Name: "clovisor", Summary: "session traces from the kernel", Planned: true},
+	{Name: "clovisor", Summary: "session traces from the kernel", enable: section("clovisor")},
 	{Name: "validation", Summary: "test plans with JMeter", Planned: true},
 }
 
@@ -96,7 +96,7 @@ func expand(names []string) ([]string, error) {
 }
 
 // standalone are the components that need nothing of what is shared.
-var standalone = []string{"controller-nodeport", "controller-lb", "sdc"}
+var standalone = []string{"controller-nodeport", "controller-lb", "sdc", "clovisor"}
 
 // available names the components that Render knows.
 func available() []string {

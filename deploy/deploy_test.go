@@ -60,7 +60,18 @@ func TestGolden(t *testing.T) {
 		},
 		"sdc":         {Components: []string{"sdc"}, Values: tree{"sdc": tree{"istio": tree{"enabled": true}}}},
 		"sdc-no-mesh": {Components: []string{"sdc"}, Values: tree{"tls": noTLS}},
-		"sdc-real":    {Components: []string{"sdc"}, Values: tree{"tls": noTLS, "sdc": real}},
+		"clovisor":    {Components: []string{"clovisor"}, Namespace: "clovisor", Values: tree{"clovisor": tree{"redis": tree{"password": "secret"}}}},
+		"clovisor-adjusted": {
+			Components: []string{"clovisor"}, Namespace: "team-a", Registry: "registry.example:5000/a", Tag: "1.2.3",
+			Values: tree{
+				"nodeSelector": tree{"disk": "fast"}, "tolerations": []any{tree{"key": "edge", "operator": "Exists"}}, "image": tree{"pullSecrets": []any{"pull"}},
+				"clovisor": tree{
+					"namespace": "team-a", "insidePods": true, "port": 9500, "extraArgs": []any{"--label=other"},
+					"config": tree{"labels": []any{"default", "other:app:web"}}, "redis": tree{"enabled": false, "address": "redis.other:6379"},
+				},
+			},
+		},
+		"sdc-real": {Components: []string{"sdc"}, Values: tree{"tls": noTLS, "sdc": real}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got strings.Builder
@@ -89,7 +100,7 @@ func TestGolden(t *testing.T) {
 }
 
 func TestComponentsThatAreNotThere(t *testing.T) {
-	for name, want := range map[string]error{"clovisor": ErrPlannedComponent, "validation": ErrPlannedComponent, "cassandra": ErrUnknownComponent} {
+	for name, want := range map[string]error{"validation": ErrPlannedComponent, "cassandra": ErrUnknownComponent} {
 		_, err := Render(t.Context(), Options{Components: []string{name}})
 		if !errors.Is(err, want) || !strings.Contains(err.Error(), "there are visibility, controller") {
 			t.Errorf("%s: %v, want %v and what there is", name, err, want)
@@ -106,7 +117,7 @@ func TestComponentsAreApart(t *testing.T) {
 	key := func(u *unstructured.Unstructured) string {
 		return u.GetKind() + " " + u.GetNamespace() + "/" + u.GetName()
 	}
-	alone, names := map[string]bool{}, []string{"controller", "controller-nodeport", "collector", "datastore", "sdc"}
+	alone, names := map[string]bool{}, []string{"controller", "controller-nodeport", "collector", "datastore", "sdc", "clovisor"}
 	for _, name := range names {
 		for _, u := range render(t, Options{Components: []string{name}}) {
 			if c := u.GetLabels()[ComponentLabel]; c != name && c != Shared {
@@ -146,7 +157,7 @@ func TestInstallOrder(t *testing.T) {
 
 func TestWrongValues(t *testing.T) {
 	for want, values := range map[string]tree{
-		"contoller: there is no such value; there are collector, controller": {"contoller": tree{}},
+		"contoller: there is no such value; there are clovisor, collector, controller": {"contoller": tree{}},
 		"controller.replicas: want a number from 1 to 10":                    {"controller": tree{"replicas": "two"}},
 		"controller.service.nodePort: want a port from 30000 to 32767":       {"controller": tree{"service": tree{"nodePort": 80}}},
 		"collector.storage.size: want a size in Mi or Gi, such as 512Mi":     {"collector": tree{"storage": tree{"size": "10GB"}}},

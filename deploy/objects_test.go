@@ -37,7 +37,7 @@ func convert(t *testing.T, u *unstructured.Unstructured, into any) {
 	}
 }
 
-// workloads are the Deployments and StatefulSets among the objects.
+// workloads are the Deployments, StatefulSets and DaemonSets among the objects.
 func workloads(t *testing.T, objects []*unstructured.Unstructured) []workload {
 	t.Helper()
 	var out []workload
@@ -51,6 +51,10 @@ func workloads(t *testing.T, objects []*unstructured.Unstructured) []workload {
 			var s appsv1.StatefulSet
 			convert(t, u, &s)
 			out = append(out, workload{s.Name, s.Namespace, *s.Spec.Replicas, s.Spec.Selector, s.Spec.Template})
+		case "DaemonSet":
+			var d appsv1.DaemonSet
+			convert(t, u, &d)
+			out = append(out, workload{d.Name, d.Namespace, 1, d.Spec.Selector, d.Spec.Template})
 		}
 	}
 	if len(out) == 0 {
@@ -157,7 +161,7 @@ func TestImagesAreBuilt(t *testing.T) {
 	for _, i := range images.All() {
 		built["team/"+i.Name+":7"] = false
 	}
-	objects := render(t, Options{Components: []string{"visibility", "datastore", "sdc"}, Registry: "team", Tag: "7"})
+	objects := render(t, Options{Components: []string{"visibility", "datastore", "sdc", "clovisor"}, Registry: "team", Tag: "7"})
 	objects = append(objects, render(t, Options{Components: []string{"sdc"}, Registry: "team", Tag: "7", Values: tree{"sdc": real}})...)
 	for _, w := range workloads(t, objects) {
 		for _, c := range w.pod.Spec.Containers {

@@ -48,6 +48,7 @@ func TestRealMesh(t *testing.T) {
 	}
 	s := openShop(t)
 	t.Run("Clover counts what was sent", s.testCounts)
+	t.Run("the kernel sees what the sidecars report", s.testKernel)
 	t.Run("what the proxies work by", s.testWait)
 	t.Run("a filter that Envoy refuses", s.testRefusal)
 	t.Run("proxies speak mutual TLS", func(t *testing.T) {

@@ -86,6 +86,7 @@ func spanFields() []*field {
 		text("peer", func(s *tracing.Span) string { return s.Peer }),
 		text("namespace", func(s *tracing.Span) string { return s.Namespace }),
 		text("workload", func(s *tracing.Span) string { return s.Workload }),
+		text("scope", func(s *tracing.Span) string { return s.Scope }),
 		text("response_flags", func(s *tracing.Span) string { return s.ResponseFlags }),
 		{name: "tag", dim: -1, tag: true},
 	}

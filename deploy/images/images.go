@@ -56,6 +56,10 @@ func All() []Image {
 			Description: "The command line of Clover",
 		},
 		{
+			Name: "clovisor", Title: "Clovisor", Package: "./examples/clovisor",
+			Description: "Session traces from the kernel of a node", Ports: []int{9466},
+		},
+		{
 			Name: "clover-sdc", Title: "Clover sample", Package: "./examples/sdc",
 			Description: "The services of the SDC sample: proxy, load balancer, server, IDS", Ports: []int{9180, 50054},
 		},

@@ -1,4 +1,7 @@
-{{/* Redis: dict "root" $ "component" COMPONENT "namespace" NAMESPACE. */}}
+{{/*
+Redis: dict "root" $ "component" COMPONENT "namespace" NAMESPACE, and "secret"
+for a secret with a password that it asks for.
+*/}}
 {{- define "clover.redis" -}}
 {{- $ := .root }}
 {{- $values := $.Values.datastore }}
@@ -39,6 +42,13 @@ spec:
             - --maxmemory
             # The other half is for the copy that is being saved.
             - {{ div (include "clover.mebibytes" $values.resources.limits.memory | int64) 2 }}mb
+            {{- with get . "secret" }}
+            - --requirepass
+            - $(REDISCLI_AUTH)
+          env:
+            - name: REDISCLI_AUTH # for redis-cli in the pod, too
+              valueFrom: {secretKeyRef: {name: {{ . }}, key: password}}
+            {{- end }}
           ports:
             - {name: redis, containerPort: 6379}
           startupProbe:

@@ -65,7 +65,7 @@ func newKit(t *testing.T) *kit {
 	t.Cleanup(func() { utilnet.CloseIdleConnectionsFor(k.http.Transport) })
 	k.api, err = clientset.NewForConfigAndClient(k.config, k.http)
 	k.check(err)
-	for _, name := range []string{cloverNamespace, jaegerNamespace} {
+	for _, name := range []string{cloverNamespace, jaegerNamespace, clovisorNamespace} {
 		if k.hasNamespace(t.Context(), name) {
 			t.Fatalf("namespace %s is there already: this test installs Clover and removes it, so it needs a cluster without", name)
 		}
@@ -97,7 +97,7 @@ func (k *kit) isReady() {
 func (k *kit) cleanUp() {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	for _, name := range []string{"sdc", "visibility"} {
+	for _, name := range []string{"clovisor", "sdc", "visibility"} {
 		if a := k.runIn(ctx, "cloverctl delete system -y "+name); a.code != 0 {
 			k.Errorf("clean up: %s", a.all())
 		}
@@ -107,13 +107,13 @@ func (k *kit) cleanUp() {
 			k.Error(err)
 		}
 	}
-	for _, name := range []string{cloverNamespace, jaegerNamespace} {
+	for _, name := range []string{cloverNamespace, jaegerNamespace, clovisorNamespace} {
 		if err := k.api.CoreV1().Namespaces().Delete(ctx, name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
 			k.Error(err)
 		}
 	}
 	k.eventually(func() (bool, string) {
-		return !k.hasNamespace(ctx, cloverNamespace) && !k.hasNamespace(ctx, jaegerNamespace), "namespaces of the test are left"
+		return !k.hasNamespace(ctx, cloverNamespace) && !k.hasNamespace(ctx, jaegerNamespace) && !k.hasNamespace(ctx, clovisorNamespace), "namespaces of the test are left"
 	})
 }
 

@@ -38,10 +38,11 @@ type Component struct {
 
 // All lists every component, those that only need a download first.
 func All() []Component {
-	return []Component{
+	all := []Component{
 		Envoy(), Prometheus(), Redis(), Nginx(), NginxStable(), NginxMainline(), SDCRoot(), Suricata(), JaegerV1(), JaegerV2(),
-		Helm(), Kind(), NodeRoot(), Kubernetes(), NodeImage(), Istio(), IstioImages(), PrometheusKubernetes(),
+		Helm(), Kind(), NodeRoot(), Kubernetes(), NodeImage(), Istio(), IstioImages(), PrometheusKubernetes(), Qemu(),
 	}
+	return append(all, DebianKernels()...)
 }
 
 // Needed lists the components that tests need on this machine: all, except

@@ -81,19 +81,8 @@ func installNginxStable(ctx context.Context, dir string, log io.Writer) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(work) }()
-	opts, err := otherRelease(ctx, work, nginxDebian13)
-	if errors.Is(err, errNoLists) && os.Geteuid() == 0 {
-		say(log, "fetching the system's package lists ...")
-		if err := aptGet(ctx, work, "update"); err != nil {
-			return err
-		}
-		opts, err = otherRelease(ctx, work, nginxDebian13)
-	}
+	opts, err := updatedRelease(ctx, work, nginxDebian13, log)
 	if err != nil {
-		return err
-	}
-	say(log, "fetching the package lists of Debian's %s ...", nginxDebian13)
-	if err := aptGet(ctx, work, append(opts, "update")...); err != nil {
 		return err
 	}
 	for _, pkg := range nginx13Packages {
@@ -117,6 +106,23 @@ func installNginxStable(ctx context.Context, dir string, log io.Writer) error {
 	return writeNginxScript(dir, fmt.Sprintf(`here=$(cd "$(dirname "$0")" && pwd)
 exec "$here/usr/lib/%[1]s/%[2]s" --library-path "$here/usr/lib/%[1]s" "$here/usr/sbin/nginx" "$@"`,
 		arch, filepath.Base(loader)))
+}
+
+// updatedRelease is otherRelease with lists that are fetched.
+func updatedRelease(ctx context.Context, work, release string, log io.Writer) ([]string, error) {
+	opts, err := otherRelease(ctx, work, release)
+	if errors.Is(err, errNoLists) && os.Geteuid() == 0 {
+		say(log, "fetching the system's package lists ...")
+		if err := aptGet(ctx, work, "update"); err != nil {
+			return nil, err
+		}
+		opts, err = otherRelease(ctx, work, release)
+	}
+	if err != nil {
+		return nil, err
+	}
+	say(log, "fetching the package lists of Debian's %s ...", release)
+	return opts, aptGet(ctx, work, append(opts, "update")...)
 }
 
 // otherRelease returns the options that make apt use package lists of their

@@ -19,6 +19,8 @@ import (
 	"github.com/opnfv/clover/examples/cloverctl/internal/client"
 	"github.com/opnfv/clover/examples/cloverctl/internal/show"
 	"github.com/opnfv/clover/internal/testutil"
+	"github.com/opnfv/clover/tracing"
+	"github.com/opnfv/clover/visibility"
 )
 
 // answering is a controller that gives constructed answers, by path below
@@ -164,6 +166,36 @@ func TestObserveEndsWhereGoingOnIsOfNoUse(t *testing.T) {
 	code, _, errs = ctl(t, "", "-q", "--controller", address, "observe")
 	if code != exitFailure || !strings.Contains(errs, "after 0 of 10 spans") {
 		t.Errorf("exit %d, %q", code, errs)
+	}
+}
+
+// TestFromSource holds that the filters of --source tell Clovisor's spans from
+// others.
+func TestFromSource(t *testing.T) {
+	ours, other := tracing.NewSpan(), tracing.NewSpan()
+	ours.Scope, other.Service = kernelScope, "web"
+	ours.Service = "web"
+	for _, c := range []struct {
+		source, filter string
+		ours, other    bool
+	}{
+		{"", "", true, true}, {"kernel", "", true, false}, {"mesh", "", false, true},
+		{"kernel", "service = web or service = db", true, false}, {"mesh", "service = db", false, false},
+	} {
+		text, err := fromSource(c.source, c.filter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := visibility.ParseFilter(text)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if f.MatchSpan(&ours) != c.ours || f.MatchSpan(&other) != c.other {
+			t.Errorf("%s: %v, %v", text, f.MatchSpan(&ours), f.MatchSpan(&other))
+		}
+	}
+	if _, err := fromSource("disk", ""); err == nil {
+		t.Error("a source that is not there")
 	}
 }
 

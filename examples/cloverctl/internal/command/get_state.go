@@ -27,27 +27,6 @@ func (a *app) metrics() *cobra.Command {
 		})
 }
 
-func (a *app) ledger() *cobra.Command {
-	return paged(a, "ledger", "Show what became of each span that was seen", "ledger",
-		func() *v1.GetLedgerResponse { return &v1.GetLedgerResponse{} },
-		func(res *v1.GetLedgerResponse) show.Table {
-			t := show.Table{
-				Columns:      []string{"source", "service", "seen", "kept", "duplicate", "truncated", "rejected", "dropped", "lag", "balance", "watermark"},
-				Wide:         9,
-				Completeness: res.GetCompleteness(),
-				Bad:          func(i int) bool { return res.GetEntries()[i].GetBalance() != 0 },
-			}
-			for _, e := range res.GetEntries() {
-				t.Rows = append(t.Rows, []any{
-					e.GetSource(), e.GetService(), e.GetSeen(), e.GetKept(), e.GetDuplicate(),
-					e.GetTruncated(), reasons(e.GetRejected()), reasons(e.GetDropped()), e.GetLag(),
-					e.GetBalance(), e.GetWatermark(),
-				})
-			}
-			return t
-		})
-}
-
 // reasons prints counts with their reasons.
 func reasons(m map[string]int64) string {
 	var parts []string

@@ -27,16 +27,20 @@ const defaultObserved = 10
 
 func (a *app) observe() *cobra.Command {
 	var f filterFlags
-	var output string
+	var output, source string
 	var follow bool
 	var limit int
 	c := &cobra.Command{
 		Use: "observe", Short: "Show spans as they arrive", Args: cobra.NoArgs,
 		Example: `  cloverctl observe -f
+  cloverctl observe -f --source kernel
   cloverctl observe -f --filter 'duration > 50ms and service = http-lb' -o json`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			filter, err := f.expression()
 			if err != nil {
+				return err
+			}
+			if filter, err = fromSource(source, filter); err != nil {
 				return err
 			}
 			if output != "text" && output != "json" {
@@ -65,8 +69,32 @@ func (a *app) observe() *cobra.Command {
 	f.addService(a, c)
 	c.Flags().IntVar(&limit, "limit", 0, fmt.Sprintf("end after so many spans (default: %d without -f)", defaultObserved))
 	c.Flags().StringVarP(&output, "output", "o", "text", "text or json (one object a line)")
+	c.Flags().StringVar(&source, "source", "", "only spans from the `source`: kernel (Clovisor's) or mesh (all others)")
 	complete(c, "output", []string{"text", "json"})
+	complete(c, "source", sources)
 	return c
+}
+
+// sources are the values of --source.
+var sources = []string{"kernel", "mesh"}
+
+// kernelScope is the instrumentation scope of Clovisor's spans.
+const kernelScope = "github.com/opnfv/clover/clovisor"
+
+// fromSource adds what --source asks for to a filter.
+func fromSource(source, filter string) (string, error) {
+	operator, ok := map[string]string{"kernel": "=", "mesh": "!="}[source]
+	switch {
+	case source == "":
+		return filter, nil
+	case !ok:
+		return "", usagef("--source %q is not known; want one of %s", source, strings.Join(sources, ", "))
+	}
+	part := fmt.Sprintf("scope %s %q", operator, kernelScope)
+	if filter == "" {
+		return part, nil
+	}
+	return "(" + filter + ") and " + part, nil
 }
 
 // warnUnseen says which services of a filter may be misspelt: their spans can

@@ -50,7 +50,11 @@ func TestSystemsWithoutACluster(t *testing.T) {
 		{"create system datastore --dry-run=client -o name -n elsewhere", "", 0, []string{"deployment.apps/redis", "namespace/elsewhere"}},
 		{"create system sdc --dry-run=client -o json", "", 0, []string{`"proxy-access-control"`}},
 		{"create system validation", "", exitPlanned, []string{"not in this release yet; nothing was done"}},
-		{"delete system clovisor", "", exitPlanned, []string{"not in this release yet"}},
+		{"create system clovisor --dry-run=client", "", 0, []string{
+			"Creating clovisor services\nCreated clovisor namespace (dry run)\n", "Created daemonset \"clovisor\". (dry run)\nImage: opnfv/clovisor:", "Created service \"redis\""}},
+		{"create system clovisor --dry-run=client -o yaml -n elsewhere", "", 0, []string{"name: clovisor-elsewhere", "redis.elsewhere.svc:6379"}},
+		{"create system clovisor --dry-run=client -n clover-system", "", exitFailure, []string{"needs a namespace of its own"}},
+		{"delete system validation", "", exitPlanned, []string{"not in this release yet"}},
 		{"create system", "", exitUsage, []string{"which system? Want one of controller, controller nodeport"}},
 		{"create system cassandra", "", exitUsage, []string{"system cassandra is not known; want one of"}},
 		{"create", "", exitUsage, []string{"create what?"}},

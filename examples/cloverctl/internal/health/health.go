@@ -27,6 +27,7 @@ type Snapshot struct {
 	Time         time.Time
 	Deployments  []appsv1.Deployment
 	StatefulSets []appsv1.StatefulSet
+	DaemonSets   []appsv1.DaemonSet
 	ReplicaSets  []appsv1.ReplicaSet
 	Pods         []corev1.Pod
 	Events       []corev1.Event
@@ -54,6 +55,13 @@ func Read(ctx context.Context, c *kube.Cluster, namespace, selector string) (*Sn
 		return err
 	})
 	group.Go(func() error {
+		l, err := apps.DaemonSets(namespace).List(ctx, own)
+		if err == nil {
+			s.DaemonSets = l.Items
+		}
+		return err
+	})
+	group.Go(func() error {
 		l, err := apps.ReplicaSets(namespace).List(ctx, all)
 		if err == nil {
 			s.ReplicaSets = l.Items
@@ -76,7 +84,7 @@ func Read(ctx context.Context, c *kube.Cluster, namespace, selector string) (*Sn
 	return s, kube.Explain(group.Wait())
 }
 
-// Workload is a Deployment or StatefulSet.
+// Workload is a Deployment, StatefulSet or DaemonSet.
 type Workload struct {
 	Kind      string // as in deployment
 	Namespace string
@@ -134,6 +142,9 @@ func (s *Snapshot) Workloads() []Workload {
 	}
 	for i := range s.StatefulSets {
 		list = append(list, s.statefulSet(&s.StatefulSets[i]))
+	}
+	for i := range s.DaemonSets {
+		list = append(list, s.daemonSet(&s.DaemonSets[i]))
 	}
 	slices.SortFunc(list, func(a, b Workload) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))

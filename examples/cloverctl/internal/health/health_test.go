@@ -201,3 +201,25 @@ func TestStatefulSetKeepsToItsNewRevision(t *testing.T) {
 		t.Errorf("done %v with %d pods, want the new one", w.Done, len(w.Pods))
 	}
 }
+
+func TestDaemonSetWantsAPodOnEachNode(t *testing.T) {
+	set := appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Name: "agent", UID: "d"}}
+	set.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "agent"}}
+	set.Status = appsv1.DaemonSetStatus{DesiredNumberScheduled: 2, CurrentNumberScheduled: 2, UpdatedNumberScheduled: 2, NumberReady: 1}
+	s := &Snapshot{Time: now, DaemonSets: []appsv1.DaemonSet{set}}
+	if w := s.Workloads()[0]; w.Done || w.Want != 2 || w.Ready != 1 || w.Kind != "daemonset" {
+		t.Errorf("%+v with one pod of two ready", w)
+	}
+	s.DaemonSets[0].Status.NumberReady = 2
+	if w := s.Workloads()[0]; !w.Done {
+		t.Errorf("%+v with all pods ready", w)
+	}
+	s.DaemonSets[0].Status = appsv1.DaemonSetStatus{DesiredNumberScheduled: 1}
+	s.Events = []corev1.Event{{
+		Type: corev1.EventTypeWarning, Reason: "FailedCreate", Message: "violates PodSecurity",
+		InvolvedObject: corev1.ObjectReference{Kind: "DaemonSet", Name: "agent"},
+	}}
+	if w := s.Workloads()[0]; w.Done || w.Problem == nil {
+		t.Errorf("%+v where its pods are refused", w)
+	}
+}

@@ -160,6 +160,16 @@ func (in *Installer) resource(u *unstructured.Unstructured) (dynamic.ResourceInt
 // ErrTerminating says that the namespace is about to go.
 var ErrTerminating = errors.New("the namespace is being deleted")
 
+// ErrShared says that systems whose pods are held to different standards
+// would share a namespace.
+var ErrShared = errors.New("another system of Clover is there, whose pods are held to another standard; choose another namespace with -n, or none")
+
+// shared reports whether cloverctl has made a namespace for something else.
+func (s *Step) shared() bool {
+	live, want := s.Live.GetLabels(), s.Want.GetLabels()
+	return live[ManagedByLabel] == FieldManager && live[deploy.ComponentLabel] != want[deploy.ComponentLabel]
+}
+
 // settle decides about what others have made.
 func (p *Plan) settle() error {
 	for i := range p.Steps {
@@ -170,6 +180,8 @@ func (p *Plan) settle() error {
 			p.NewNamespace = p.NewNamespace || namespace
 		case namespace && s.Live.GetDeletionTimestamp() != nil:
 			return fmt.Errorf("%w: %s", ErrTerminating, s.Live.GetName())
+		case namespace && s.shared():
+			return fmt.Errorf("%w: %s", ErrShared, s.Live.GetName())
 		case s.Live.GetLabels()[ManagedByLabel] == FieldManager:
 			if owner := s.Live.GetLabels()[NamespaceLabel]; owner != "" && owner != p.Namespace {
 				return &ForeignError{Object: Describe(s.Want), Manager: "the Clover in namespace " + owner}

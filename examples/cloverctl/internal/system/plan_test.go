@@ -45,7 +45,7 @@ func TestEverySystemRendersWhatDeletingFinds(t *testing.T) {
 			if l[ManagedByLabel] != FieldManager || !slices.Contains(components, l[deploy.ComponentLabel]) {
 				t.Errorf("%s: %s has the labels %v", s.Name, Describe(u), l)
 			}
-			if u.GetNamespace() == "" && gk.Kind != "Namespace" && l[NamespaceLabel] != deploy.DefaultNamespace {
+			if u.GetNamespace() == "" && gk.Kind != "Namespace" && l[NamespaceLabel] != s.DefaultNamespace() {
 				t.Errorf("%s: cluster-wide %s does not say whose it is", s.Name, Describe(u))
 			}
 		}

@@ -7,6 +7,7 @@
 package system
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,7 +45,9 @@ type System struct {
 	components []string // of package deploy
 	removes    []string // further components that go with it
 	needs      string   // a component that is made too if it is not there
-	sample     bool     // lives in a namespace of its own
+	// A system that does not live in Clover's namespace has one of its own,
+	// which is a value of its section of the chart.
+	namespace, section string
 }
 
 // Systems lists what can be created and deleted.
@@ -63,8 +66,9 @@ var systems = []System{
 		components: []string{"collector"}},
 	{Name: "datastore", Title: "datastore services", Summary: "Redis", components: []string{"datastore"}},
 	{Name: "sdc", Title: "sdc services", Summary: "the sample: proxy, load balancers, servers, IDS",
-		components: []string{"sdc"}, sample: true},
-	{Name: "clovisor", Title: "clovisor services", Summary: "session traces from the kernel", Planned: true},
+		components: []string{"sdc"}, namespace: "default", section: "sdc"},
+	{Name: "clovisor", Title: "clovisor services", Summary: "session traces from the kernel",
+		components: []string{"clovisor"}, namespace: "clovisor", section: "clovisor"},
 	{Name: "validation", Title: "validation services", Summary: "test plans with JMeter", Planned: true},
 }
 
@@ -90,14 +94,8 @@ func Find(name string) (System, error) {
 
 // DefaultNamespace is where a system lives if nothing else is said.
 func (s System) DefaultNamespace() string {
-	if s.sample {
-		return sampleNamespace
-	}
-	return deploy.DefaultNamespace
+	return cmp.Or(s.namespace, deploy.DefaultNamespace)
 }
-
-// sampleNamespace is where users of the guide have the sample.
-const sampleNamespace = "default"
 
 // Components are the components that the system is made of.
 func (s System) Components() []string {
@@ -147,8 +145,8 @@ func render(ctx context.Context, c *kube.Cluster, s System, components []string,
 	options := deploy.Options{
 		Components: components, Namespace: namespace, Registry: o.Registry, Tag: o.Tag, Values: maps.Clone(o.Values),
 	}
-	if s.sample {
-		options.Values = withSampleNamespace(options.Values, namespace)
+	if s.section != "" {
+		options.Values = withNamespace(options.Values, s.section, namespace)
 	}
 	if c != nil {
 		options.Lookup = deploy.ClusterLookup(c.Dynamic())
@@ -168,18 +166,20 @@ func render(ctx context.Context, c *kube.Cluster, s System, components []string,
 	return objects, nil
 }
 
-func withSampleNamespace(values map[string]any, namespace string) map[string]any {
-	sample := map[string]any{}
-	if given, ok := values["sdc"].(map[string]any); ok {
-		sample = maps.Clone(given)
+// withNamespace puts the namespace into a section of the values that does not
+// say another.
+func withNamespace(values map[string]any, name, namespace string) map[string]any {
+	section := map[string]any{}
+	if given, ok := values[name].(map[string]any); ok {
+		section = maps.Clone(given)
 	}
-	if _, given := sample["namespace"]; !given {
-		sample["namespace"] = namespace
+	if _, given := section["namespace"]; !given {
+		section["namespace"] = namespace
 	}
 	if values == nil {
 		values = map[string]any{}
 	}
-	values["sdc"] = sample
+	values[name] = section
 	return values
 }
 

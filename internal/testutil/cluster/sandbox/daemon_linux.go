@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-
-	"golang.org/x/sys/unix"
 )
 
 // runtimeName names the OCI runtime of machines without CAP_SYS_RESOURCE.
@@ -42,14 +40,8 @@ func startDaemon(s setting) (*os.Process, error) {
 		CgroupParent:  cgroupOf(s.Dir),
 		ExecOpts:      []string{"native.cgroupdriver=cgroupfs"},
 	}
-	able, err := hasSysResource()
-	if err != nil {
-		return nil, err
-	}
-	if !able {
-		config.DefaultRuntime = runtimeName
-		config.Runtimes = map[string]runtime{runtimeName: {Path: s.Program, Args: []string{"runc"}}}
-	}
+	config.DefaultRuntime = runtimeName
+	config.Runtimes = map[string]runtime{runtimeName: {Path: s.Program, Args: []string{"runc"}}}
 	data, err := json.MarshalIndent(config, "", "\t")
 	if err != nil {
 		return nil, err
@@ -67,15 +59,4 @@ func startDaemon(s setting) (*os.Process, error) {
 	return os.StartProcess("/usr/sbin/dockerd", []string{"dockerd", "--config-file", file}, &os.ProcAttr{
 		Env: os.Environ(), Files: []*os.File{null, os.Stdout, os.Stderr},
 	})
-}
-
-// hasSysResource reports whether this process may give its children more
-// than their limits, which privileged containers take for granted.
-func hasSysResource() (bool, error) {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var sets [2]unix.CapUserData
-	if err := unix.Capget(&header, &sets[0]); err != nil {
-		return false, err
-	}
-	return sets[unix.CAP_SYS_RESOURCE/32].Effective&(1<<(unix.CAP_SYS_RESOURCE%32)) != 0, nil
 }

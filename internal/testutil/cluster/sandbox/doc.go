@@ -7,5 +7,6 @@
 //
 // It needs root on Linux, but no installed Docker and no capability that a
 // container's root lacks: where CAP_SYS_RESOURCE is missing, containers are
-// made without what would need it (see [Runc]).
+// made without what would need it, and privileged ones get the capabilities that
+// Debian's Docker does not know (see [Runc]).
 package sandbox

@@ -4,11 +4,14 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestEditForRunc(t *testing.T) {
 	const process = `{"args":["sh"],"capabilities":{"bounding":["CAP_KILL","CAP_SYS_RESOURCE"],"effective":["CAP_SYS_RESOURCE"]},` +
 		`"oomScoreAdj":-999,"rlimits":[{"type":"RLIMIT_NOFILE","hard":1,"soft":1}]}`
+	nothing := func(int) bool { return false }
 	const restricted = `{"args":["sh"],"capabilities":{"bounding":["CAP_KILL"],"effective":[]},"oomScoreAdj":0}`
 	for _, c := range []struct {
 		name, file, before, after string
@@ -39,7 +42,7 @@ func TestEditForRunc(t *testing.T) {
 			if err := os.WriteFile(path, []byte(c.before), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if err := edit(c.args(path)); err != nil {
+			if err := edit(c.args(path), nothing); err != nil {
 				t.Fatal(err)
 			}
 			after, err := os.ReadFile(path)
@@ -54,7 +57,29 @@ func TestEditForRunc(t *testing.T) {
 }
 
 func TestEditNamesTheFile(t *testing.T) {
-	if err := edit([]string{"create", "--bundle", t.TempDir(), "id"}); err == nil {
+	if err := edit([]string{"create", "--bundle", t.TempDir(), "id"}, func(int) bool { return true }); err == nil {
 		t.Error("no error without a config.json")
+	}
+}
+
+// TestPrivilegedMeansAll gives a privileged process the capabilities that its
+// Docker does not know, where this machine has them.
+func TestPrivilegedMeansAll(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "process")
+	const before = `{"capabilities":{"bounding":["CAP_SYS_ADMIN","CAP_SYS_RESOURCE"],"effective":["CAP_KILL"]}}`
+	const after = `{"capabilities":{"bounding":["CAP_SYS_ADMIN","CAP_SYS_RESOURCE","CAP_BPF","CAP_PERFMON"],"effective":["CAP_KILL"]}}`
+	if err := os.WriteFile(path, []byte(before), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	may := func(c int) bool { return c != unix.CAP_CHECKPOINT_RESTORE }
+	if err := edit([]string{"exec", "--process=" + path, "id"}, may); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != after {
+		t.Errorf("the file is\n%s\nwant\n%s", got, after)
 	}
 }

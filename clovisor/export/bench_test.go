@@ -1,0 +1,52 @@
+package export_test
+
+import (
+	"io"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+
+	"github.com/opnfv/clover/clovisor/export"
+	"github.com/opnfv/clover/tracing"
+)
+
+func BenchmarkSpan(b *testing.B) {
+	s := get()
+	b.ReportAllocs()
+	for b.Loop() {
+		export.Span(s, pod)
+	}
+}
+
+// BenchmarkOTLP is what a span costs until it is on the wire, in batches as
+// tracing.Exporter makes them; Span is in it.
+func BenchmarkOTLP(b *testing.B) {
+	s := get()
+	batch := make([]tracing.Span, 0, 512)
+	b.ReportAllocs()
+	for b.Loop() {
+		if batch = append(batch, export.Span(s, pod)); len(batch) < cap(batch) {
+			continue
+		}
+		if _, err := proto.Marshal(&coltracepb.ExportTraceServiceRequest{ResourceSpans: tracing.ToOTLP(batch)}); err != nil {
+			b.Fatal(err)
+		}
+		batch = batch[:0]
+	}
+}
+
+func BenchmarkLines(b *testing.B) {
+	for _, f := range []export.Format{export.Text, export.JSON} {
+		b.Run(string(f), func(b *testing.B) {
+			s, lines := get(), export.NewLines(io.Discard, export.LineOptions{Format: f})
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := lines.Write(s, pod); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+//
+// The kernel's half of a capture. Every target has a program of a few
+// instructions of its own (made in Go) that leaves the target's slot in cb[0]
+// and tail-calls one of the two programs at the end of this file.
+//
+// Only __sk_buff is read, whose layout is part of the kernel's stable
+// interface, so that one object fits every kernel, with or without BTF.
+#include "tracer.h"
+
+// copy copies header bytes: at once where they are in the linear part and not
+// far in, else by the kernel.
+static __always_inline long copy(struct __sk_buff *skb, __u32 offset, void *to, const __u32 size)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	if (offset <= LINEAR) {
+		void *from = data + offset;
+		if (from + size <= end) {
+			__builtin_memcpy(to, from, size);
+			return 0;
+		}
+	}
+	return bpf_skb_load_bytes(skb, offset, to, size);
+}
+
+#define read(skb, offset, to) copy(skb, offset, to, sizeof(*(to)))
+
+static __always_inline void count(struct counters *c, __u32 what, __u64 n)
+{
+	c->value[what] += n;
+}
+
+// ethernet finds the network header behind up to two VLAN tags that are in
+// the frame; a tag that the network card took off is not in the frame.
+static __always_inline __u16 ethernet(struct __sk_buff *skb, __u32 *offset)
+{
+	struct ethhdr eth;
+	if (read(skb, 0, &eth) < 0)
+		return 0;
+	__u16 proto = eth.h_proto;
+	*offset = sizeof(eth);
+#pragma unroll
+	for (int i = 0; i < 2; i++) {
+		struct vlan_header tag;
+		if (proto != bpf_htons(ETH_P_8021Q) && proto != bpf_htons(ETH_P_8021AD))
+			break;
+		if (read(skb, *offset, &tag) < 0)
+			return 0;
+		proto = tag.proto;
+		*offset += sizeof(tag);
+	}
+	return proto;
+}
+
+static __always_inline int ipv4(struct __sk_buff *skb, __u32 offset, struct packet *p)
+{
+	struct iphdr ip;
+	if (read(skb, offset, &ip) < 0 || ip.version != 4 || ip.ihl < 5)
+		return MALFORMED;
+	if (ip.protocol != IPPROTO_TCP && ip.protocol != IPPROTO_UDP)
+		return OTHER;
+	if (ip.frag_off & bpf_htons(0x3fff)) // more fragments, or not the first
+		return FRAGMENTS;
+	__u32 length = bpf_ntohs(ip.tot_len);
+	p->transport = ip.protocol;
+	p->family = 4;
+	__builtin_memset(p->source, 0, sizeof(p->source));
+	__builtin_memset(p->destination, 0, sizeof(p->destination));
+	p->source[0] = ip.saddr;
+	p->destination[0] = ip.daddr;
+	p->header = offset + ip.ihl * 4;
+	// 0: a super-packet whose length does not fit the field.
+	p->end = length ? offset + length : skb->len;
+	return p->end > skb->len ? MALFORMED : OK;
+}
+
+// extensions walks over the extension headers (RFC 8200, 4) to the transport.
+static __always_inline int extensions(struct __sk_buff *skb, struct packet *p, __u8 next)
+{
+#pragma unroll
+	for (int i = 0; i <= MAX_EXTENSIONS; i++) {
+		struct extension ext;
+		switch (next) {
+		case IPPROTO_TCP:
+		case IPPROTO_UDP:
+			p->transport = next;
+			return OK;
+		case IPPROTO_FRAGMENT:
+		case IPPROTO_AH:
+		case IPPROTO_HOPOPTS:
+		case IPPROTO_ROUTING:
+		case IPPROTO_DSTOPTS:
+		case IPPROTO_MH:
+		case IPPROTO_HIP:
+		case IPPROTO_SHIM6:
+			break;
+		default:
+			return OTHER;
+		}
+		if (i == MAX_EXTENSIONS)
+			return HEADERS;
+		if (read(skb, p->header, &ext) < 0)
+			return MALFORMED;
+		if (next == IPPROTO_FRAGMENT) {
+			if (ext.fragment & bpf_htons(0xfff9))
+				return FRAGMENTS;
+			p->header += 8;
+		} else if (next == IPPROTO_AH) {
+			p->header += (ext.length + 2) * 4;
+		} else {
+			p->header += (ext.length + 1) * 8;
+		}
+		next = ext.next;
+	}
+	return HEADERS;
+}
+
+static __always_inline int ipv6(struct __sk_buff *skb, __u32 offset, struct packet *p)
+{
+	struct ipv6hdr ip;
+	if (read(skb, offset, &ip) < 0 || ip.version != 6)
+		return MALFORMED;
+	__u32 length = bpf_ntohs(ip.payload_len);
+	p->family = 6;
+	__builtin_memcpy(p->source, &ip.saddr, sizeof(p->source));
+	__builtin_memcpy(p->destination, &ip.daddr, sizeof(p->destination));
+	p->header = offset + sizeof(ip);
+	p->end = length ? p->header + length : skb->len;
+	if (p->end > skb->len)
+		return MALFORMED;
+	return extensions(skb, p, ip.nexthdr);
+}
+
+// wanted says what a target wants of a port.
+static __always_inline __u32 wanted(__u32 slot, __u8 transport, __u16 port)
+{
+	struct port_key key = { .slot = slot, .port = port, .transport = transport };
+	__u32 *roles = bpf_map_lookup_elem(&ports, &key);
+	return roles ? *roles : 0;
+}
+
+static __always_inline int egress_match(__u32 slot, struct packet *p, __u16 port, __u32 *address)
+{
+	struct egress_key key = {
+		.prefix = EGRESS_FIXED_BITS + 128, .slot = slot,
+		.port = port, .transport = p->transport, .family = p->family,
+	};
+	__builtin_memcpy(key.address, address, sizeof(key.address));
+	return bpf_map_lookup_elem(&egress, &key) != 0;
+}
+
+// outside reports whether the remote end matches an egress rule.
+static __always_inline int outside(__u32 slot, __u32 flags, struct packet *p, __u16 port, __u32 *address)
+{
+	if (!(flags & TARGET_EGRESS))
+		return 0;
+	if (wanted(slot, p->transport, port) & ROLE_REMOTE && egress_match(slot, p, port, address))
+		return 1;
+	return flags & TARGET_EGRESS_ANY_PORT && egress_match(slot, p, 0, address);
+}
+
+// direction says which way a packet goes that the target wants, 0: it does
+// not want it.
+static __always_inline __u8 direction(__u32 slot, __u32 flags, __u8 way, struct packet *p)
+{
+	if (way != WAY_EGRESS) {
+		if (wanted(slot, p->transport, p->dport) & ROLE_LOCAL)
+			return DIRECTION_INGRESS;
+		if (outside(slot, flags, p, p->sport, p->source))
+			return DIRECTION_INGRESS;
+	}
+	if (way != WAY_INGRESS) {
+		if (wanted(slot, p->transport, p->sport) & ROLE_LOCAL)
+			return DIRECTION_EGRESS;
+		if (outside(slot, flags, p, p->dport, p->destination))
+			return DIRECTION_EGRESS;
+	}
+	return 0;
+}
+
+// skipped returns how many of the next bytes nobody needs.
+static __always_inline __u32 skipped(__u32 slot, struct packet *p, struct record *r)
+{
+	struct flow_key key = {
+		.slot = slot, .sport = p->sport, .dport = p->dport,
+		.transport = p->transport, .family = p->family,
+	};
+	__builtin_memcpy(key.source, p->source, sizeof(key.source));
+	__builtin_memcpy(key.destination, p->destination, sizeof(key.destination));
+	struct flow *f = bpf_map_lookup_elem(&flows, &key);
+	if (!f)
+		return 0;
+	if (p->flags & TCP_SYN) { // a new connection with the same ports
+		bpf_map_delete_elem(&flows, &key);
+		return 0;
+	}
+	if (f->all)
+		return p->left;
+	__s32 n = f->until - r->seq;
+	if (n <= 0)
+		return 0;
+	return (__u32)n < p->left ? (__u32)n : p->left;
+}
+
+// output hands the record on, with captured bytes of the payload to come.
+static __always_inline void output(struct __sk_buff *skb, struct work *w, struct counters *c,
+				   struct target *t, __u32 captured, const int perf)
+{
+	struct record *r = &w->record;
+	__u64 size = sizeof(*r);
+	if (captured > 0) {
+		// From 1 to CHUNK it is already: this is for the verifier, and the
+		// assembler line keeps the compiler from seeing that.
+		__u64 n = captured;
+		asm volatile("" : "+r"(n));
+		n = ((n - 1) & (CHUNK - 1)) + 1;
+		if (bpf_skb_load_bytes(skb, w->packet.end - w->packet.left, w->data, n) < 0) {
+			count(c, UNREADABLE, r->length);
+			captured = 0;
+			r->bits |= RECORD_TRUNCATED;
+		} else {
+			size += n;
+		}
+	}
+	r->captured = captured;
+	long err;
+	if (perf)
+		err = bpf_perf_event_output(skb, &events, BPF_F_CURRENT_CPU, r, size);
+	else
+		err = bpf_ringbuf_output(&ring, r, size, ring_flags(size, t->wake));
+	if (err < 0) {
+		count(c, LOST, 1);
+		count(c, LOST_BYTES, r->length);
+	} else {
+		count(c, RECORDS, 1);
+	}
+}
+
+// piece makes a record that stands for the next n bytes of payload.
+static __always_inline void piece(struct __sk_buff *skb, struct work *w, struct counters *c,
+				  struct target *t, __u32 n, __u32 captured, __u8 bits, const int perf)
+{
+	struct packet *p = &w->packet;
+	struct record *r = &w->record;
+	r->length = n;
+	r->bits = bits;
+	// What ends a segment is said with its last piece.
+	r->flags = n == p->left ? p->flags : p->flags & ~(TCP_FIN | TCP_RST | TCP_PSH);
+	output(skb, w, c, t, captured, perf);
+	r->seq += n + (p->flags & TCP_SYN ? 1 : 0);
+	p->flags &= ~TCP_SYN;
+	p->left -= n;
+}
+
+// chunk makes a record of as much as fits into one.
+static __always_inline int chunk(struct __sk_buff *skb, struct work *w, struct counters *c,
+				 struct target *t, const int perf)
+{
+	__u32 n = w->packet.left;
+	if (n == 0)
+		return 0;
+	if (n > CHUNK)
+		n = CHUNK;
+	piece(skb, w, c, t, n, n, 0, perf);
+	return 1;
+}
+
+// deliver cuts a packet's payload into records.
+static __always_inline void deliver(struct __sk_buff *skb, __u32 slot, struct work *w, struct counters *c,
+				    struct target *t, const int perf)
+{
+	__u32 skip = skipped(slot, &w->packet, &w->record);
+	if (skip > 0) {
+		count(c, ELIDED_BYTES, skip);
+		piece(skb, w, c, t, skip, 0, RECORD_ELIDED, perf);
+	} else if (w->packet.left == 0) {
+		piece(skb, w, c, t, 0, 0, 0, perf);
+	}
+	if (perf) { // for kernels without loops
+#pragma unroll
+		for (int i = 0; i < CHUNKS_UNROLLED; i++)
+			if (!chunk(skb, w, c, t, perf))
+				return;
+	} else {
+#pragma nounroll
+		for (int i = 0; i < CHUNKS_LOOPED; i++)
+			if (!chunk(skb, w, c, t, perf))
+				return;
+	}
+	if (w->packet.left > 0) {
+		count(c, TRUNCATED_BYTES, w->packet.left);
+		piece(skb, w, c, t, w->packet.left, 0, RECORD_TRUNCATED, perf);
+	}
+}
+
+// transport reads what the record says of the transport header.
+static __always_inline int transport(struct __sk_buff *skb, struct packet *p, struct record *r)
+{
+	if (p->transport == IPPROTO_TCP) {
+		struct tcp_header tcp;
+		if (read(skb, p->header, &tcp) < 0)
+			return MALFORMED;
+		__u32 size = (tcp.offset >> 4) * 4;
+		r->seq = bpf_ntohl(tcp.seq);
+		r->ack = bpf_ntohl(tcp.ack);
+		r->window = bpf_ntohs(tcp.window);
+		p->flags = tcp.flags;
+		p->header += size;
+		return size < sizeof(tcp) || p->header > p->end ? MALFORMED : OK;
+	}
+	struct udphdr udp;
+	if (read(skb, p->header, &udp) < 0)
+		return MALFORMED;
+	__u32 length = bpf_ntohs(udp.len);
+	if (length >= sizeof(udp) && p->header + length <= p->end)
+		p->end = p->header + length;
+	else if (length != 0)
+		return MALFORMED;
+	p->header += sizeof(udp);
+	r->seq = r->ack = r->window = 0;
+	p->flags = 0;
+	return p->header > p->end ? MALFORMED : OK;
+}
+
+static __always_inline int network(struct __sk_buff *skb, __u32 flags, struct packet *p)
+{
+	__u32 offset = 0;
+	__u16 proto = flags & TARGET_NO_ETHERNET ? skb->protocol : ethernet(skb, &offset);
+	if (proto == bpf_htons(ETH_P_IP))
+		return ipv4(skb, offset, p);
+	if (proto == bpf_htons(ETH_P_IPV6))
+		return ipv6(skb, offset, p);
+	return OTHER;
+}
+
+// look parses a packet as far as its ports.
+static __always_inline int look(struct __sk_buff *skb, __u32 flags, struct packet *p)
+{
+	__be16 pair[2];
+	int verdict = network(skb, flags, p);
+	if (verdict != OK)
+		return verdict;
+	if (read(skb, p->header, &pair) < 0)
+		return MALFORMED;
+	p->sport = bpf_ntohs(pair[0]);
+	p->dport = bpf_ntohs(pair[1]);
+	return OK;
+}
+
+static __always_inline int trace(struct __sk_buff *skb, const int perf)
+{
+	__u32 mark = skb->cb[0], slot = mark >> 2, zero = 0;
+	struct target *t = bpf_map_lookup_elem(&targets, &slot);
+	struct counters *c = bpf_map_lookup_elem(&counters, &slot);
+	struct work *w = bpf_map_lookup_elem(&scratch, &zero);
+	if (!t || !c || !w)
+		return TC_ACT_UNSPEC;
+	struct packet *p = &w->packet;
+	struct record *r = &w->record;
+	skb->cb[0] = 0;
+	count(c, PACKETS, 1);
+	count(c, BYTES, skb->len);
+	int verdict = look(skb, t->flags, p);
+	if (verdict != OK) {
+		count(c, verdict, 1);
+		return TC_ACT_UNSPEC;
+	}
+	r->direction = direction(slot, t->flags, mark & 3, p);
+	if (!r->direction)
+		return TC_ACT_UNSPEC;
+	count(c, MATCHED, 1);
+	verdict = transport(skb, p, r);
+	if (verdict != OK) {
+		count(c, verdict, 1);
+		return TC_ACT_UNSPEC;
+	}
+	p->left = p->end - p->header;
+	count(c, MATCHED_BYTES, p->left);
+	// The clock that goes on while the machine sleeps is as old as the ring.
+	r->time = perf ? bpf_ktime_get_ns() : bpf_ktime_get_boot_ns();
+	r->target = t->id;
+	r->sport = p->sport;
+	r->dport = p->dport;
+	r->transport = p->transport;
+	r->family = p->family;
+	__builtin_memcpy(r->source, p->source, sizeof(p->source));
+	__builtin_memcpy(r->destination, p->destination, sizeof(p->destination));
+	deliver(skb, slot, w, c, t, perf);
+	return TC_ACT_UNSPEC;
+}
+
+SEC("tc")
+int trace_ring(struct __sk_buff *skb)
+{
+	return trace(skb, 0);
+}
+
+SEC("tc")
+int trace_perf(struct __sk_buff *skb)
+{
+	return trace(skb, 1);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

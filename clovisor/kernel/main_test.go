@@ -1,0 +1,19 @@
+package kernel
+
+import (
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// childEnv makes this test binary a program that captures and then ends in
+// the way that the variable says.
+const childEnv = "CLOVISOR_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if ending := os.Getenv(childEnv); ending != "" {
+		os.Exit(child(ending))
+	}
+	goleak.VerifyTestMain(m)
+}

@@ -1,0 +1,176 @@
+package target
+
+import (
+	"context"
+	"net/netip"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opnfv/clover/internal/testutil"
+)
+
+// inhabit runs a process in a namespace until the end of the test.
+func inhabit(t *testing.T, ns *testutil.NetNamespace) {
+	t.Helper()
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), ns.Exec()[0], append(ns.Exec()[1:], "cat")...)
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := stdin.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func podAt(addr netip.Addr) Pod {
+	return Pod{UID: "uid", Workload: Workload{Namespace: "default", Pod: "p", Addresses: []netip.Addr{addr}}, Ports: []Port{{Number: 80, Transport: 6}}}
+}
+
+// find looks until something is there: a process is another one until it has
+// entered its namespace.
+func find(t *testing.T, p Pod, encrypted bool) Target {
+	t.Helper()
+	var set Set
+	testutil.Eventually(t, 20*time.Second, func() (bool, string) {
+		var err error
+		set, err = NodeFinder{}.Find([]Pod{p}, map[string]bool{"uid": encrypted})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(set.Problems) > 0 {
+			return false, set.Problems[0].Reason
+		}
+		return true, ""
+	})
+	if want := map[bool]int{false: 1, true: 2}[encrypted]; len(set.Targets) != want {
+		t.Fatalf("%+v, want %d targets", set, want)
+	}
+	return set.Targets[len(set.Targets)-1]
+}
+
+// TestFindInterfaces finds the interfaces of something that is a pod for the
+// kernel.
+func TestFindInterfaces(t *testing.T) {
+	ns := testutil.Namespace(t)
+	inhabit(t, ns)
+	got := find(t, podAt(ns.Addr), false)
+	if got.Interface != ns.HostInterface || got.Netns != "" || got.Inside || got.Index == 0 || got.ID != "uid" || len(got.Ports) != 1 {
+		t.Errorf("host's end: %+v", got)
+	}
+
+	inside := podAt(ns.Addr)
+	inside.Sidecar = "istio-proxy"
+	for _, c := range []struct {
+		pod       Pod
+		encrypted bool
+		why       string
+	}{{inside, false, "sidecar istio-proxy"}, {podAt(ns.Addr), true, "TLS was seen"}} {
+		got := find(t, c.pod, c.encrypted)
+		if got.Interface != "lo" || !got.Inside || !got.Loopback || got.NetnsInode == 0 || !strings.Contains(got.Why, c.why) {
+			t.Errorf("inside: %+v", got)
+		}
+		if _, err := os.Stat(got.Netns); err != nil || !strings.HasPrefix(got.Netns, "/proc/") {
+			t.Errorf("%s: %v", got.Netns, err)
+		}
+	}
+}
+
+func TestFindNothing(t *testing.T) {
+	nobody := podAt(netip.MustParseAddr("192.0.2.1"))
+	host := nobody
+	host.HostNetwork = true
+	for want, p := range map[string]Pod{"hostPID": nobody, "the node's network": host} {
+		set, err := NodeFinder{}.Find([]Pod{p}, nil)
+		if err != nil || len(set.Targets) != 0 || len(set.Problems) != 1 || !strings.Contains(set.Problems[0].Reason, want) {
+			t.Errorf("%s: %+v, %v", want, set, err)
+		}
+	}
+}
+
+// TestLinks names interfaces of this machine and of a namespace.
+func TestLinks(t *testing.T) {
+	ns := testutil.Namespace(t)
+	path, err := NetnsPath(ns.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		netns string
+		names []string
+		want  Target
+	}{
+		{"", []string{ns.HostInterface}, Target{Interface: ns.HostInterface}},
+		{"", []string{"lo"}, Target{Interface: "lo", Inside: true, Loopback: true}},
+		{path, nil, Target{Interface: ns.Interface, Inside: true}},
+		{path, []string{"lo"}, Target{Interface: "lo", Inside: true, Loopback: true}},
+	} {
+		got, err := Links(c.netns, c.names, []Port{{Number: 80}}, nil)
+		if err != nil || len(got) != 1 {
+			t.Errorf("%s %v: %v, %v", c.netns, c.names, got, err)
+			continue
+		}
+		g := got[0]
+		if g.Interface != c.want.Interface || g.Inside != c.want.Inside || g.Loopback != c.want.Loopback || g.Index == 0 ||
+			g.Netns != c.netns || (g.NetnsInode == 0) != (c.netns == "") || g.ID == "" {
+			t.Errorf("%s %v: %+v", c.netns, c.names, g)
+		}
+	}
+	if _, err := Links(path, []string{"nonesuch"}, nil, nil); err == nil || !strings.Contains(err.Error(), "there are") || !strings.Contains(err.Error(), ns.Interface) {
+		t.Errorf("no interface: %v", err)
+	}
+	if _, err := NetnsPath("nonesuch"); err == nil || !strings.Contains(err.Error(), ns.Name) {
+		t.Errorf("no namespace: %v", err)
+	}
+}
+
+// TestWatchLinks sees an interface come.
+func TestWatchLinks(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	changed, done := make(chan struct{}, 1), make(chan error, 1)
+	go func() {
+		done <- watchLinks(ctx, func() {
+			select {
+			case changed <- struct{}{}:
+			default:
+			}
+		})
+	}()
+	testutil.Eventually(t, 20*time.Second, func() (bool, string) { // until it is subscribed
+		testutil.Namespace(t)
+		select {
+		case <-changed:
+			return true, ""
+		case <-time.After(100 * time.Millisecond):
+			return false, "nothing is seen"
+		}
+	})
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSameSet(t *testing.T) {
+	a := Set{Targets: []Target{{ID: "a", Netns: "/proc/1/ns/net", NetnsInode: 7, Ports: []Port{{Number: 1}}}}}
+	b := Set{Targets: slices.Clone(a.Targets)}
+	b.Targets[0].Netns = "/proc/2/ns/net"
+	if !a.equal(&b) {
+		t.Error("another way to the same namespace is a change")
+	}
+	b.Targets[0].Ports = []Port{{Number: 2}}
+	if a.equal(&b) || !a.Targets[0].SamePlace(&b.Targets[0]) {
+		t.Error("another port is no change, or another place")
+	}
+}

@@ -1,0 +1,148 @@
+package kubernetes
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/opnfv/clover/clovisor"
+	"github.com/opnfv/clover/internal/testutil/images"
+)
+
+const clovisorNamespace = "clovisor"
+
+// agent is whom the load says to be, which no probe does.
+const agent = "curl/8.14.1"
+
+// TestClovisor has the sample, which reports nothing itself, traced from the
+// kernel: what Clover counts is what each service has counted.
+func TestClovisor(t *testing.T) {
+	k := newKit(t)
+	for _, a := range images.Clover(k, repository, "clovisor") {
+		k.cluster.LoadImage(k, a.File)
+	}
+	start := time.Now()
+	k.types("cloverctl create system visibility -t test --wait")
+	k.types("cloverctl create system sdc -t test --wait")
+	k.types("cloverctl create system clovisor -t test --wait", "Creating clovisor services\nCreated clovisor namespace\n",
+		lines(`Created daemonset "clovisor".`, "Image: opnfv/clovisor:test"), `Created service "redis"`)
+	k.types("cloverctl status -n clovisor", "daemonset/clovisor")
+	follow := k.follow("cloverctl observe -f --source kernel -o json")
+	k.traced(sampleApps...)
+	k.clovisorCounts()
+	k.eventually(func() (bool, string) {
+		return strings.Contains(follow.out.String(), `"clover-server1.default"`), follow.errors.String()
+	})
+	follow.stop()
+	k.clovisorRedis()
+	k.clovisorPodGoes()
+	granted := k.granted()
+	maps.DeleteFunc(granted, func(account string, _ map[string]bool) bool { return !strings.HasPrefix(account, clovisorNamespace+":") })
+	k.types("cloverctl delete system clovisor", "Deleting clovisor services\n", `Deleted daemonset "clovisor".`)
+	if k.hasNamespace(k.Context(), clovisorNamespace) {
+		k.Errorf("namespace %s is left", clovisorNamespace)
+	}
+	k.holdsRights(start, granted)
+}
+
+// kernelLedger is what Clovisor accounts for.
+func (k *kit) kernelLedger() (l clovisor.Ledger) {
+	k.Helper()
+	pod := k.pod(clovisorNamespace, "app=clovisor")
+	raw, err := k.api.CoreV1().Pods(clovisorNamespace).ProxyGet("http", pod.Name, "9466", "ledger", nil).DoRaw(k.Context())
+	k.check(err)
+	k.check(json.Unmarshal(raw, &l))
+	return l
+}
+
+// traced waits until something was seen of a pod of each app.
+func (k *kit) traced(apps ...string) {
+	k.Helper()
+	k.eventually(func() (bool, string) {
+		l := k.kernelLedger()
+		for _, app := range apps {
+			if !slices.ContainsFunc(l.Entries, func(e clovisor.Entry) bool { return strings.HasPrefix(e.Pod, app+"-") && e.Packets > 0 }) {
+				return false, fmt.Sprintf("nothing of %s: %+v", app, l)
+			}
+		}
+		return true, ""
+	})
+}
+
+// clovisorCounts sends requests through the sample and compares what Clover
+// counts of what the kernel has seen with what the services have counted.
+func (k *kit) clovisorCounts() {
+	k.Helper()
+	tally := k.sendLoad("load", "--rate", "60", "--requests", "200", "--seed", "5", "--agent", agent)
+	served := map[string]int{}
+	for _, app := range sampleApps {
+		if n := k.metric(app, "clover_sdc_requests_total{"); n > 0 {
+			served[app+"."+sampleNamespace] = n
+		}
+	}
+	k.eventually(func() (bool, string) {
+		counted := k.counts("service", "user_agent="+agent)
+		return maps.Equal(counted, served), fmt.Sprintf("counted %v, served %v, %+v", counted, served, k.kernelLedger())
+	})
+	status := map[string]int{}
+	for code, n := range tally.ByStatus {
+		status[fmt.Sprint(code)] = n
+	}
+	if got := k.counts("status", "(service=proxy-access-control)and(user_agent="+agent+")"); !maps.Equal(got, status) {
+		k.Errorf("by status %v, the tally has %v", got, status)
+	}
+	l := k.kernelLedger()
+	for _, e := range l.Entries {
+		if e.Balance() != 0 || len(e.Dropped) > 0 || e.LostBytes > 0 {
+			k.Errorf("the ledger has %+v", e)
+		}
+	}
+	k.types("cloverctl get visibility ledger", "clovisor@"+l.Node, " http")
+}
+
+// clovisorRedis configures Clovisor by the keys of 2019, without a restart.
+func (k *kit) clovisorRedis() {
+	k.Helper()
+	secret, err := k.api.CoreV1().Secrets(clovisorNamespace).Get(k.Context(), "clovisor-redis", metav1.GetOptions{})
+	k.check(err)
+	c := redis.NewClient(&redis.Options{Addr: k.nodePort(clovisorNamespace, "redis", 6379), Password: string(secret.Data["password"])})
+	defer func() { k.check(c.Close()) }()
+	k.eventually(func() (bool, string) { // until the port of the node leads there
+		err := c.LPush(k.Context(), "clovisor_labels", "default:app:snort-ids").Err()
+		return err == nil, fmt.Sprint(err)
+	})
+	k.targets(1)
+	k.check(c.Del(k.Context(), "clovisor_labels").Err())
+	k.targets(10) // the sample's, and its Redis
+	k.check(k.api.CoreV1().Services(clovisorNamespace).Delete(k.Context(), "test-redis", metav1.DeleteOptions{}))
+}
+
+// targets waits until so many interfaces are traced.
+func (k *kit) targets(want int) {
+	k.Helper()
+	pod := k.pod(clovisorNamespace, "app=clovisor")
+	k.eventually(func() (bool, string) {
+		raw, err := k.api.CoreV1().Pods(clovisorNamespace).ProxyGet("http", pod.Name, "9466", "metrics", nil).DoRaw(k.Context())
+		k.check(err)
+		return strings.Contains(string(raw), fmt.Sprintf("\nclovisor_targets %d\n", want)), fmt.Sprintf("want %d targets:\n%s", want, raw)
+	})
+}
+
+// clovisorPodGoes replaces a pod: the new one is traced.
+func (k *kit) clovisorPodGoes() {
+	k.Helper()
+	k.replaced(sampleNamespace, "app=clover-server2")
+	name := k.pod(sampleNamespace, "app=clover-server2").Name
+	k.traced(strings.TrimSuffix(name, name[strings.LastIndexByte(name, '-'):]))
+	k.eventually(func() (bool, string) {
+		l := k.kernelLedger()
+		return slices.ContainsFunc(l.Entries, func(e clovisor.Entry) bool { return e.Pod == name && e.Packets > 0 }), fmt.Sprintf("nothing of %s: %+v", name, l)
+	})
+}
