@@ -17,8 +17,7 @@
 #define IPPROTO_SHIM6 140
 
 #define CHUNK 16384	     /* payload bytes a record may have */
-#define CHUNKS_UNROLLED 5    /* 64 KiB of payload and a little */
-#define CHUNKS_LOOPED 33     /* 512 KiB: the largest super-packet there is */
+#define CHUNKS 5	     /* of them that a program makes: 64 KiB and a little */
 #define LINEAR 1024	     /* headers that begin later are left to the kernel */
 #define MAX_EXTENSIONS 6     /* IPv6 extension headers that are walked */
 #define EGRESS_FIXED_BITS 64 /* of an egress_key, before the address */
@@ -27,6 +26,10 @@
 #define WAY_INGRESS 1
 #define WAY_EGRESS 2
 #define WAY_EITHER 3 /* loopback: the ports say which */
+
+/* The places in programs. */
+#define PROGRAM_TRACE 0
+#define PROGRAM_MORE 1
 
 #define DIRECTION_INGRESS 1
 #define DIRECTION_EGRESS 2
@@ -121,6 +124,7 @@ struct record {
  * of which there are too many. */
 struct packet {
 	__u32 header, end; /* offset of the next header, and of what follows the payload */
+	__u32 slot;
 	__u32 left;	   /* bytes of payload that no record stands for yet */
 	__u16 sport, dport;
 	__u8 transport, family, flags;
@@ -201,6 +205,15 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } idle SEC(".maps");
+
+/* The kernel empties it when no process holds it any more, so that a filter
+ * that a killed process left lets packets pass and keeps nothing else alive. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 2);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+} programs SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
