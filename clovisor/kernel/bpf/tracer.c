@@ -190,16 +190,14 @@ static __always_inline __u32 skipped(struct packet *p, struct record *r)
 	struct flow *f = bpf_map_lookup_elem(&flows, &key);
 	if (!f)
 		return 0;
-	if (p->flags & TCP_SYN) { // a new connection with the same ports
+	__s32 n = f->until - r->seq;
+	// A new connection with the same ports, or one that is past that point:
+	// after another 2 GiB it would seem to be before it again.
+	if (p->flags & TCP_SYN || (!f->all && n <= 0)) {
 		bpf_map_delete_elem(&flows, &key);
 		return 0;
 	}
-	if (f->all)
-		return p->left;
-	__s32 n = f->until - r->seq;
-	if (n <= 0)
-		return 0;
-	return (__u32)n < p->left ? (__u32)n : p->left;
+	return f->all || (__u32)n > p->left ? p->left : (__u32)n;
 }
 
 // output hands the record on, with captured bytes of the payload to come.
