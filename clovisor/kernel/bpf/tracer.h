@@ -226,13 +226,16 @@ struct {
 	__uint(value_size, sizeof(__u32));
 } events SEC(".maps");
 
-/* ring_flags wakes the reader for each record while it is idle. Otherwise it
- * looks by itself, and is woken only when the ring fills up to a mark. */
+/* ring_flags wakes the reader for the first record after it went idle; more
+ * often would be dear. Otherwise it looks by itself, and is woken only when the
+ * ring fills up to a mark. */
 static __always_inline __u64 ring_flags(__u64 size, __u32 wake)
 {
 	__u32 zero = 0, *waiting = bpf_map_lookup_elem(&idle, &zero);
-	if (waiting && *waiting)
+	if (waiting && *waiting) {
+		*waiting = 0;
 		return BPF_RB_FORCE_WAKEUP;
+	}
 	__u64 before = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
 	return before < wake && before + size >= wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
