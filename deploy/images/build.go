@@ -21,6 +21,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/opnfv/clover/internal/command"
+	"github.com/opnfv/clover/internal/debian"
 )
 
 // Options says how images are built. Source, Out and Tag are needed.
@@ -190,7 +193,7 @@ func (o Options) compile(ctx context.Context, pkg, arch, out string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", stamp, "-ldflags", "-s -w -buildid=", "-o", out, pkg)
 	cmd.Dir = o.Source
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOFLAGS=", "GOWORK=off")
-	if err := run(cmd); err != nil {
+	if err := command.Run(cmd); err != nil {
 		return fmt.Errorf("images: %s for %s: %w", pkg, arch, err)
 	}
 	return nil
@@ -219,8 +222,8 @@ func fetchInto(ctx context.Context, dir, pkg, arch string) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(part) }()
-	if err := fetchDebian(ctx, arch, pkg, part); err != nil {
-		return err
+	if err := debian.FetchAll(ctx, part, pkg, arch); err != nil {
+		return fmt.Errorf("images: %w", err)
 	}
 	if err := os.Rename(part, dir); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err

@@ -36,6 +36,7 @@ type idsFlags struct {
 	// Of Suricata; none: Clover's own engine.
 	suricata   string
 	interfaces []string
+	filter     string
 	homeNet    string
 	rules      ruleFlags
 }
@@ -83,6 +84,7 @@ func runIDS(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	f.IntVar(&x.hops, "trusted-hops", x.hops, "proxies before this one that append to X-Forwarded-For; the proxy of the sample is one")
 	f.StringVar(&x.suricata, "suricata", "", "Suricata's `program`, which then looks at packets in place of Clover's own engine; it needs CAP_NET_RAW")
 	f.StringSliceVar(&x.interfaces, "interface", []string{"lo"}, "network `interfaces` that Suricata looks at; behind a mesh's sidecar lo, where requests are in the clear")
+	f.StringVar(&x.filter, "filter", "", "look only at packets that match this `expression` of pcap-filter(7), such as \"icmp or tcp port 8080\"")
 	f.StringVar(&x.homeNet, "home-net", "any", "`networks` of $HOME_NET in Suricata's rules, e.g. [10.0.0.0/8,192.168.0.0/16]")
 	x.rules.add(f)
 	if err := parse(f, args, stderr, "Looks at mirrored requests by rules, and raises alerts.\n\nUsage:\n  sdc ids [flags]\n"); err != nil {
@@ -160,7 +162,7 @@ func (x *idsFlags) engine(state string, r *role) (looking, error) {
 		}}, nil
 	}
 	s, err := engine.NewSuricata(filepath.Join(state, "suricata"), engine.SuricataOptions{
-		Program: strings.Fields(x.suricata), Interfaces: x.interfaces, Addresses: map[string]string{"HOME_NET": x.homeNet}, Logger: r.logger,
+		Program: strings.Fields(x.suricata), Interfaces: x.interfaces, Filter: x.filter, Addresses: map[string]string{"HOME_NET": x.homeNet}, Logger: r.logger,
 	})
 	if err != nil {
 		return looking{}, cli.Usagef("--suricata: %w", err)

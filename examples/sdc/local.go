@@ -47,7 +47,7 @@ func runLocal(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	f.StringVar(&l.front, "http-addr", "127.0.0.1:9180", "`address` of the proxy")
 	f.StringVar(&l.nginx, "nginx", "", "nginx's `program`, which then serves all of them in place of Clover's own proxy")
 	f.StringVar(&l.suricata, "suricata", "", "Suricata's `program`, in place of Clover's own engine; it needs CAP_NET_RAW")
-	f.StringVar(&l.iface, "interface", "lo", "network `interface` that Suricata looks at")
+	f.StringVar(&l.iface, "interface", "lo", "network `interface` that Suricata looks at, for pings and for what comes to snort-ids")
 	f.StringVar(&l.redis, "redis", "", "`address` or URL of Redis, where events are kept")
 	f.StringVar(&l.otlp, "otlp", "", "send spans to this `address` by OTLP; not those of nginx")
 	f.StringVar(&l.state, "state-dir", "", "`folder` that keeps configurations, rules, alerts and blocks over restarts")
@@ -130,7 +130,9 @@ func (l *local) roles() ([]localRole, error) {
 	}}
 	ids := localRole{kind: "ids", name: "snort-ids", port: l.base + 21, args: []string{"ids", "--alerts", at(controlOffset), "--redis", l.redis}}
 	if l.suricata != "" {
-		ids.args = append(ids.args, "--suricata", l.suricata, "--interface", l.iface)
+		// A request passes lo at each hop. It is looked at where its copy comes.
+		filter := fmt.Sprintf("icmp or icmp6 or tcp port %d", ids.port)
+		ids.args = append(ids.args, "--suricata", l.suricata, "--interface", l.iface, "--filter", filter)
 	}
 	all := []localRole{
 		l.withNginx(proxy), ids,

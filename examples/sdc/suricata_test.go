@@ -23,7 +23,8 @@ type loop struct {
 	redis      *redis.Client
 }
 
-func startLoop(t testing.TB) *loop {
+// startLoop starts them; more are flags of both.
+func startLoop(t testing.TB, more ...string) *loop {
 	t.Helper()
 	program := testutil.Suricata(t)
 	ns := testutil.Namespace(t)
@@ -39,8 +40,12 @@ func startLoop(t testing.TB) *loop {
 	redisAddr := testutil.Redis(t).Addr
 	x := &loop{ns: ns, redis: redis.NewClient(&redis.Options{Addr: redisAddr})}
 	t.Cleanup(func() { check(t, x.redis.Close()) })
-	x.proxy = start(t, "proxy", "--upstream", server.http, "--mirror", ns.Addr.String()+":80", "--trusted-hops", "1", "--block-nearby", "-1")
-	x.ids = start(t, "ids", "--suricata", program.Path, "--interface", ns.HostInterface, "--redis", redisAddr, "--alerts", x.proxy.grpc, "--state-dir", shortDir(t))
+	x.proxy = start(t, "proxy", append([]string{
+		"--upstream", server.http, "--mirror", ns.Addr.String() + ":80", "--trusted-hops", "1", "--block-nearby", "-1",
+	}, more...)...)
+	x.ids = start(t, "ids", append([]string{
+		"--suricata", program.Path, "--interface", ns.HostInterface, "--redis", redisAddr, "--alerts", x.proxy.grpc, "--state-dir", shortDir(t),
+	}, more...)...)
 	ctl := snort.NewControllerClient(dial(t, x.ids, nil))
 	testutil.Eventually(t, 2*time.Minute, func() (bool, string) {
 		s, err := ctl.GetStatus(t.Context(), &snort.GetStatusRequest{})
@@ -77,8 +82,10 @@ func (x *loop) attack(t testing.TB, client string) time.Duration {
 // TestTheLoopWithSuricata is the chapter of the guide on rules, with the real
 // engine: the starter rule, a rule of a user, a ping, and the block.
 func TestTheLoopWithSuricata(t *testing.T) {
-	x := startLoop(t)
+	jaeger := testutil.Jaeger(t, testutil.JaegerOptions{})
+	x := startLoop(t, "--otlp", jaeger.OTLPGRPC)
 	took := x.attack(t, "203.0.113.9")
+	x.alertInTrace(t, jaeger)
 	t.Logf("from the attack to the first 403: %s", took)
 	if code, _ := get(t, "http://"+x.proxy.http+"/", "X-Forwarded-For", "203.0.113.10"); code != http.StatusOK {
 		t.Errorf("another client: %d", code)
@@ -109,6 +116,26 @@ func TestTheLoopWithSuricata(t *testing.T) {
 	testutil.Eventually(t, 30*time.Second, func() (bool, string) {
 		code, body := get(t, "http://"+x.proxy.http+"/", "X-Forwarded-For", "203.0.113.11", "User-Agent", "asafaweb.com")
 		return code == http.StatusForbidden, body
+	})
+}
+
+// alertInTrace holds that Jaeger shows the call that tells the proxy of a real
+// alert, by both of its sides, in the trace of the scanner's request.
+func (x *loop) alertInTrace(t *testing.T, jaeger *testutil.JaegerServer) {
+	t.Helper()
+	testutil.Eventually(t, 30*time.Second, func() (bool, string) {
+		spans, err := jaeger.Spans(t.Context())
+		scans, calls := map[string]bool{}, map[string]string{}
+		for _, s := range spans {
+			switch url := s.Tags["url.full"]; {
+			case strings.HasSuffix(url, "/nginx.Controller/ProcessAlerts"):
+				calls[s.Service+" "+s.Kind()] = s.TraceID
+			case s.Tags["user_agent.original"] == "asafaweb.com" && s.Service == "proxy-access-control" && s.Kind() == "server":
+				scans[s.TraceID] = true
+			}
+		}
+		from, to := calls["snort-ids client"], calls["proxy-access-control server"]
+		return scans[from] && from == to, fmt.Sprint(calls, scans, err)
 	})
 }
 

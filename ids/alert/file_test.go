@@ -277,6 +277,30 @@ func TestFileCountsWhatIsLost(t *testing.T) {
 	}
 }
 
+// TestFileCountsATruncationWithoutACopy holds that nobody takes a log for
+// complete that was cut off with its last alerts.
+func TestFileCountsATruncationWithoutACopy(t *testing.T) {
+	for name, copied := range map[string]string{"no copy": "", "a compressed one": ".1.gz"} {
+		w := newWriter(t)
+		w.alerts(5)
+		half, err := io.WriteString(w.f, eveLine(6)[:40])
+		w.must(err)
+		r := readFrom(t, fileOf(w.path), nil)
+		r.want(5)
+		testutil.Eventually(t, 10*time.Second, func() (bool, string) { return r.source.Stats().Records == 10, "not all was read" })
+		if copied != "" {
+			w.must(os.WriteFile(w.path+copied, make([]byte, half), 0o600))
+		}
+		w.must(os.Truncate(w.path, 0))
+		w.alerts(1)
+		r.want(6)
+		if s := r.source.Stats(); s.Gaps != 1 || s.Truncated > 1 || s.Rejected != 0 {
+			t.Errorf("%s: %+v", name, s)
+		}
+		r.stop()
+	}
+}
+
 func TestFileWaitsForTheEndOfARecord(t *testing.T) {
 	w := newWriter(t)
 	r := readFrom(t, fileOf(w.path), nil)

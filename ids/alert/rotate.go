@@ -202,9 +202,11 @@ func (t *tailer) open(want fs.FileInfo, pos filePosition) error {
 }
 
 // leave closes a file that was truncated. What was copied before that is
-// looked for and read to its end; if there is no copy, reading begins anew.
+// looked for and read to its end; if there is no copy, what had come since the
+// last look is lost, and reading begins anew.
 func (t *tailer) leave() error {
 	t.pos.Head, t.pos.HeadLen = t.head.sum()
+	half := len(t.buf)
 	t.close()
 	t.file, t.next, t.buf = nil, nil, t.buf[:0]
 	all, err := t.candidates()
@@ -214,6 +216,11 @@ func (t *tailer) leave() error {
 	if c := t.withPosition(all); c != nil {
 		return t.open(c.info, t.pos)
 	}
+	t.gaps.Add(1)
+	if half > 0 {
+		t.truncated.Add(1)
+	}
+	t.o.Logger.Warn("alert: there is no copy of the log that was truncated; what it had after what was read is lost", "source", t.o.Name)
 	if err := t.advance(t.format.Flush(), t.read); err != nil || len(all) == 0 {
 		return err
 	}

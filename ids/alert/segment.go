@@ -88,7 +88,7 @@ func (s *Spool) load() error {
 		if err != nil {
 			return err
 		}
-		g.size, g.last = info.Size(), info.ModTime()
+		g.size, g.began, g.last = info.Size(), info.ModTime(), info.ModTime()
 		s.segments = append(s.segments, g)
 	}
 	for len(s.segments) > 0 {
@@ -138,6 +138,9 @@ func (s *Spool) recover(g *segment) (whole bool, err error) {
 			s.positions[e.Source] = e.Position
 		}
 		if e.Alert != nil {
+			if first := e.Alert.Time; s.stats.Next == g.first && !first.IsZero() && first.Before(g.began) {
+				g.began = first
+			}
 			s.stats.Next++
 		}
 	}

@@ -28,7 +28,8 @@ type SpoolOptions struct {
 	// MaxBytes bounds the folder; beyond it the oldest alerts go, also those
 	// that a sink has not got, which are counted. 0 is 256 MiB.
 	MaxBytes int64
-	// MaxAge bounds how long alerts wait for a sink; 0 is 7 days.
+	// MaxAge bounds how long alerts wait for a sink; 0 is 7 days. They go with
+	// the file that they are in, at most an eighth later.
 	MaxAge time.Duration
 }
 
@@ -68,6 +69,7 @@ type segment struct {
 	number uint64 // counts the files
 	first  uint64 // number of its first alert
 	size   int64
+	began  time.Time // of the last segment: when its first alert came
 	last   time.Time // when it was written to last
 }
 
@@ -168,7 +170,15 @@ func (s *Spool) Append(source, position string, a *Alert) error {
 	}
 	close(s.changed)
 	s.changed = make(chan struct{})
-	if s.segments[len(s.segments)-1].size >= s.segmentBytes() {
+	return s.tidy()
+}
+
+// tidy begins a new file when the last one is large or old, and removes what
+// is not needed any more or too old.
+func (s *Spool) tidy() error {
+	last := s.segments[len(s.segments)-1]
+	aged := s.stats.Next > last.first && time.Since(last.began) > s.o.MaxAge/8
+	if aged || last.size >= s.segmentBytes() {
 		if err := s.roll(); err != nil {
 			return fmt.Errorf("alert: make a file of the spool: %w", err)
 		}
@@ -185,6 +195,9 @@ func (s *Spool) write(record []byte) error {
 	}
 	last.size += int64(len(record))
 	last.last = time.Now()
+	if s.stats.Next == last.first {
+		last.began = last.last
+	}
 	s.dirty = true
 	return nil
 }
@@ -193,11 +206,18 @@ func (s *Spool) segmentBytes() int64 {
 	return min(max(s.o.MaxBytes/16, minSegmentBytes), maxSegmentBytes)
 }
 
-// Sync makes what was added survive a crash of the machine.
+// Sync makes what was added survive a crash of the machine, and removes what
+// has become too old.
 func (s *Spool) Sync() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || !s.dirty {
+	if s.closed {
+		return nil
+	}
+	if err := s.tidy(); err != nil {
+		return err
+	}
+	if !s.dirty {
 		return nil
 	}
 	s.dirty = false
@@ -206,7 +226,8 @@ func (s *Spool) Sync() error {
 
 // roll begins a new segment, with all positions at its beginning.
 func (s *Spool) roll() error {
-	next := segment{number: 1, first: s.stats.Next, last: time.Now()}
+	now := time.Now()
+	next := segment{number: 1, first: s.stats.Next, began: now, last: now}
 	if n := len(s.segments); n > 0 {
 		next.number = s.segments[n-1].number + 1
 	}

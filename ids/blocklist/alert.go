@@ -90,28 +90,38 @@ func (l *List) Stats() Stats {
 // prolongs the block. The verdict is in force when Alert returns.
 func (l *List) Alert(a Alert) Verdict {
 	a.Source = a.Source.Unmap().WithZone("")
+	v, err := l.count(a)
+	if err := l.tidy(err); err != nil {
+		l.logger.Error("blocklist: "+v.Entry.Prefix.String(), "error", err)
+	}
+	return v
+}
+
+// count judges an alert and counts the verdict. The error is that of writing
+// it down.
+func (l *List) count(a Alert) (Verdict, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	v := l.judge(a)
+	v, err := l.judge(a)
 	l.stats.Alerts++
 	if v.Blocked {
 		l.stats.Blocked++
-		return v
+		return v, err
 	}
 	if l.stats.NotBlocked == nil {
 		l.stats.NotBlocked = map[Reason]uint64{}
 	}
 	l.stats.NotBlocked[v.Reason]++
-	return v
+	return v, err
 }
 
 // judge decides and acts. mu is held.
-func (l *List) judge(a Alert) Verdict {
+func (l *List) judge(a Alert) (Verdict, error) {
 	if !a.Source.IsValid() || a.Source.IsUnspecified() {
-		return Verdict{Reason: NoSource}
+		return Verdict{Reason: NoSource}, nil
 	}
 	if reason := l.policy.passes(a); reason != "" {
-		return Verdict{Reason: reason}
+		return Verdict{Reason: reason}, nil
 	}
 	now := l.now()
 	from := now
@@ -119,7 +129,7 @@ func (l *List) judge(a Alert) Verdict {
 		from = a.Time
 	}
 	if now.Sub(from) >= l.policy.For {
-		return Verdict{Reason: TooOld}
+		return Verdict{Reason: TooOld}, nil
 	}
 	p := netip.PrefixFrom(a.Source, a.Source.BitLen())
 	e, there := l.entries[p]
@@ -130,7 +140,7 @@ func (l *List) judge(a Alert) Verdict {
 	}
 	if !there {
 		if reason := l.mayBegin(a, now); reason != "" {
-			return Verdict{Reason: reason}
+			return Verdict{Reason: reason}, nil
 		}
 		e = Entry{Prefix: p, Origin: ByAlert, Since: now, DryRun: l.policy.DryRun}
 	}
@@ -151,7 +161,7 @@ func (l *List) mayBegin(a Alert, now time.Time) Reason {
 }
 
 // prolong counts an alert to an entry and begins its time anew. mu is held.
-func (l *List) prolong(e Entry, a Alert, from time.Time, isNew bool) Verdict {
+func (l *List) prolong(e Entry, a Alert, from time.Time, isNew bool) (Verdict, error) {
 	if a.ID == "" || a.ID != e.LastAlert {
 		e.Alerts++
 	}
@@ -159,13 +169,11 @@ func (l *List) prolong(e Entry, a Alert, from time.Time, isNew bool) Verdict {
 	if until := from.Add(l.policy.For); e.Origin == ByAlert && until.After(e.Until) {
 		e.Reason, e.Until = bounded(a.Signature), until
 	}
-	if err := l.put(e); err != nil {
-		l.logger.Error("blocklist: "+e.Prefix.String(), "error", err)
-	}
+	err := l.put(e)
 	if e.DryRun {
-		return Verdict{Entry: e, Reason: Recorded, New: isNew}
+		return Verdict{Entry: e, Reason: Recorded, New: isNew}, err
 	}
-	return Verdict{Blocked: true, New: isNew, Entry: e}
+	return Verdict{Blocked: true, New: isNew, Entry: e}, err
 }
 
 // roomNear reports whether one more address of a neighbourhood may be kept

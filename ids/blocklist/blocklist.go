@@ -92,6 +92,8 @@ type List struct {
 	strikes strikes
 	journal *journal // nil: entries are not kept
 	stats   Stats
+	// tidying is held while the journal is written anew; it is taken before mu.
+	tidying sync.Mutex
 }
 
 // length is a family and a number of bits.
@@ -145,6 +147,8 @@ func (l *List) exempt(e Entry) bool {
 
 // Close writes the entries to the disk for good.
 func (l *List) Close() error {
+	l.tidying.Lock()
+	defer l.tidying.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.journal == nil {
@@ -224,6 +228,11 @@ func (l *List) Add(p netip.Prefix, reason string, d time.Duration) (Entry, error
 	if n := l.policy.overlapsNever(p); n.IsValid() {
 		return Entry{}, fmt.Errorf("%s: %w: it would lock out %s", p, ErrNever, n)
 	}
+	e, err := l.add(p, reason, d)
+	return e, l.tidy(err)
+}
+
+func (l *List) add(p netip.Prefix, reason string, d time.Duration) (Entry, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := Entry{Prefix: p, Origin: ByPerson, Reason: bounded(reason), Since: l.now()}
@@ -253,6 +262,10 @@ func (l *List) Remove(p netip.Prefix) error {
 	if err != nil {
 		return err
 	}
+	return l.tidy(l.remove(p))
+}
+
+func (l *List) remove(p netip.Prefix) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.expire()
@@ -341,22 +354,49 @@ func (l *List) room() bool {
 	return len(l.entries) < l.policy.MaxEntries
 }
 
+// errNotKept says what becomes of a change that could not be written.
+var errNotKept = errors.New("in force, but not kept over a restart")
+
 // write writes a change down. What cannot be written is in force all the
 // same, and an error. mu is held.
 func (l *List) write(r record) error {
 	if l.journal == nil {
 		return nil
 	}
-	var err error
-	if !l.journal.torn {
-		err = l.journal.append(r)
+	if err := l.journal.append(r); err != nil {
+		return fmt.Errorf("%w: %w", errNotKept, err)
 	}
-	if l.journal.torn || err == nil && l.journal.long(len(l.entries)) {
-		l.expire()
-		err = l.journal.compact(l.sorted())
+	return nil
+}
+
+// tidy writes the journal anew where that is due, and returns what became of a
+// change before it. mu is not held while the disk is waited for, so that
+// nobody else waits for it.
+func (l *List) tidy(changed error) error {
+	if !l.tidying.TryLock() {
+		return changed // somebody does it
 	}
-	if err != nil {
-		err = fmt.Errorf("in force, but not kept over a restart: %w", err)
+	defer l.tidying.Unlock()
+	l.mu.Lock()
+	j := l.journal
+	if j == nil || !j.due(len(l.entries)) {
+		l.mu.Unlock()
+		return changed
 	}
-	return err
+	l.expire()
+	entries := l.sorted()
+	j.begin()
+	l.mu.Unlock()
+
+	err := j.write(entries)
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch err = j.end(len(entries), err); {
+	case err != nil && changed == nil:
+		return fmt.Errorf("%w: %w", errNotKept, err)
+	case err == nil && errors.Is(changed, errNotKept):
+		return nil // it is among the entries
+	}
+	return changed
 }

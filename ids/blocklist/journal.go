@@ -23,14 +23,21 @@ type record struct {
 
 // journal is the file with the entries: a line a change. It survives the end
 // of the process at any point; what a machine that loses power has not yet
-// written is lost, since a block must not wait for a disk.
+// written is lost, since a block must not wait for a disk. The List's lock is
+// held for all of its methods but write.
 type journal struct {
 	path  string
 	file  *os.File
 	lines int
 	// torn: a line may be there in part, so that nothing can follow it.
 	torn bool
+	// anew: the file is being written anew; since is what came meanwhile.
+	anew  bool
+	since []record
 }
+
+// errTorn says that nothing can be added to the file.
+var errTorn = errors.New("half a line is in the file")
 
 // openJournal reads the entries and begins the file anew with them, so that
 // the half line of a process that was killed is gone.
@@ -85,11 +92,17 @@ func readJournal(path string) ([]Entry, error) {
 // lastLine reports whether a line is the last of a file.
 func lastLine(data, line []byte) bool { return bytes.HasSuffix(data, line) }
 
-// long reports whether the file is worth writing anew.
-func (j *journal) long(entries int) bool { return j.lines > 1000 && j.lines > 4*entries }
+// due reports whether the file is to be written anew.
+func (j *journal) due(entries int) bool { return j.torn || j.lines > 1000 && j.lines > 4*entries }
 
 // append adds a line.
 func (j *journal) append(r record) error {
+	if j.anew {
+		j.since = append(j.since, r)
+	}
+	if j.torn {
+		return errTorn
+	}
 	line, err := json.Marshal(r)
 	if err != nil {
 		return err
@@ -106,20 +119,43 @@ func (j *journal) append(r record) error {
 	return err
 }
 
-// compact replaces the file by one with the entries.
-func (j *journal) compact(entries []Entry) error {
-	next := j.path + ".next"
-	if err := writeEntries(next, entries); err != nil {
-		return errors.Join(err, os.Remove(next))
+// begin says that write follows, and then end.
+func (j *journal) begin() { j.anew, j.since = true, nil }
+
+// next is the file that is to replace the journal.
+func (j *journal) next() string { return j.path + ".next" }
+
+// write writes the entries to the disk, into the next file.
+func (j *journal) write(entries []Entry) error { return writeEntries(j.next(), entries) }
+
+// end replaces the file by the next one, to which it adds what has come since;
+// written is the error of write. If it fails, the file is as it was.
+func (j *journal) end(entries int, written error) error {
+	since := j.since
+	j.anew, j.since = false, nil
+	if written != nil {
+		return errors.Join(written, os.Remove(j.next()))
 	}
 	if err := j.close(); err != nil {
 		return err
 	}
-	if err := os.Rename(next, j.path); err != nil {
-		return err
+	before := *j
+	j.path, j.lines, j.torn = j.next(), entries, false
+	for _, r := range since {
+		if err := j.append(r); err != nil {
+			err = errors.Join(err, j.close(), os.Remove(j.path))
+			*j = before
+			return err
+		}
 	}
-	j.lines, j.torn = len(entries), false
-	return nil
+	j.path = before.path
+	return os.Rename(j.next(), j.path)
+}
+
+// compact replaces the file by one with the entries.
+func (j *journal) compact(entries []Entry) error {
+	j.begin()
+	return j.end(len(entries), j.write(entries))
 }
 
 func (j *journal) close() error {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"os/exec"
 	"runtime"
 	"syscall"
 )
@@ -19,8 +20,27 @@ func startChild(c *child) error {
 		started <- err
 		if err == nil {
 			c.err = c.cmd.Wait()
+			killGroup(c.cmd) // what it has left behind
 			close(c.done)
 		}
 	}()
 	return <-started
+}
+
+// killGroup ends a process and all that it has started.
+func killGroup(cmd *exec.Cmd) {
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // they may have ended
+}
+
+// runGroup runs a process to its end, or to that of its context, and ends what
+// it has left behind.
+func runGroup(cmd *exec.Cmd) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.WaitDelay = waitDelay
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	defer killGroup(cmd)
+	return ended(cmd.Wait())
 }

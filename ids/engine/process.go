@@ -201,8 +201,16 @@ func (p *process) step(ctx context.Context, c *child, again *retry) *child {
 	return c
 }
 
+// ended is how a process has ended, whatever became of what it had started.
+func ended(err error) error {
+	if errors.Is(err, exec.ErrWaitDelay) {
+		return nil
+	}
+	return err
+}
+
 func exitText(err error) string {
-	if err == nil {
+	if ended(err) == nil {
 		return "exit status 0"
 	}
 	return err.Error()
@@ -294,7 +302,7 @@ func (p *process) end(c *child) {
 	case <-c.done:
 	case <-ctx.Done():
 		p.logger.Warn("engine: had to be killed", "engine", p.name, "pid", c.cmd.Process.Pid)
-		_ = c.cmd.Process.Kill() // it may have ended just now
+		killGroup(c.cmd)
 		<-c.done
 	}
 	p.change(func(s *State) { s.Running = false })

@@ -142,7 +142,7 @@ func (s *Snort) test(ctx context.Context, path string) (Counts, error) {
 	cmd := s.program(ctx, "-c", s.options.Config, "-R", path, "-k", "none", "-T")
 	output := &tail{limit: 4 << 20}
 	cmd.Stdout, cmd.Stderr = output, output
-	runErr := cmd.Run()
+	runErr := runGroup(cmd)
 	if ctx.Err() != nil {
 		return Counts{}, fmt.Errorf("snort: test the rules: %w", context.Cause(ctx))
 	}

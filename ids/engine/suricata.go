@@ -29,6 +29,11 @@ type SuricataOptions struct {
 	// Interfaces are the network interfaces looked at, by AF_PACKET, which
 	// only Linux has. None is an error.
 	Interfaces []string
+	// Filter is an expression of pcap-filter(7) that packets of all interfaces
+	// must match to be looked at, such as "icmp or tcp port 8080"; empty: all
+	// are. Where a request passes an interface several times, as on lo, it lets
+	// each be seen once.
+	Filter string
 	// Threads is how many packets of an interface are looked at at once; 0 is 1.
 	Threads int
 	// EVE says where alerts go.

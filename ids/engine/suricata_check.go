@@ -12,6 +12,13 @@ import (
 
 // test has Suricata's own program test the rules in a file.
 func (s *Suricata) test(ctx context.Context, path string) (Counts, error) {
+	rules, err := os.ReadFile(path)
+	if err != nil {
+		return Counts{}, err
+	}
+	if long := tooLong(string(rules)); len(long) > 0 {
+		return Counts{}, &RuleError{Engine: suricataName, Problems: long}
+	}
 	logs, err := os.MkdirTemp("", "clover-suricata-")
 	if err != nil {
 		return Counts{}, err
@@ -20,7 +27,7 @@ func (s *Suricata) test(ctx context.Context, path string) (Counts, error) {
 	cmd := s.program(ctx, "-c", s.configFile(), "-l", logs, "-T", "-S", path)
 	output := &tail{limit: 4 << 20}
 	cmd.Stdout, cmd.Stderr = output, output
-	runErr := cmd.Run()
+	runErr := runGroup(cmd)
 	if err := ctx.Err(); err != nil {
 		return Counts{}, fmt.Errorf("suricata: test the rules: %w", context.Cause(ctx))
 	}
@@ -32,6 +39,35 @@ func (s *Suricata) test(ctx context.Context, path string) (Counts, error) {
 		return counts, fmt.Errorf("suricata: test the rules: %w: %s", runErr, lastLines(output.String(), 10))
 	}
 	return counts, nil
+}
+
+// maxRuleBytes is how much Suricata reads of a rule, without the backslashes
+// that continue it on the next line. It takes what follows for another rule,
+// and complains of things that nobody has written.
+const maxRuleBytes = 8191
+
+// tooLong finds what is longer than Suricata can read, also in comments.
+func tooLong(rules string) (problems []RuleProblem) {
+	var rule RuleProblem // as far as it was read
+	number, size := 0, 0
+	for line := range strings.Lines(rules) {
+		number++
+		text := strings.TrimRight(line, "\r\n")
+		if size == 0 {
+			rule = RuleProblem{Line: number, Rule: text}
+		}
+		joined, more := strings.CutSuffix(strings.TrimRight(text, " \t"), "\\")
+		if more && !strings.HasPrefix(rule.Rule, "#") {
+			size += len(joined)
+			continue
+		}
+		if size += len(text); size > maxRuleBytes {
+			rule.Message = fmt.Sprintf("the rule has %d bytes, and Suricata reads %d at most: shorten it, or make two of it", size, maxRuleBytes)
+			problems = append(problems, rule)
+		}
+		size = 0
+	}
+	return problems
 }
 
 // logLine is a line of Suricata's log in JSON.

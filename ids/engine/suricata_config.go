@@ -104,13 +104,17 @@ func (s *Suricata) config() ([]byte, error) {
 	}
 	var interfaces []yaml.MapSlice
 	for i, name := range o.Interfaces {
-		interfaces = append(interfaces, yaml.MapSlice{
+		item := yaml.MapSlice{
 			{Key: "interface", Value: text(name)}, {Key: "cluster-id", Value: 99 - i}, {Key: "cluster-type", Value: "cluster_flow"},
 			{Key: "defrag", Value: true}, {Key: "threads", Value: max(o.Threads, 1)},
 			{Key: "checksum-checks", Value: false},
 			// A block of packets is given to the engine after 10 ms, full or not.
 			{Key: "tpacket-v3", Value: true}, {Key: "block-timeout", Value: 10},
-		})
+		}
+		if o.Filter != "" {
+			item = append(item, yaml.MapItem{Key: "bpf-filter", Value: text(o.Filter)})
+		}
+		interfaces = append(interfaces, item)
 	}
 	doc = append(doc, yaml.MapItem{Key: "af-packet", Value: interfaces})
 	var b bytes.Buffer
@@ -186,7 +190,7 @@ var variable = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
 // printable refuses what no name, path or list of addresses has, and what
 // parsers of YAML do not agree on.
 func (o SuricataOptions) printable() error {
-	texts := append([]string{o.LogDir, o.EVE.File, o.EVE.Socket, o.ClassificationFile, o.ReferenceFile, o.ThresholdFile}, o.Interfaces...)
+	texts := append([]string{o.Filter, o.LogDir, o.EVE.File, o.EVE.Socket, o.ClassificationFile, o.ReferenceFile, o.ThresholdFile}, o.Interfaces...)
 	for _, m := range []map[string]string{o.Addresses, o.Ports} {
 		for k, v := range m {
 			if !variable.MatchString(k) {

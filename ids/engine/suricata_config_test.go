@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -38,6 +39,7 @@ func TestConfigRefusesWhatIsNoName(t *testing.T) {
 	for _, o := range []SuricataOptions{
 		{Interfaces: []string{"eth0"}, Addresses: map[string]string{"A: b": "any"}},
 		{Interfaces: []string{"eth0\nx: y"}},
+		{Interfaces: []string{"eth0"}, Filter: "tcp\nx: y"},
 		{Interfaces: []string{"eth0"}, Ports: map[string]string{"P": "80\x00"}},
 		{Interfaces: []string{"eth0"}, EVE: EVE{Redis: &EVERedis{Key: "\u2028"}}},
 		{},
@@ -45,6 +47,38 @@ func TestConfigRefusesWhatIsNoName(t *testing.T) {
 	} {
 		if _, err := NewSuricata(t.TempDir(), o); err == nil {
 			t.Errorf("%+v is taken", o)
+		}
+	}
+}
+
+// TestTooLongRulesAreTold holds that a rule that Suricata reads in part only is
+// refused in words of our own, at its first line.
+func TestTooLongRulesAreTold(t *testing.T) {
+	rule := func(bytes int) string {
+		const head, end = `alert tcp any any -> any any (msg:"`, `"; sid:1;)`
+		return head + strings.Repeat("m", bytes-len(head)-len(end)) + end
+	}
+	long := rule(maxRuleBytes + 1)
+	for name, test := range map[string]struct {
+		rules string
+		lines []int
+	}{
+		"just right":          {rule(maxRuleBytes) + "\n" + rule(maxRuleBytes), nil},
+		"one byte too many":   {"# short\n" + long + "\r\n" + rule(100) + "\n" + long, []int{2, 4}},
+		"a comment":           {"#" + long, []int{1}},
+		"on several lines":    {"\n" + long[:5000] + "\\\n" + long[5000:] + "\n" + rule(100), []int{2}},
+		"continued, all fits": {rule(maxRuleBytes)[:5000] + "\\ \n" + rule(maxRuleBytes)[5000:], nil},
+		"a comment ends":      {"# ends with \\\n" + rule(maxRuleBytes), nil},
+	} {
+		var lines []int
+		for _, p := range tooLong(test.rules) {
+			lines = append(lines, p.Line)
+			if !strings.Contains(p.Message, "8191 at most") {
+				t.Errorf("%s: %s", name, p.Message)
+			}
+		}
+		if !slices.Equal(lines, test.lines) {
+			t.Errorf("%s: lines %v, want %v", name, lines, test.lines)
 		}
 	}
 }

@@ -147,6 +147,10 @@ func TestSuricataChangesRulesLive(t *testing.T) {
 	if p := refused.Problems[1]; p.Line != 4 || !strings.Contains(p.Message, "Duplicate signature") {
 		t.Errorf("%+v", p)
 	}
+	long := strings.Replace(scanRule, "ASafaWeb", strings.Repeat("a", 8192-len(scanRule)+1+len("ASafaWeb")), 1)
+	if _, err := b.Replace(t.Context(), []byte(long)); !errors.Is(err, engine.ErrRules) || !strings.Contains(err.Error(), "line 1: the rule has 8192 bytes") {
+		t.Errorf("a rule that is too long: %v", err)
+	}
 	if now, err := b.Current(); err != nil || string(now) != scanRule+pingRule {
 		t.Errorf("after the refusal: %s, %v", now, err)
 	}
@@ -177,7 +181,25 @@ func errText(err error) string {
 	return err.Error()
 }
 
+// TestSuricataReadsTheLongestRule holds that not one byte less is taken than
+// the engine can read, and that it does not look at what its filter leaves out.
+func TestSuricataReadsTheLongestRule(t *testing.T) {
+	t.Parallel()
+	b := start(t, engine.SuricataOptions{Filter: "icmp"})
+	long := strings.Replace(scanRule, "ASafaWeb", strings.Repeat("a", 8191-len(scanRule)+1+len("ASafaWeb")), 1)
+	if c, err := b.Replace(t.Context(), []byte(long+pingRule)); err != nil || c.Loaded != 2 || len(long) != 8191+1 {
+		t.Errorf("%+v, %v, %d bytes with the end of the line", c, err, len(long))
+	}
+	b.request(t, "asafaweb.com")
+	b.ns.Ping()
+	b.alerted(t, "10000002")
+	if text, err := os.ReadFile(b.EVEFile()); err != nil || strings.Contains(string(text), "10000003") {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
 func TestSuricataStopsAndStarts(t *testing.T) {
+	t.Parallel()
 	b := start(t, engine.SuricataOptions{Stopped: true})
 	if c, err := b.Replace(t.Context(), []byte(scanRule)); err != nil || c.Loaded != 1 {
 		t.Fatalf("while stopped: %+v, %v", c, err)

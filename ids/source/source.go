@@ -81,6 +81,9 @@ var (
 	ErrTooLarge = errors.New("rules too large")
 	// ErrChecksum: a remote is not what was expected.
 	ErrChecksum = errors.New("checksum differs")
+	// ErrNotFile: something in a folder has the name of a rule file, but is a
+	// pipe, a device, a socket or a link to a folder.
+	ErrNotFile = errors.New("not a file")
 	// ErrInsecure: a URL is not of https.
 	ErrInsecure = errors.New("not https")
 )
@@ -203,6 +206,9 @@ func (l *loader) folder(path string) error {
 		if err != nil {
 			return err
 		}
+		if !info.Mode().IsRegular() {
+			return fmt.Errorf("%s: %w: it is %s; rules are read from ordinary files, and links to them", name, ErrNotFile, kind(info.Mode()))
+		}
 		if info.Size() > l.left {
 			return fmt.Errorf("%s: %w: raise MaxBytes if this is right", name, ErrTooLarge)
 		}
@@ -215,4 +221,19 @@ func (l *loader) folder(path string) error {
 		}
 	}
 	return nil
+}
+
+// kind names what is no ordinary file.
+func kind(m os.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "a folder"
+	case m&os.ModeNamedPipe != 0:
+		return "a named pipe"
+	case m&os.ModeSocket != 0:
+		return "a socket"
+	case m&os.ModeDevice != 0:
+		return "a device"
+	}
+	return "of another kind"
 }

@@ -99,6 +99,9 @@ func (p *Process) start() error {
 	return <-started
 }
 
+// PID is that of the program.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Stop asks the program to end, waits for it and kills it if it does not end
 // within 20 s, which fails the test. It may be called again.
 func (p *Process) Stop() {

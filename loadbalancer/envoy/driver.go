@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/opnfv/clover/loadbalancer"
+	"github.com/opnfv/clover/loadbalancer/internal/hosts"
 )
 
 const driverName = "envoy"
@@ -77,20 +77,11 @@ func New(ctx context.Context, o Options) (*Driver, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	d := &Driver{
-		options: o, xds: newXDS(), ipv6: hasIPv6(ctx),
+		options: o, xds: newXDS(), ipv6: hosts.IPv6(ctx),
 		change: make(chan struct{}, 1), gone: make(chan struct{}), current: state{},
 	}
 	d.door = newDoor(d.file(doorSocket), d.file(adminSocket))
 	return d, nil
-}
-
-// hasIPv6 reports whether this machine has IPv6.
-func hasIPv6(ctx context.Context) bool {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp6", "[::1]:0")
-	if err != nil {
-		return false
-	}
-	return l.Close() == nil
 }
 
 func (d *Driver) file(name string) string { return filepath.Join(d.options.Dir, name) }

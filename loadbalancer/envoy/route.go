@@ -19,6 +19,7 @@ import (
 	"net/netip"
 
 	"github.com/opnfv/clover/loadbalancer"
+	"github.com/opnfv/clover/loadbalancer/internal/hosts"
 )
 
 const (
@@ -29,14 +30,14 @@ const (
 
 // tableOf is the table of routes, the same for all listeners.
 func tableOf(c loadbalancer.Config) *route.RouteConfiguration {
-	hosts := map[string]bool{}
+	names := map[string]bool{}
 	for _, r := range c.Routes {
 		if r.Host != "" {
-			hosts[strings.ToLower(r.Host)] = true
+			names[strings.ToLower(r.Host)] = true
 		}
 	}
 	for _, n := range c.ServerNames {
-		hosts[strings.ToLower(n)] = true
+		names[strings.ToLower(n)] = true
 	}
 	t := &route.RouteConfiguration{
 		Name:                     routeTable,
@@ -47,7 +48,7 @@ func tableOf(c loadbalancer.Config) *route.RouteConfiguration {
 		}},
 		TypedPerFilterConfig: accessOf(c.Access),
 	}
-	for _, host := range slices.Sorted(maps.Keys(hosts)) {
+	for _, host := range slices.Sorted(maps.Keys(names)) {
 		t.VirtualHosts = append(t.VirtualHosts, virtualHost(host, c))
 	}
 	t.VirtualHosts = append(t.VirtualHosts, virtualHost("", c))
@@ -56,10 +57,7 @@ func tableOf(c loadbalancer.Config) *route.RouteConfiguration {
 
 func virtualHost(host string, c loadbalancer.Config) *route.VirtualHost {
 	v := &route.VirtualHost{Name: cmp.Or(host, "*"), Domains: []string{cmp.Or(host, "*")}}
-	answered := len(c.ServerNames) == 0 || slices.ContainsFunc(c.ServerNames, func(name string) bool {
-		return covers(strings.ToLower(name), host)
-	})
-	if !answered {
+	if !hosts.Answered(host, c.ServerNames) {
 		return v
 	}
 	groups := map[string]loadbalancer.Group{}
@@ -72,43 +70,15 @@ func virtualHost(host string, c loadbalancer.Config) *route.VirtualHost {
 	return v
 }
 
-// covers reports whether the hosts that pattern stands for include all that
-// host stands for.
-func covers(pattern, host string) bool {
-	below, wild := strings.CutPrefix(pattern, "*")
-	return pattern == host || wild && strings.HasSuffix(host, below)
-}
-
 // routesOf returns the routes that matter for a host in the order in which
 // they are tried: by host from whole names to any, exact paths, long paths.
 func routesOf(host string, all []loadbalancer.Route) []loadbalancer.Route {
-	var list []loadbalancer.Route
-	for _, r := range all {
-		r.Host = strings.ToLower(r.Host)
-		if r.Host == "" || covers(r.Host, host) {
-			list = append(list, r)
-		}
-	}
-	slices.SortStableFunc(list, func(a, b loadbalancer.Route) int {
+	return hosts.Routes(host, all, func(a, b loadbalancer.Route) int {
 		return cmp.Or(
-			cmp.Compare(rank(a.Host), rank(b.Host)),
 			-cmp.Compare(strconv.FormatBool(a.Exact), strconv.FormatBool(b.Exact)),
 			cmp.Compare(len(b.Path), len(a.Path)),
 		)
 	})
-	return list
-}
-
-// rank orders patterns of hosts: whole names, longer "*.", shorter, any.
-func rank(host string) int {
-	switch {
-	case host == "":
-		return 1000
-	case strings.HasPrefix(host, "*"):
-		return 500 - len(host)
-	default:
-		return 0
-	}
 }
 
 // repeatable are the methods whose requests may be sent twice.

@@ -5,13 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/opnfv/clover/loadbalancer"
+	"github.com/opnfv/clover/loadbalancer/internal/hosts"
 	"github.com/opnfv/clover/loadbalancer/nginx/conf"
 	"github.com/opnfv/clover/loadbalancer/proxy"
 )
@@ -64,19 +64,10 @@ func New(ctx context.Context, o Options) (*Driver, error) {
 		}
 	}
 	return &Driver{
-		program: p, options: o, desc: describe(p, o), ipv6: hasIPv6(ctx),
+		program: p, options: o, desc: describe(p, o), ipv6: hosts.IPv6(ctx),
 		uploads: uploader{proxy.New(proxy.Options{Logger: o.Logger})},
 		ready:   make(chan struct{}), gone: make(chan struct{}), change: make(chan struct{}, 1),
 	}, nil
-}
-
-// hasIPv6 reports whether this machine has IPv6.
-func hasIPv6(ctx context.Context) bool {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp6", "[::1]:0")
-	if err != nil {
-		return false
-	}
-	return l.Close() == nil
 }
 
 // Describe implements [loadbalancer.Driver].

@@ -8,21 +8,22 @@ import (
 	"strings"
 
 	"github.com/opnfv/clover/loadbalancer"
+	"github.com/opnfv/clover/loadbalancer/internal/hosts"
 	"github.com/opnfv/clover/loadbalancer/nginx/conf"
 )
 
 // servers are the virtual hosts of a listener: one for each host name that
 // routes or the list of names have, and one for all others.
 func (p plan) servers(l loadbalancer.Listener, c loadbalancer.Config) []conf.Directive {
-	hosts := map[string]bool{"": true}
+	names := map[string]bool{"": true}
 	for _, name := range c.ServerNames {
-		hosts[strings.ToLower(name)] = true
+		names[strings.ToLower(name)] = true
 	}
 	for _, r := range c.Routes {
-		hosts[strings.ToLower(r.Host)] = true
+		names[strings.ToLower(r.Host)] = true
 	}
 	var list []conf.Directive
-	for _, host := range slices.Sorted(maps.Keys(hosts)) {
+	for _, host := range slices.Sorted(maps.Keys(names)) {
 		list = append(list, p.server(l, c, host))
 	}
 	return list
@@ -51,7 +52,7 @@ func (p plan) server(l loadbalancer.Listener, c loadbalancer.Config, host string
 	}
 	list = append(list, refuse(c.Access)...)
 	s := &virtualHost{plan: p, config: c}
-	if answered(host, c.ServerNames) {
+	if hosts.Answered(host, c.ServerNames) {
 		s.routes(routesOf(host, c.Routes))
 	}
 	if !s.catchAll {
@@ -61,33 +62,10 @@ func (p plan) server(l loadbalancer.Listener, c loadbalancer.Config, host string
 	return b("server", nil, append(list, s.locations...)...)
 }
 
-// answered reports whether a host, or every name below "*.", is among the
-// names that are answered; "" stands for the hosts that have no server of
-// their own.
-func answered(host string, names []string) bool {
-	return len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return covers(strings.ToLower(name), host) })
-}
-
-// covers reports whether the hosts that pattern stands for include all that
-// host stands for.
-func covers(pattern, host string) bool {
-	below, wild := strings.CutPrefix(pattern, "*")
-	return pattern == host || wild && strings.HasSuffix(host, below)
-}
-
 // routesOf returns the routes that matter for a host. Those of a more
 // specific pattern come first and hide those of others.
 func routesOf(host string, routes []loadbalancer.Route) []loadbalancer.Route {
-	var list []loadbalancer.Route
-	for _, r := range routes {
-		r.Host = strings.ToLower(r.Host)
-		if r.Host == "" || covers(r.Host, host) {
-			list = append(list, r)
-		}
-	}
-	slices.SortStableFunc(list, func(a, b loadbalancer.Route) int {
-		return cmp.Or(cmp.Compare(rank(a.Host), rank(b.Host)), cmp.Compare(len(b.Path), len(a.Path)))
-	})
+	list := hosts.Routes(host, routes, func(a, b loadbalancer.Route) int { return cmp.Compare(len(b.Path), len(a.Path)) })
 	var kept []loadbalancer.Route
 	for _, r := range list {
 		if !slices.ContainsFunc(kept, func(k loadbalancer.Route) bool { return k.Host != r.Host && hides(k, r) }) {
@@ -95,18 +73,6 @@ func routesOf(host string, routes []loadbalancer.Route) []loadbalancer.Route {
 		}
 	}
 	return kept
-}
-
-// rank orders patterns of hosts: whole names, longer "*.", shorter, any.
-func rank(host string) int {
-	switch {
-	case host == "":
-		return 1000
-	case strings.HasPrefix(host, "*"):
-		return 500 - len(host)
-	default:
-		return 0
-	}
 }
 
 // hides reports whether every request for r is one for k.

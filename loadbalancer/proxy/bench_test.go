@@ -93,12 +93,13 @@ func nginxBalancer(listen string, servers ...string) string {
 //
 //	go test -run '^$' -bench BesideNginx -benchtime 5x ./loadbalancer/proxy
 //
-// It reports the medians of both, and that of their ratio.
+// It reports the medians of both, and that of their ratio: requests a second,
+// and on Linux the processor time that each has taken for a request.
 func BenchmarkBesideNginx(b *testing.B) {
 	nginx, wrk := testutil.Require(b, components.Nginx()), testutil.Require(b, components.Wrk())
 	origins := []string{testutil.FreeAddr(b), testutil.FreeAddr(b)}
 	beside, own := testutil.FreeAddr(b), testutil.FreeAddr(b)
-	startNginx := func(name, conf, addr string) {
+	startNginx := func(name, conf, addr string) *testutil.Process {
 		dir := b.TempDir()
 		file := filepath.Join(dir, "nginx.conf")
 		if err := os.WriteFile(file, []byte(fmt.Sprintf(nginxConf, dir, conf)), 0o600); err != nil {
@@ -106,9 +107,10 @@ func BenchmarkBesideNginx(b *testing.B) {
 		}
 		p := testutil.Start(b, testutil.Command{Name: name, Path: nginx, Args: []string{"-c", file, "-e", filepath.Join(dir, "e")}})
 		p.WaitReady(10*time.Second, answers(addr))
+		return p
 	}
 	startNginx("origin", nginxOrigin(origins...), origins[0])
-	startNginx("nginx", nginxBalancer(beside, origins...), beside)
+	other := startNginx("nginx", nginxBalancer(beside, origins...), beside)
 	self, err := os.Executable()
 	if err != nil {
 		b.Fatal(err)
@@ -118,15 +120,53 @@ func BenchmarkBesideNginx(b *testing.B) {
 	})
 	p.WaitReady(10*time.Second, answers(own))
 
-	var rates, ownRates, ratios []float64
+	var rates, ownRates, ratios, costs, ownCosts, costRatios []float64
 	b.ResetTimer()
 	for b.Loop() {
-		theirs, ours := rate(b, wrk, beside), rate(b, wrk, own)
+		theirs, theirCost := measure(b, wrk, beside, other)
+		ours, ourCost := measure(b, wrk, own, p)
 		rates, ownRates, ratios = append(rates, theirs), append(ownRates, ours), append(ratios, ours/theirs)
+		costs, ownCosts, costRatios = append(costs, theirCost), append(ownCosts, ourCost), append(costRatios, theirCost/ourCost)
 	}
 	b.ReportMetric(median(rates), "nginx-req/s")
 	b.ReportMetric(median(ownRates), "proxy-req/s")
 	b.ReportMetric(median(ratios), "ratio")
+	if runtime.GOOS == "linux" {
+		b.ReportMetric(median(costs), "nginx-cpu-µs/req")
+		b.ReportMetric(median(ownCosts), "proxy-cpu-µs/req")
+		b.ReportMetric(median(costRatios), "cpu-ratio")
+	}
+}
+
+// measure loads an address, and returns requests a second and the processor
+// time of the process that answers, in µs a request.
+func measure(b *testing.B, wrk, addr string, p *testutil.Process) (perSecond, cost float64) {
+	before := cpuTime(b, p)
+	perSecond, requests := rate(b, wrk, addr)
+	return perSecond, float64((cpuTime(b, p) - before).Microseconds()) / requests
+}
+
+// cpuTime is the processor time that a process has had, on Linux.
+func cpuTime(b *testing.B, p *testutil.Process) time.Duration {
+	if runtime.GOOS != "linux" {
+		return 0
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	// After the name in brackets, utime and stime are the 12th and 13th field,
+	// in hundredths of a second.
+	_, rest, _ := strings.Cut(string(text), ") ")
+	var ticks int
+	for _, field := range strings.Fields(rest)[11:13] {
+		n, err := strconv.Atoi(field)
+		if err != nil {
+			b.Fatal(err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond
 }
 
 func median(list []float64) float64 {
@@ -152,10 +192,11 @@ func answers(addr string) func(context.Context) error {
 	}
 }
 
-var wrkRate = regexp.MustCompile(`Requests/sec: +([0-9.]+)`)
+var wrkRate = regexp.MustCompile(`([0-9]+) requests in (?s:.*)Requests/sec: +([0-9.]+)`)
 
-// rate loads an address for three seconds, and returns requests a second.
-func rate(b *testing.B, wrk, addr string) float64 {
+// rate loads an address for three seconds, and returns requests a second, and
+// how many there were.
+func rate(b *testing.B, wrk, addr string) (perSecond, requests float64) {
 	out, err := exec.CommandContext(b.Context(), wrk, "-t1", "-c64", "-d3s", "http://"+addr+"/").CombinedOutput()
 	if err != nil {
 		b.Fatalf("wrk: %v\n%s", err, out)
@@ -164,11 +205,15 @@ func rate(b *testing.B, wrk, addr string) float64 {
 	if m == nil || strings.Contains(string(out), "Non-2xx") || strings.Contains(string(out), "Socket errors") {
 		b.Fatalf("wrk:\n%s", out)
 	}
-	n, err := strconv.ParseFloat(string(m[1]), 64)
+	requests, err = strconv.ParseFloat(string(m[1]), 64)
 	if err != nil {
 		b.Fatal(err)
 	}
-	return n
+	perSecond, err = strconv.ParseFloat(string(m[2]), 64)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return perSecond, requests
 }
 
 // BenchmarkServe is the proxy's own work on a request, client, server and

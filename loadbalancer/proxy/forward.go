@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -96,12 +97,14 @@ func (t sender) RoundTrip(r *http.Request) (*http.Response, error) {
 		if err != nil {
 			return nil, errors.Join(cmp.Or(failed, err), body.end())
 		}
-		res, err := t.send(r, s, g, body)
+		ctx, cancel := context.WithCancel(r.Context())
+		res, err := t.send(r.WithContext(ctx), s, g, body)
 		if err == nil {
 			s.stats.count(res.StatusCode)
-			res.Body = g.pool.tracked(res.Body, s)
+			res.Body = g.pool.tracked(res, s, cancel)
 			return res, nil
 		}
+		cancel()
 		g.pool.release(s)
 		if r.Context().Err() != nil {
 			return nil, errors.Join(err, body.end())
@@ -180,15 +183,22 @@ func (b *onceBody) end() error {
 	return b.ReadCloser.Close()
 }
 
-// tracked returns the body of a response that gives the server back when it
-// is closed. The body of an upgraded connection can be written to as well.
-func (p *pool) tracked(body io.ReadCloser, s *server) io.ReadCloser {
-	t := trackedBody{ReadCloser: body, release: sync.OnceFunc(func() { p.release(s) })}
-	if w, ok := body.(io.Writer); ok {
+// tracked returns the body of a response that gives the server back, and
+// cancels the request, when it is closed. The body of an upgraded connection
+// can be written to as well.
+func (p *pool) tracked(res *http.Response, s *server, cancel context.CancelFunc) io.ReadCloser {
+	t := trackedBody{ReadCloser: res.Body, release: sync.OnceFunc(func() {
+		cancel()
+		p.release(s)
+	})}
+	if w, ok := res.Body.(io.Writer); ok {
 		return struct {
 			trackedBody
 			io.Writer
 		}{t, w}
+	}
+	if !silent(res.Header) {
+		t.ReadCloser = newPacedBody(res.Body, p.piece, cancel)
 	}
 	return t
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/opnfv/clover/internal/testutil"
+	"github.com/opnfv/clover/loadbalancer"
 	"github.com/opnfv/clover/loadbalancer/proxy"
 )
 
@@ -59,7 +60,7 @@ func TestClientDoesNotRead(t *testing.T) {
 // TestServerStops: a server that stops in the middle of a body is given up.
 func TestServerStops(t *testing.T) {
 	for name, head := range map[string]string{"length": "Content-Length: 10", "chunked": "Transfer-Encoding: chunked"} {
-		for _, way := range []string{"raw", "quick"} {
+		for way := range ways {
 			ended := make(chan bool)
 			addr := scripted(t, func(_ int, c net.Conn, r *bufio.Reader) {
 				if _, err := http.ReadRequest(r); err != nil {
@@ -85,6 +86,48 @@ func TestServerStops(t *testing.T) {
 	}
 }
 
+// TestStreamDoesNotRead: a client of HTTP/2 that takes nothing of one stream
+// loses that stream, also when it reads from others.
+func TestStreamDoesNotRead(t *testing.T) {
+	addr := origin(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/endless" {
+			endless(w, r)
+		}
+	})
+	for _, method := range []string{http.MethodGet, http.MethodPut} { // the quick way and the long one
+		p := paced(t, 200*time.Millisecond)
+		c := to(addr)
+		c.Listeners = []loadbalancer.Listener{{Address: testutil.FreeAddr(t), H2C: true}}
+		apply(t, p, c)
+		protocols := new(http.Protocols)
+		protocols.SetUnencryptedHTTP2(true)
+		transport := &http.Transport{Protocols: protocols}
+		t.Cleanup(transport.CloseIdleConnections)
+		ask := func(path string) *http.Response {
+			r, err := http.NewRequestWithContext(t.Context(), method, "http://"+c.Listeners[0].Address+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := transport.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return res
+		}
+		stalled := ask("/endless")
+		defer stalled.Body.Close()
+		testutil.Eventually(t, 10*time.Second, func() (bool, string) {
+			other := ask("/other") // goes on meanwhile
+			other.Body.Close()
+			n := p.Stats().Groups[0].Servers[0].InFlight
+			return other.StatusCode == http.StatusOK && n == 0, fmt.Sprintf("%s, %d requests at the server", other.Status, n)
+		})
+		if _, err := io.Copy(io.Discard, stalled.Body); err == nil {
+			t.Errorf("%s: the response is said to be complete", method)
+		}
+	}
+}
+
 // TestSlowBody: a body as a whole may take longer than a piece of it.
 func TestSlowBody(t *testing.T) {
 	const pieces, pause, piece = 10, 200 * time.Millisecond, 1500 * time.Millisecond
@@ -96,7 +139,7 @@ func TestSlowBody(t *testing.T) {
 		}
 	})
 	p := paced(t, piece)
-	for _, way := range []string{"raw", "quick"} {
+	for way := range ways {
 		conn := listening(t, p, addr)
 		r := bufio.NewReader(conn)
 		for range 2 { // the connections are used again after that

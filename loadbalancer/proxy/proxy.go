@@ -225,6 +225,9 @@ func (p *Proxy) send(w http.ResponseWriter, r *http.Request, s *snapshot, g *gro
 	if s.mirror.Address != "" {
 		p.mirror.tee(r, s.mirror, client)
 	}
+	if r.ProtoMajor == 2 {
+		w = &pacedWriter{ResponseWriter: w, timeout: p.piece}
+	}
 	x := &exchange{group: g, client: client}
 	if g.conf.Method == loadbalancer.Hash {
 		x.key = hashKey(g.conf.Hash, r, client)

@@ -30,6 +30,7 @@ type agent struct {
 	servers  []string // the newest last, "undo" for one that was taken back
 	refuse   error    // of changes
 	refuseAt bool     // only when it is no dry run
+	late     bool     // it does what is refused
 	address  string
 }
 
@@ -37,6 +38,10 @@ func (a *agent) ModifyLB(_ context.Context, r *nginx.ModifyLBRequest) (*nginx.Mo
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.refuse != nil && (!a.refuseAt || !r.GetDryRun()) {
+		if a.late {
+			a.version++
+			a.servers = append(a.servers, r.GetLbList()[0].GetUrl())
+		}
 		return nil, a.refuse
 	}
 	if r.GetDryRun() {
@@ -160,6 +165,26 @@ func TestChangesAllOrNone(t *testing.T) {
 	}
 	if got := strings.Join(first.servers, ","); got != "a:1,undo" {
 		t.Errorf("the first, after the second has failed: %q", got)
+	}
+}
+
+// TestAsksAgain holds that a replica whose answer did not come is asked what it
+// has done, and that the error says so.
+func TestAsksAgain(t *testing.T) {
+	for _, late := range []bool{true, false} {
+		b, first, second := pair(t)
+		second.refuse, second.refuseAt, second.late = status.Error(codes.DeadlineExceeded, "too slow"), true, late
+		_, err := b.SetLB(t.Context(), setTo("http-lb-v2", "a:1"))
+		want, has := "asked again, it has not done it; no replica has the change", ""
+		if late {
+			want, has = "it had done it all the same, which was undone", "a:1,undo"
+		}
+		if status.Code(err) != codes.DeadlineExceeded || !strings.Contains(err.Error(), "127.0.0.2:") || !strings.Contains(err.Error(), want) {
+			t.Errorf("late %v: %v", late, err)
+		}
+		if f, s := strings.Join(first.servers, ","), strings.Join(second.servers, ","); f != "a:1,undo" || s != has {
+			t.Errorf("late %v: first %q, second %q", late, f, s)
+		}
 	}
 }
 

@@ -72,27 +72,47 @@ func modify[Req change, Res changed](ctx context.Context, a *Agents, t Target, r
 	return rs, answers, err
 }
 
-// undoAll takes a change back from the agents that have answered. An agent that
-// had it so already has no new version: to undo there would take back an older
-// change. One that has not answered may have done it, which the error says.
+// undoAll takes a change back from the agents that have answered, and from one
+// whose answer did not come. An agent that had it so already has no new
+// version: to undo there would take back an older change.
 func undoAll[Res changed](ctx context.Context, rs replicas, tried, answers []Res, cause error) error {
 	for i, answer := range answers {
 		if answer.GetChange().GetVersion() == tried[i].GetChange().GetVersion() {
 			continue
 		}
-		_, err := call(ctx, rs[i], func(ctx context.Context, conn grpc.ClientConnInterface) (*nginx.UndoResponse, error) {
-			return nginx.NewControllerClient(conn).Undo(ctx, &nginx.UndoRequest{IfVersion: answer.GetChange().GetVersion()})
-		})
-		if err != nil {
+		if err := undo(ctx, rs[i], answer.GetChange().GetVersion()); err != nil {
 			cause = status.Errorf(status.Code(cause), "%s; and it could not be undone: %s; undo it by hand",
 				status.Convert(cause).Message(), status.Convert(err).Message())
 		}
 	}
 	switch status.Code(cause) {
 	case codes.DeadlineExceeded, codes.Unavailable:
-		cause = status.Errorf(status.Code(cause), "%s; it may have done it all the same: look with get lb", status.Convert(cause).Message())
+	default:
+		return cause
 	}
-	return cause
+	failed := rs[len(answers)]
+	advice := fmt.Sprintf("it may have done it all the same: look with get lb %s", failed.target.Name)
+	if len(answers) < len(tried) {
+		// Asked again, after whatever it may be doing.
+		err := undo(ctx, failed, tried[len(answers)].GetChange().GetVersion()+1)
+		switch status.Code(err) {
+		case codes.OK:
+			advice = "it had done it all the same, which was undone"
+		case codes.Aborted:
+			advice = "asked again, it has not done it; no replica has the change"
+		default:
+			advice += " when it answers again; then set what you want once more, which brings all replicas to the same"
+		}
+	}
+	return status.Errorf(status.Code(cause), "%s; %s", status.Convert(cause).Message(), advice)
+}
+
+// undo takes back a version, if it is still the newest.
+func undo(ctx context.Context, r replica, version uint64) error {
+	_, err := call(ctx, r, func(ctx context.Context, conn grpc.ClientConnInterface) (*nginx.UndoResponse, error) {
+		return nginx.NewControllerClient(conn).Undo(ctx, &nginx.UndoRequest{IfVersion: version})
+	})
+	return err
 }
 
 // SetLB implements lbv1.LoadBalancerServiceServer.

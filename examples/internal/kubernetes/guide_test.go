@@ -60,11 +60,12 @@ func TestGuide(t *testing.T) {
 // lines are expected one after the other.
 func lines(l ...string) string { return strings.Join(l, "\n") + "\n" }
 
-// guideController is chapter 3.1: the controller, and how to reach it.
-func (k *kit) guideController() {
+// guideController is chapter 3.1: the controller, and how to reach it; flags
+// are those of its creation.
+func (k *kit) guideController(flags ...string) {
 	k.Helper()
 	k.types("cloverctl get services", "NAMESPACE ", "kubernetes ", "kube-dns ", "443/TCP")
-	k.types("cloverctl create system controller -t test", lines("Creating controller service", "Created clover-system namespace"),
+	k.types(strings.Join(append([]string{"cloverctl create system controller -t test"}, flags...), " "), lines("Creating controller service", "Created clover-system namespace"),
 		lines(`Created service "clover-controller"`, `Created deployment "clover-controller".`, "Image: opnfv/clover-controller:test"))
 	k.types("cloverctl create system controller nodeport", lines("Creating controller service", `Created service "clover-controller-nodeport"`))
 	k.types("cloverctl status --wait", `deployment/clover-controller`)

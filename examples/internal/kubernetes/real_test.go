@@ -17,15 +17,30 @@ import (
 // balancers and servers, and with Suricata as IDS.
 func TestRealEngines(t *testing.T) {
 	k := newKit(t)
-	suricata := images.SuricataSDC(k, repository)
-	for _, a := range append(images.Clover(k, repository, "clover-sdc-nginx"), suricata, images.Ping(k, repository)) {
-		k.cluster.LoadImage(k, a.File)
-	}
+	suricata := k.loadEngines()
 	k.steerFiles("lbv2.yaml", "server.yaml", "idsrule_icmp.yaml")
 	k.guideController()
-	k.types("cloverctl create system sdc -t test --wait --set sdc.engine=real --set sdc.suricata.image="+suricata.Ref, "Image: opnfv/clover-sdc-nginx:test")
+	k.types("cloverctl create system sdc -t test --wait --set sdc.engine=real --set sdc.suricata.image="+suricata, "Image: opnfv/clover-sdc-nginx:test")
 	k.nginxBalances()
 	k.suricataLooks()
+}
+
+// engines is set when the images of the real engines are in the cluster of
+// this process, to the name of that with Suricata.
+var engines string
+
+// loadEngines puts the images of the real engines into the cluster, and returns
+// the name of that with Suricata.
+func (k *kit) loadEngines() string {
+	k.Helper()
+	if engines == "" {
+		suricata := images.SuricataSDC(k, repository)
+		for _, a := range append(images.Clover(k, repository, "clover-sdc-nginx"), suricata, images.Ping(k, repository)) {
+			k.cluster.LoadImage(k, a.File)
+		}
+		engines = suricata.Ref
+	}
+	return engines
 }
 
 // nginxBalances has an uploaded file served by two servers, to which one

@@ -1,11 +1,9 @@
 package components
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -16,8 +14,8 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
-	"strings"
-	"time"
+
+	"github.com/opnfv/clover/internal/command"
 )
 
 // One release of Jaeger has both programs, each with a version of its own.
@@ -78,7 +76,7 @@ func goBuild(ctx context.Context, b build) error {
 		"-trimpath", "-tags", b.tags, "-ldflags", ldflags, "-o", b.out, b.pkg)
 	cmd.Dir = src
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=", "GOOS=", "GOARCH=")
-	return run(cmd)
+	return command.Run(cmd)
 }
 
 // modulesKey is short and differs as soon as one of the folders below
@@ -139,26 +137,6 @@ func nested(module string) (string, error) {
 		}
 		dir = up
 	}
-}
-
-// run runs a command and puts the end of what it printed into the error.
-func run(cmd *exec.Cmd) error {
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	cmd.WaitDelay = 10 * time.Second
-	err := cmd.Run()
-	if err == nil {
-		return nil
-	}
-	if errors.Is(err, exec.ErrNotFound) {
-		return err
-	}
-	const keep = 2000
-	text := strings.TrimSpace(out.String())
-	if len(text) > keep {
-		text = "... " + text[len(text)-keep:]
-	}
-	return fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Path), err, text)
 }
 
 // BuildStatic compiles the program in a folder below internal/testutil so

@@ -18,6 +18,8 @@ import (
 	"runtime"
 	"slices"
 	"time"
+
+	"github.com/opnfv/clover/internal/debian"
 )
 
 // Component is one real program that tests run.
@@ -167,6 +169,11 @@ func (c Component) make(ctx context.Context, home string, progress io.Writer) er
 // say writes a line of progress; that nobody may read it is no error.
 func say(progress io.Writer, format string, args ...any) {
 	_, _ = fmt.Fprintf(progress, "clover: "+format+"\n", args...)
+}
+
+// progress says what package debian does.
+func progress(log io.Writer) debian.Progress {
+	return func(format string, args ...any) { say(log, format, args...) }
 }
 
 // folder is where the component lives in the cache.

@@ -3,15 +3,14 @@ package components
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/opnfv/clover/internal/debian"
 )
 
 // The kernels of Debian's releases that Clovisor's programs are tested on,
@@ -47,42 +46,15 @@ func debianKernel(version, release, arch string) DebianKernel {
 	}}
 }
 
-// kernelDepends finds the package of the current kernel.
-var kernelDepends = regexp.MustCompile(`(?m)^\s*Depends: (linux-image-[^\s:]+-cloud-(?:amd64|arm64))(?::\S+)?$`)
-
 func installDebianKernel(ctx context.Context, dir, release, arch string, log io.Writer) error {
-	if debianRelease() == "" {
-		return fmt.Errorf("the packages are fetched by apt: %w", errors.ErrUnsupported)
-	}
-	work, err := os.MkdirTemp("", "clover-apt-")
+	unpacked, err := os.MkdirTemp(dir, "unpacked-")
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(work) }()
-	opts, err := updatedRelease(ctx, work, release, log, "-o", "APT::Architecture="+arch, "-o", "APT::Architectures="+arch)
-	if err != nil {
+	if err := debian.FetchDependency(ctx, release, arch, unpacked, "linux-image-cloud-"+arch, "linux-image-", progress(log)); err != nil {
 		return err
 	}
-	out, err := exec.CommandContext(ctx, "apt-cache", append(opts, "depends", "linux-image-cloud-"+arch)...).Output()
-	if err != nil {
-		return fmt.Errorf("apt-cache depends: %w", err)
-	}
-	name := kernelDepends.FindSubmatch(out)
-	if name == nil {
-		return fmt.Errorf("apt-cache depends names no kernel: %q", out)
-	}
-	if err := aptGet(ctx, work, append(opts, "download", string(name[1]))...); err != nil {
-		return err
-	}
-	file, err := onlyOne(filepath.Join(work, "linux-image-*.deb"))
-	if err != nil {
-		return err
-	}
-	unpacked := filepath.Join(work, "unpacked")
-	if err := run(exec.CommandContext(ctx, "dpkg-deb", "-x", file, unpacked)); err != nil {
-		return err
-	}
-	return pickKernel(unpacked, dir)
+	return errors.Join(pickKernel(unpacked, dir), os.RemoveAll(unpacked))
 }
 
 // kernelModules are what Clovisor needs of a kernel that has them apart.

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"github.com/opnfv/clover/internal/debian"
 )
 
 // nginxDebian13 is the newest release of Debian whose nginx is taken.
@@ -24,7 +26,7 @@ var nginx13Packages = []string{"nginx", "libc6", "libssl3t64", "libpcre2-8-0", "
 // systems without apt, the nginx on the path.
 func Nginx() Component {
 	c := Component{
-		Name: "nginx", Title: "nginx", Version: debianRelease(), verb: "fetching", cost: "1 MB", binary: "run-nginx",
+		Name: "nginx", Title: "nginx", Version: debian.Release(), verb: "fetching", cost: "1 MB", binary: "run-nginx",
 		install: installNginx,
 	}
 	if c.Version == "" {
@@ -60,7 +62,7 @@ func NginxMainline() Component {
 
 func installNginx(ctx context.Context, dir string, log io.Writer) error {
 	for _, pkg := range []string{"nginx", "libpcre2-8-0", "libssl3", "zlib1g"} {
-		if err := unpackDebian(ctx, dir, pkg, log); err != nil {
+		if err := debian.Fetch(ctx, dir, pkg, progress(log)); err != nil {
 			return err
 		}
 	}
@@ -73,29 +75,8 @@ LD_LIBRARY_PATH="$here/usr/lib/%s:$here/lib/%[1]s" exec "$here/usr/sbin/nginx" "
 }
 
 func installNginxStable(ctx context.Context, dir string, log io.Writer) error {
-	if debianRelease() == "" {
-		return fmt.Errorf("only a system with apt can fetch packages of Debian: %w", errors.ErrUnsupported)
-	}
-	work, err := os.MkdirTemp("", "clover-apt-")
-	if err != nil {
+	if err := debian.FetchFrom(ctx, nginxDebian13, dir, nginx13Packages, progress(log)); err != nil {
 		return err
-	}
-	defer func() { _ = os.RemoveAll(work) }()
-	opts, err := updatedRelease(ctx, work, nginxDebian13, log)
-	if err != nil {
-		return err
-	}
-	for _, pkg := range nginx13Packages {
-		if err := aptGet(ctx, work, append(opts, "download", pkg)...); err != nil {
-			return err
-		}
-		file, err := onlyOne(filepath.Join(work, pkg+"_*.deb"))
-		if err != nil {
-			return err
-		}
-		if err := run(exec.CommandContext(ctx, "dpkg-deb", "-x", file, dir)); err != nil {
-			return err
-		}
 	}
 	// The program and its loader have to be of one release.
 	loader, err := onlyOne(filepath.Join(dir, "usr", "lib", "*-linux-gnu*", "ld-linux*.so.*"))
@@ -107,55 +88,6 @@ func installNginxStable(ctx context.Context, dir string, log io.Writer) error {
 exec "$here/usr/lib/%[1]s/%[2]s" --library-path "$here/usr/lib/%[1]s" "$here/usr/sbin/nginx" "$@"`,
 		arch, filepath.Base(loader)))
 }
-
-// updatedRelease is otherRelease with lists that are fetched, and with more
-// options.
-func updatedRelease(ctx context.Context, work, release string, log io.Writer, more ...string) ([]string, error) {
-	opts, err := otherRelease(ctx, work, release)
-	if errors.Is(err, errNoLists) && os.Geteuid() == 0 {
-		say(log, "fetching the system's package lists ...")
-		if err := aptGet(ctx, work, "update"); err != nil {
-			return nil, err
-		}
-		opts, err = otherRelease(ctx, work, release)
-	}
-	if err != nil {
-		return nil, err
-	}
-	say(log, "fetching the package lists of Debian's %s ...", release)
-	opts = append(opts, more...)
-	return opts, aptGet(ctx, work, append(opts, "update")...)
-}
-
-// otherRelease returns the options that make apt use package lists of their
-// own, below work, for another release from where the system's come from.
-func otherRelease(ctx context.Context, work, release string) ([]string, error) {
-	opts, err := ownLists(work)
-	if err != nil {
-		return nil, err
-	}
-	out, err := exec.CommandContext(ctx, "apt-get", "indextargets",
-		"--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages").Output()
-	if err != nil {
-		return nil, fmt.Errorf("apt-get indextargets: %w", err)
-	}
-	for line := range strings.Lines(string(out)) {
-		uri, ok := strings.CutPrefix(strings.TrimSpace(line), "Debian ")
-		if !ok {
-			continue
-		}
-		list := filepath.Join(work, "other.list")
-		text := fmt.Sprintf("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n", uri, release)
-		if err := os.WriteFile(list, []byte(text), 0o600); err != nil {
-			return nil, err
-		}
-		return append(opts, "-o", "Dir::Etc::sourcelist="+list, "-o", "Dir::Etc::sourceparts=-"), nil
-	}
-	return nil, errNoLists
-}
-
-// errNoLists: a system as it was installed has none yet.
-var errNoLists = errors.New("apt has no lists of Debian's packages; run apt-get update")
 
 func installNginxMainline(ctx context.Context, dir string, log io.Writer) error {
 	sum, ok := nginxWheels[runtime.GOOS+"/"+runtime.GOARCH]

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/opnfv/clover/internal/command"
 )
 
 // place makes room for a file of the node and returns its path. Debian's
@@ -75,7 +77,7 @@ func moduleFolder(ctx context.Context, nestedModule, module string) (string, err
 	env := append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod")
 	fetch := exec.CommandContext(ctx, "go", "mod", "download", module)
 	fetch.Dir, fetch.Env = dir, env
-	if err := run(fetch); err != nil {
+	if err := command.Run(fetch); err != nil {
 		return "", err
 	}
 	list := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module)

@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/opnfv/clover/internal/command"
 )
 
 // nodeFiles are Clover's own files of the node image; all others come from
@@ -95,7 +97,7 @@ func installNodeImage(ctx context.Context, dir string, log io.Writer) error {
 			return err
 		}
 	}
-	if err := run(exec.CommandContext(ctx, "tar", "--numeric-owner", "-cf", filepath.Join(dir, "node.tar"), "-C", n.tree, ".")); err != nil {
+	if err := command.Run(exec.CommandContext(ctx, "tar", "--numeric-owner", "-cf", filepath.Join(dir, "node.tar"), "-C", n.tree, ".")); err != nil {
 		return err
 	}
 	if err := n.writeImages(ctx, filepath.Join(dir, imagesFile)); err != nil {
@@ -121,7 +123,7 @@ var leftOut = []string{
 
 // addDebian takes Debian's files, without copying their contents.
 func (n node) addDebian(ctx context.Context) error {
-	if err := run(exec.CommandContext(ctx, "cp", "-al", n.root, n.tree)); err != nil {
+	if err := command.Run(exec.CommandContext(ctx, "cp", "-al", n.root, n.tree)); err != nil {
 		return err
 	}
 	for _, pattern := range leftOut {

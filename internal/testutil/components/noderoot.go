@@ -12,6 +12,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"github.com/opnfv/clover/internal/command"
+	"github.com/opnfv/clover/internal/debian"
 )
 
 // nodeRelease is the release of Debian that nodes run: a newer one has a
@@ -54,7 +57,7 @@ func debianRoot(ctx context.Context, root, release string, packages []string, lo
 	}
 	tool.Args = append(tool.Args, "--variant=minbase", "--include="+strings.Join(packages, ","), release, root)
 	ownMounts(tool)
-	if err := run(tool); err != nil {
+	if err := command.Run(tool); err != nil {
 		// What went wrong in the new system is in a log of its own.
 		if text, logErr := os.ReadFile(filepath.Join(root, "debootstrap", "debootstrap.log")); logErr == nil {
 			return fmt.Errorf("%w: %s", err, text[max(0, len(text)-2000):])
@@ -76,10 +79,10 @@ func debootstrap(ctx context.Context, log io.Writer) (*exec.Cmd, error) {
 		if _, err := exec.LookPath(tool); err == nil {
 			continue
 		}
-		if debianRelease() == "" {
+		if debian.Release() == "" {
 			return nil, fmt.Errorf("install %s: it is not on PATH and there is no apt to fetch it", tool)
 		}
-		if err := aptInstall(ctx, tool, log); err != nil {
+		if err := debian.Install(ctx, tool, progress(log)); err != nil {
 			return nil, err
 		}
 	}

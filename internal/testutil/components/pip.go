@@ -9,6 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"github.com/opnfv/clover/internal/command"
+	"github.com/opnfv/clover/internal/debian"
 )
 
 // errNoPip says that a wheel cannot be fetched here.
@@ -56,7 +59,7 @@ func pipDownload(ctx context.Context, work, requirement, sum string, log io.Writ
 	}
 	args := append(pip[1:], "download", "--quiet", "--no-deps", "--only-binary=:all:",
 		"--require-hashes", "--dest", work, "-r", list)
-	if err := run(exec.CommandContext(ctx, pip[0], args...)); err != nil {
+	if err := command.Run(exec.CommandContext(ctx, pip[0], args...)); err != nil {
 		return "", err
 	}
 	wheels, err := filepath.Glob(filepath.Join(work, "*.whl"))
@@ -75,10 +78,10 @@ func findPip(ctx context.Context, log io.Writer) ([]string, error) {
 	if pip := pipCommand(ctx); pip != nil {
 		return pip, nil
 	}
-	if os.Geteuid() != 0 || debianRelease() == "" {
+	if os.Geteuid() != 0 || debian.Release() == "" {
 		return nil, errNoPip
 	}
-	if err := aptInstall(ctx, "python3-pip", log); err != nil {
+	if err := debian.Install(ctx, "python3-pip", progress(log)); err != nil {
 		return nil, errors.Join(errNoPip, err)
 	}
 	if pip := pipCommand(ctx); pip != nil {

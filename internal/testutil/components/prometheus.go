@@ -5,6 +5,8 @@ import (
 	"io"
 	"path/filepath"
 	"runtime"
+
+	"github.com/opnfv/clover/internal/debian"
 )
 
 // prometheusModule is the version that is built from the Go module.
@@ -14,7 +16,7 @@ const prometheusModule = "3.16.0"
 // cache without being installed, or, on systems without apt, a build of the
 // Go module.
 func Prometheus() Component {
-	if release := debianRelease(); release != "" {
+	if release := debian.Release(); release != "" {
 		return Component{
 			Name: "prometheus", Title: "Prometheus", Version: release,
 			verb: "fetching", cost: "20 MB", binary: "usr/bin/prometheus",
@@ -27,7 +29,7 @@ func Prometheus() Component {
 }
 
 func installPrometheus(ctx context.Context, dir string, log io.Writer) error {
-	return unpackDebian(ctx, dir, "prometheus", log)
+	return debian.Fetch(ctx, dir, "prometheus", progress(log))
 }
 
 // PrometheusKubernetes is the Prometheus server that finds its targets in a

@@ -2,12 +2,13 @@ package components
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"github.com/opnfv/clover/internal/debian"
 )
 
 // Qemu is the emulator of PCs: Debian's packages, unpacked into the cache
@@ -20,7 +21,7 @@ func QemuARM() Component { return qemu("qemu-arm", "qemu-system-arm", "qemu-syst
 
 func qemu(name, pkg, program string) Component {
 	c := Component{
-		Name: name, Title: "QEMU (" + program + ")", Version: debianRelease(), verb: "fetching", cost: "17 MB", binary: "run-qemu",
+		Name: name, Title: "QEMU (" + program + ")", Version: debian.Release(), verb: "fetching", cost: "17 MB", binary: "run-qemu",
 		install: func(ctx context.Context, dir string, log io.Writer) error {
 			return installQemu(ctx, dir, pkg, program, log)
 		},
@@ -33,7 +34,7 @@ func qemu(name, pkg, program string) Component {
 }
 
 func installQemu(ctx context.Context, dir, pkg, program string, log io.Writer) error {
-	if err := unpackWithLibraries(ctx, dir, pkg, log); err != nil {
+	if err := debian.FetchMissing(ctx, dir, pkg, progress(log)); err != nil {
 		return err
 	}
 	if _, err := os.Stat(filepath.Join(dir, "usr", "bin", program)); err != nil {
@@ -59,45 +60,4 @@ func linkQemu(dir, program string) error {
 // writeQemuScript makes the program of the component.
 func writeQemuScript(dir, body string) error {
 	return os.WriteFile(filepath.Join(dir, "run-qemu"), []byte("#!/bin/sh\n"+body+"\n"), 0o600)
-}
-
-// unpackWithLibraries unpacks a package into dir with everything that it
-// depends on and that this system has not got.
-func unpackWithLibraries(ctx context.Context, dir, pkg string, log io.Writer) error {
-	work, err := os.MkdirTemp("", "clover-apt-")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(work) }()
-	archives := filepath.Join(work, "archives")
-	if err := os.MkdirAll(filepath.Join(archives, "partial"), 0o755); err != nil {
-		return err
-	}
-	fetch := []string{
-		"-y", "--no-install-recommends", "--download-only",
-		"-o", "Debug::NoLocking=1", "-o", "Dir::Cache::archives=" + archives, "install", pkg,
-	}
-	if direct := aptGet(ctx, work, fetch...); direct != nil {
-		say(log, "fetching Debian's package lists ...")
-		own, err := ownLists(work)
-		if err != nil {
-			return err
-		}
-		if err := aptGet(ctx, work, append(own, "update")...); err != nil {
-			return errors.Join(direct, err)
-		}
-		if err := aptGet(ctx, work, append(own, fetch...)...); err != nil {
-			return errors.Join(direct, err)
-		}
-	}
-	files, err := filepath.Glob(filepath.Join(archives, "*.deb"))
-	if err != nil {
-		return err
-	}
-	for _, file := range files {
-		if err := run(exec.CommandContext(ctx, "dpkg-deb", "-x", file, dir)); err != nil {
-			return err
-		}
-	}
-	return nil
 }

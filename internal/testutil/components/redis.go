@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"github.com/opnfv/clover/internal/debian"
 )
 
 // redisPackages are the server and the libraries that it needs and that a
@@ -17,7 +19,7 @@ var redisPackages = []string{"redis-tools", "redis-server", "libjemalloc2", "lib
 // without being installed, or, on systems without apt, the redis-server on
 // the path.
 func Redis() Component {
-	release := debianRelease()
+	release := debian.Release()
 	c := Component{
 		Name: "redis", Title: "Redis", Version: release, verb: "fetching", cost: "1.5 MB", binary: "redis-server",
 		install: installRedis,
@@ -30,7 +32,7 @@ func Redis() Component {
 
 func installRedis(ctx context.Context, dir string, log io.Writer) error {
 	for _, pkg := range redisPackages {
-		if err := unpackDebian(ctx, dir, pkg, log); err != nil {
+		if err := debian.Fetch(ctx, dir, pkg, progress(log)); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/opnfv/clover/internal/debian"
 )
 
 // Wrk is the load generator wrk: Debian's packages, unpacked into the cache
@@ -15,7 +17,7 @@ import (
 // Only benchmarks need it, so it is not among All.
 func Wrk() Component {
 	c := Component{
-		Name: "wrk", Title: "wrk", Version: debianRelease(), verb: "fetching", cost: "300 KB", binary: "run-wrk",
+		Name: "wrk", Title: "wrk", Version: debian.Release(), verb: "fetching", cost: "300 KB", binary: "run-wrk",
 		install: installWrk,
 	}
 	if c.Version == "" {
@@ -26,7 +28,7 @@ func Wrk() Component {
 
 func installWrk(ctx context.Context, dir string, log io.Writer) error {
 	for _, pkg := range []string{"wrk", "libluajit-5.1-2", "libssl3"} {
-		if err := unpackDebian(ctx, dir, pkg, log); err != nil {
+		if err := debian.Fetch(ctx, dir, pkg, progress(log)); err != nil {
 			return err
 		}
 	}

@@ -43,13 +43,20 @@ func carriedFrom(ctx context.Context) *carried {
 }
 
 // InTrace returns a context whose requests belong to the trace that the header
-// of a request received before names; without one, to a new trace.
+// of a request received before names; without one, to a new trace. They are
+// reported also where the request was not: a mesh leaves copies out of its
+// traces, but not what comes of them.
 func (s *Sidecar) InTrace(ctx context.Context, header http.Header) context.Context {
 	h := header.Clone()
 	if h == nil {
 		h = http.Header{}
 	}
 	c, _ := receive(h)
+	if !c.sampled {
+		c.sampled = true
+		c.within(c.header, c.span)
+		c.header.Del(b3Parent)
+	}
 	return context.WithValue(ctx, carriedKey{}, c)
 }
 

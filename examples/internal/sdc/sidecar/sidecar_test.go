@@ -165,6 +165,39 @@ func TestWhatIsNotSampledIsNotReported(t *testing.T) {
 	}
 }
 
+// TestInTraceIsReported holds that calls because of a request that is in no
+// trace are in one all the same, with its id.
+func TestInTraceIsReported(t *testing.T) {
+	for _, in := range []http.Header{
+		{"Traceparent": {"00-" + trace + "-" + parent + "-00"}},
+		{"X-B3-Traceid": {trace}, "X-B3-Spanid": {parent}, "X-B3-Parentspanid": {trace[:16]}, "X-B3-Sampled": {"0"}},
+	} {
+		for _, report := range []bool{false, true} {
+			var got spans
+			o := sidecar.Options{}
+			if report {
+				o.Report = got.report
+			}
+			s, u := sidecar.New(sidecar.Identity{Service: "a"}, o), &upstream{}
+			r := httptest.NewRequestWithContext(s.InTrace(t.Context(), in), http.MethodGet, "http://b/", nil)
+			r.RequestURI = ""
+			res, err := s.Outbound(u).RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, res.Body)
+			_ = res.Body.Close()
+			h := u.header
+			if !strings.HasPrefix(h.Get("Traceparent"), "00-"+trace) || !strings.HasSuffix(h.Get("Traceparent"), "-01") || h.Get("X-B3-Sampled") != "1" || h.Get("X-B3-Traceid") != trace {
+				t.Errorf("%v, reporting %v: handed on %v", in, report, h)
+			}
+			if n := len(got.of(tracing.KindClient)); report && n != 1 {
+				t.Errorf("%v: %d spans", in, n)
+			}
+		}
+	}
+}
+
 func TestHostileHeadersBeginATrace(t *testing.T) {
 	for _, value := range []string{"", "00-" + strings.Repeat("0", 32) + "-" + parent + "-01", "00-zz-zz-01", "00--" + parent + "-01", "-", "00-" + trace + "-" + parent} {
 		var got spans
