@@ -43,6 +43,8 @@ func TestDependenciesStayLean(t *testing.T) {
 		{"ids/engine", regexp.MustCompile(`^(github\.com/(opnfv/clover/(loadbalancer|api)|redis/)|google\.golang\.org/grpc)`)},
 		{"ids/alert", regexp.MustCompile(`^(github\.com/(opnfv/clover/(loadbalancer|api|ids/engine)|redis/|goccy/)|google\.golang\.org/grpc)`)},
 		{"ids/alert/redis", regexp.MustCompile(`^(github\.com/opnfv/clover/(loadbalancer|api|ids/engine)|google\.golang\.org/grpc)`)},
+		{"spinnaker", regexp.MustCompile(`^(github\.com/(opnfv/clover/[^s]|[^o])|google\.golang\.org/)`)},
+		{"spinnaker/halyard", regexp.MustCompile(`^(github\.com/(opnfv/clover/[^s]|[^o])|google\.golang\.org/)`)},
 		{"api/server", none},
 		{"api/server/auth", none},
 		{"api/server/certfile", none},

@@ -35,6 +35,14 @@
 //   - [github.com/opnfv/clover/loadbalancer/drivertest]: the suite that every
 //     driver passes, under load.
 //
+// # Deliver
+//
+//   - [github.com/opnfv/clover/spinnaker]: accounts of providers, their files,
+//     kubeconfigs that are checked, secrets that do not print.
+//   - [github.com/opnfv/clover/spinnaker/halyard]: the client of Halyard's daemon.
+//   - [github.com/opnfv/clover/spinnaker/spinnakertest]: stand-ins of Spinnaker's
+//     servers for tests, with state and faults.
+//
 // # Protect
 //
 //   - [github.com/opnfv/clover/ids]: rules of Suricata, Snort 2 and Snort 3:
