@@ -45,6 +45,8 @@ func TestDependenciesStayLean(t *testing.T) {
 		{"ids/alert/redis", regexp.MustCompile(`^(github\.com/opnfv/clover/(loadbalancer|api|ids/engine)|google\.golang\.org/grpc)`)},
 		{"spinnaker", regexp.MustCompile(`^(github\.com/(opnfv/clover/[^s]|[^o])|google\.golang\.org/)`)},
 		{"spinnaker/halyard", regexp.MustCompile(`^(github\.com/(opnfv/clover/[^s]|[^o])|google\.golang\.org/)`)},
+		{"spinnaker/gate", regexp.MustCompile(`^(github\.com/(opnfv/clover/[^s]|[^o])|google\.golang\.org/)`)},
+		{"spinnaker/pipeline", regexp.MustCompile(`^(github\.com/(opnfv/clover/[^s]|[^o])|google\.golang\.org/)`)},
 		{"api/server", none},
 		{"api/server/auth", none},
 		{"api/server/certfile", none},

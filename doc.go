@@ -40,6 +40,10 @@
 //   - [github.com/opnfv/clover/spinnaker]: accounts of providers, their files,
 //     kubeconfigs that are checked, secrets that do not print.
 //   - [github.com/opnfv/clover/spinnaker/halyard]: the client of Halyard's daemon.
+//   - [github.com/opnfv/clover/spinnaker/gate]: the client of Gate: accounts,
+//     pipelines, executions.
+//   - [github.com/opnfv/clover/spinnaker/pipeline]: pipelines as values, checked
+//     before they run.
 //   - [github.com/opnfv/clover/spinnaker/spinnakertest]: stand-ins of Spinnaker's
 //     servers for tests, with state and faults.
 //

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -46,9 +47,9 @@ func (p Pipeline) Check() error {
 	c.parameters(p.Parameters)
 	ids := c.artifacts(p)
 	if c.graph(p) {
+		there := p.available(ids)
 		for i, s := range p.Stages {
-			c.at, c.stage = fmt.Sprintf("stages[%d]", i), s
-			c.ids = p.available(s, ids)
+			c.at, c.stage, c.ids = fmt.Sprintf("stages[%d]", i), s, there[s.RefID]
 			if s.Do == nil || s.Do.Type() == "" {
 				c.fault("type", "is missing; want e.g. bakeManifest, deployManifest, wait")
 				continue
@@ -186,25 +187,24 @@ func (p Pipeline) order() (sorted, cycle []string) {
 	return sorted, nil
 }
 
-// available returns the artifacts that a stage can use: the pipeline's, and
-// those that the stages before it leave.
-func (p Pipeline) available(s Stage, ids map[string]bool) map[string]bool {
-	out := map[string]bool{}
-	for id := range ids {
-		out[id] = true
+// available returns by RefID the artifacts that a stage can use: ids, which
+// are the pipeline's, and those that the stages before it leave.
+func (p Pipeline) available(ids map[string]bool) map[string]map[string]bool {
+	stages := make(map[string]Stage, len(p.Stages))
+	for _, s := range p.Stages {
+		stages[s.RefID] = s
 	}
-	seen, todo := map[string]bool{}, slices.Clone(s.After)
-	for len(todo) > 0 {
-		ref := todo[0]
-		if todo = todo[1:]; seen[ref] {
-			continue
+	out := make(map[string]map[string]bool, len(p.Stages))
+	order, _ := p.order()
+	for _, ref := range order {
+		mine := maps.Clone(ids)
+		for _, before := range stages[ref].After {
+			maps.Copy(mine, out[before])
+			for _, e := range stages[before].Produces {
+				mine[e.ID] = true
+			}
 		}
-		seen[ref] = true
-		earlier, _ := p.Stage(ref)
-		for _, e := range earlier.Produces {
-			out[e.ID] = true
-		}
-		todo = append(todo, earlier.After...)
+		out[ref] = mine
 	}
 	return out
 }
