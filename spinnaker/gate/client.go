@@ -141,7 +141,7 @@ func (c *Client) Login(ctx context.Context, user string, password spinnaker.Secr
 		return nil
 	}
 	if err == nil || (answer.Status >= 300 && answer.Status < 400) {
-		return &spinnaker.Error{Op: call.Op, Target: user, Kind: spinnaker.ErrDenied, Status: answer.Status, Err: errors.New("Gate does not take this user and password")}
+		return &spinnaker.Error{Op: call.Op, Target: user, Kind: spinnaker.ErrDenied, Status: answer.Status, Err: errors.New("user and password are refused")}
 	}
 	return err
 }
@@ -171,7 +171,7 @@ func (c *Client) User(ctx context.Context) (User, error) {
 		return out, err
 	}
 	if out.Username == "" {
-		return out, &spinnaker.Error{Op: "get user", Kind: spinnaker.ErrDenied, Status: http.StatusOK, Err: errors.New("Gate does not know who asks")}
+		return out, &spinnaker.Error{Op: "get user", Kind: spinnaker.ErrDenied, Status: http.StatusOK, Err: errors.New("nobody is signed in")}
 	}
 	return out, nil
 }

@@ -133,7 +133,7 @@ func (c *Client) Execution(ctx context.Context, id string) (Execution, error) {
 	err := c.get(ctx, "get execution", id, &out, nil, "pipelines", id)
 	if err == nil && out.ID == "" {
 		// PipelineController.groovy turns every other fault of Orca into null.
-		return out, &spinnaker.Error{Op: "get execution", Target: id, Kind: spinnaker.ErrTemporary, Status: http.StatusOK, Err: errors.New("Gate cannot ask Orca; try again")}
+		return out, &spinnaker.Error{Op: "get execution", Target: id, Kind: spinnaker.ErrTemporary, Status: http.StatusOK, Err: errors.New("no answer of Orca behind Gate; try again")}
 	}
 	return out, err
 }
