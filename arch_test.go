@@ -47,6 +47,7 @@ func TestDependenciesStayLean(t *testing.T) {
 		{"spinnaker/halyard", regexp.MustCompile(`^(github\.com/(opnfv/clover/[^s]|[^o])|google\.golang\.org/)`)},
 		{"spinnaker/gate", regexp.MustCompile(`^(github\.com/(opnfv/clover/[^s]|[^o])|google\.golang\.org/)`)},
 		{"spinnaker/pipeline", regexp.MustCompile(`^(github\.com/(opnfv/clover/[^s]|[^o])|google\.golang\.org/)`)},
+		{"spinnaker/artifact", regexp.MustCompile(`^(github\.com/opnfv/clover/[^s]|google\.golang\.org/|helm\.sh/)`)},
 		{"api/server", none},
 		{"api/server/auth", none},
 		{"api/server/certfile", none},

@@ -44,6 +44,8 @@
 //     pipelines, executions.
 //   - [github.com/opnfv/clover/spinnaker/pipeline]: pipelines as values, checked
 //     before they run.
+//   - [github.com/opnfv/clover/spinnaker/artifact]: Helm charts packaged, and
+//     stored where pipelines fetch them.
 //   - [github.com/opnfv/clover/spinnaker/spinnakertest]: stand-ins of Spinnaker's
 //     servers for tests, with state and faults.
 //

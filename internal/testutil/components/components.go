@@ -40,7 +40,7 @@ type Component struct {
 func All() []Component {
 	return []Component{
 		Envoy(), Prometheus(), Redis(), Nginx(), NginxStable(), NginxMainline(), SDCRoot(), Suricata(), JaegerV1(), JaegerV2(),
-		Helm(), Kind(), NodeRoot(), Kubernetes(), NodeImage(), Istio(), IstioImages(), PrometheusKubernetes(),
+		Helm(), S3(), Kind(), NodeRoot(), Kubernetes(), NodeImage(), Istio(), IstioImages(), PrometheusKubernetes(),
 	}
 }
 
