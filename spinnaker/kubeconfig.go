@@ -37,8 +37,16 @@ type KubeContext struct {
 	// Auth says how the user proves who it is: "token", "client certificate",
 	// "password", "program NAME", "provider NAME" or "none".
 	Auth string
+	// Files are the fields that name files instead of holding their content;
+	// see Flatten.
+	Files []string
 	// Notes say what may not work where Spinnaker runs.
 	Notes []string
+}
+
+// RunsProgram reports whether the credentials come from a program.
+func (c KubeContext) RunsProgram() bool {
+	return strings.HasPrefix(c.Auth, "program ") || strings.HasPrefix(c.Auth, "provider ")
 }
 
 // String names neither secrets nor files.
@@ -126,6 +134,11 @@ func (k *Kubeconfig) Context(name string) (KubeContext, error) {
 		out.Notes = append(out.Notes, "the server "+host+" is this machine; Spinnaker's pods will not reach it there")
 	}
 	out.Auth = auth(user)
+	for _, name := range []string{"certificate-authority", "client-certificate", "client-key", "tokenFile"} {
+		if field(cluster, name)+field(user, name) != "" {
+			out.Files = append(out.Files, name)
+		}
+	}
 	switch {
 	case strings.HasPrefix(out.Auth, "program "):
 		out.Notes = append(out.Notes, out.Auth+" must be there where Spinnaker runs")

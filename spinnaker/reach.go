@@ -32,7 +32,7 @@ func (k *Kubeconfig) Reach(ctx context.Context, name string) (string, error) {
 	fault := func(kind error, status int, err error) (string, error) {
 		return "", &Error{Op: "reach cluster", Target: c.Server, Kind: kind, Status: status, Err: err}
 	}
-	if strings.HasPrefix(c.Auth, "program ") || strings.HasPrefix(c.Auth, "provider ") {
+	if c.RunsProgram() {
 		return fault(ErrUnsupported, 0, fmt.Errorf("the credentials come from %s, which is not run for a check", c.Auth))
 	}
 	cluster, user := k.clusters[c.Cluster], k.users[c.User]
