@@ -78,7 +78,7 @@ func (s *Store) Get(ctx context.Context, bucket, key string, limit int64) ([]byt
 	if err != nil {
 		return nil, fault("fetch", bucket+"/"+key, err)
 	}
-	defer object.Close()
+	defer func() { _ = object.Close() }()
 	data, err := io.ReadAll(io.LimitReader(object, limit+1))
 	if err == nil && int64(len(data)) > limit {
 		err = errors.New("it is larger than asked for")

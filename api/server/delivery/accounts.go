@@ -72,7 +72,7 @@ const healthTimeout = 5 * time.Second
 // store returns who keeps accounts: Halyard, or Gate where there is none.
 func (s *Service) store(ctx context.Context) (store, error) {
 	switch {
-	case s.halyard != nil && !(s.gate != nil && s.noHalyard(ctx)):
+	case s.halyard != nil && (s.gate == nil || !s.noHalyard(ctx)):
 		return inHalyard{s}, nil
 	case s.gate != nil:
 		return inGate{s}, nil

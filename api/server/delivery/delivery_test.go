@@ -132,7 +132,7 @@ func TestRefuses(t *testing.T) {
 		{"gate", "a/b", nil, codes.InvalidArgument, "provider"},
 		{"gate", "aws", map[string]any{"name": "a"}, codes.Unimplemented, "want docker-registry or kubernetes"},
 		{"gate", "docker-registry", nil, codes.InvalidArgument, "empty"},
-		{"gate", "docker-registry", map[string]any{"nmae": "a"}, codes.InvalidArgument, "unknown key"},
+		{"gate", "docker-registry", map[string]any{"nam": "a"}, codes.InvalidArgument, "unknown key"},
 		{"gate", "docker-registry", map[string]any{"name": "a", "address": "b", "username": "u", "passwordFile": "/etc/passwd"}, codes.InvalidArgument, "read by cloverctl"},
 		{"halyard", "kubernetes", map[string]any{"name": "a", "kubeconfigFile": "/etc/passwd"}, codes.InvalidArgument, "a path means nothing here"},
 		{"gate", "kubernetes", map[string]any{"name": "a", "kubeconfigContents": kubeconfig, "context": "two"}, codes.InvalidArgument, "--allow-exec-kubeconfig"},
