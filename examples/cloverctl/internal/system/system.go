@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/opnfv/clover/deploy"
+	"github.com/opnfv/clover/deploy/spinnaker"
 	"github.com/opnfv/clover/examples/cloverctl/internal/kube"
 )
 
@@ -45,6 +46,7 @@ type System struct {
 	removes    []string // further components that go with it
 	needs      string   // a component that is made too if it is not there
 	sample     bool     // lives in a namespace of its own
+	spinnaker  bool     // comes from package deploy/spinnaker
 }
 
 // Systems lists what can be created and deleted.
@@ -64,6 +66,8 @@ var systems = []System{
 	{Name: "datastore", Title: "datastore services", Summary: "Redis", components: []string{"datastore"}},
 	{Name: "sdc", Title: "sdc services", Summary: "the sample: proxy, load balancers, servers, IDS",
 		components: []string{"sdc"}, sample: true},
+	{Name: "spinnaker", Title: "spinnaker services", Summary: "Spinnaker, which delivers to clusters (its images are not Clover's)",
+		components: []string{spinnaker.Component}, spinnaker: true},
 	{Name: "clovisor", Title: "clovisor services", Summary: "session traces from the kernel", Planned: true},
 	{Name: "validation", Title: "validation services", Summary: "test plans with JMeter", Planned: true},
 }
@@ -90,8 +94,11 @@ func Find(name string) (System, error) {
 
 // DefaultNamespace is where a system lives if nothing else is said.
 func (s System) DefaultNamespace() string {
-	if s.sample {
+	switch {
+	case s.sample:
 		return sampleNamespace
+	case s.spinnaker:
+		return spinnaker.DefaultNamespace
 	}
 	return deploy.DefaultNamespace
 }
@@ -144,6 +151,9 @@ func Render(ctx context.Context, c *kube.Cluster, s System, o Options) ([]*unstr
 
 func render(ctx context.Context, c *kube.Cluster, s System, components []string, o Options) ([]*unstructured.Unstructured, error) {
 	namespace := o.namespace(s)
+	if s.spinnaker {
+		return renderSpinnaker(ctx, c, namespace, o)
+	}
 	options := deploy.Options{
 		Components: components, Namespace: namespace, Registry: o.Registry, Tag: o.Tag, Values: maps.Clone(o.Values),
 	}
@@ -166,6 +176,23 @@ func render(ctx context.Context, c *kube.Cluster, s System, components []string,
 		mark(u, namespace)
 	}
 	return objects, nil
+}
+
+// renderSpinnaker returns the objects of Spinnaker, which is no part of the
+// chart.
+func renderSpinnaker(ctx context.Context, c *kube.Cluster, namespace string, o Options) ([]*unstructured.Unstructured, error) {
+	if len(o.Values) > 0 {
+		return nil, errors.New("system spinnaker has no values: change its manifests by an overlay (kubectl apply -k)")
+	}
+	options := spinnaker.Options{Namespace: namespace, Registry: o.Registry, Tag: o.Tag}
+	if c != nil {
+		options.Lookup = deploy.ClusterLookup(c.Dynamic())
+	}
+	objects, err := spinnaker.Render(ctx, options)
+	for _, u := range objects {
+		mark(u, namespace)
+	}
+	return objects, err
 }
 
 func withSampleNamespace(values map[string]any, namespace string) map[string]any {
