@@ -46,6 +46,8 @@
 //     before they run.
 //   - [github.com/opnfv/clover/spinnaker/artifact]: Helm charts packaged, and
 //     stored where pipelines fetch them.
+//   - [github.com/opnfv/clover/api/server/delivery]: the delivery area of the API.
+//   - [github.com/opnfv/clover/deploy/spinnaker]: the manifests of a Spinnaker.
 //   - [github.com/opnfv/clover/spinnaker/spinnakertest]: stand-ins of Spinnaker's
 //     servers for tests, with state and faults.
 //
@@ -77,7 +79,8 @@
 // The folder examples holds the programs that assemble the libraries:
 // standalone (everything in one process), cloverctl (the command line),
 // clover-collector and clover-controller (the two halves as they run in a
-// cluster), and sdc (the services of the sample).
+// cluster), sdc (the services of the sample), and deliver (a chart deployed by
+// Spinnaker).
 //
 // # Rules that hold everywhere
 //

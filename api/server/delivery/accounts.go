@@ -218,10 +218,13 @@ func (s *Service) checkKubernetes(st store, k *spinnaker.Kubernetes) (notes []st
 	if k.ProviderVersion == "V1" {
 		notes = append(notes, "providerVersion V1 is V2 since Spinnaker 1.21")
 	}
+	paths := s.opts.KubeconfigPaths && st.name() == "halyard"
 	switch {
 	case k.ServiceAccount:
 		return notes, nil
-	case k.KubeconfigFile != "" && s.opts.KubeconfigPaths && st.name() == "halyard":
+	case paths && k.KubeconfigFile == "":
+		return nil, &spinnaker.FieldError{Field: "kubeconfigContents", Msg: "this Halyard takes kubeconfigs as paths on its own disk: put the file there and send kubeconfigFile (cloverctl: --halyard-path)"}
+	case paths:
 		return append(notes, "the kubeconfig is a file on Halyard's disk, which was not checked"), nil
 	case k.Kubeconfig.IsZero():
 		return nil, &spinnaker.FieldError{Field: "kubeconfigContents", Msg: "is missing: send the text of the kubeconfig, as cloverctl does; a path means nothing here"}

@@ -1,6 +1,7 @@
 package delivery_test
 
 import (
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -57,6 +58,7 @@ func installation(t *testing.T) (h *spinnakertest.Halyard, g *spinnakertest.Gate
 		"halyard": {Halyard: halyard.Options{URL: url(t, h), HTTP: client, FirstPoll: time.Millisecond}, Gate: byGate},
 		"gate":    {Gate: byGate},
 		"nothing": {},
+		"paths":   {Halyard: halyard.Options{URL: url(t, h), HTTP: client, FirstPoll: time.Millisecond}, KubeconfigPaths: true},
 	} {
 		s, err := delivery.New(o)
 		if err != nil {
@@ -119,6 +121,42 @@ func TestAccounts(t *testing.T) {
 	}
 }
 
+// TestPaths sends the path of a kubeconfig to a Halyard that takes paths.
+func TestPaths(t *testing.T) {
+	h, _, services := installation(t)
+	r := &deliveryv1.CreateAccountRequest{Provider: "kubernetes", Account: object(t, map[string]any{"name": "a", "kubeconfigFile": "/home/spinnaker/kubeconfig"})}
+	if res, err := services["paths"].CreateAccount(t.Context(), r); err != nil || !strings.Contains(strings.Join(res.GetNotes(), " "), "not checked") {
+		t.Fatalf("%v, %v", res, err)
+	}
+	if text, _ := h.File(h.Accounts("kubernetes")[0]["kubeconfigFile"].(string)); text != "/home/spinnaker/kubeconfig" {
+		t.Errorf("Halyard got %q", text)
+	}
+}
+
+// TestNoHalyard has a Halyard whose name does not exist: Gate keeps accounts.
+func TestNoHalyard(t *testing.T) {
+	_, g, _ := installation(t)
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	s, err := delivery.New(delivery.Options{
+		Halyard: halyard.Options{URL: "http://spin-halyard.invalid:8064", HTTP: &http.Client{Transport: nowhere{}}},
+		Gate:    gate.Options{URL: url(t, g), HTTP: &http.Client{Transport: transport}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res, err := s.ListAccounts(t.Context(), &deliveryv1.ListAccountsRequest{Provider: "kubernetes"}); err != nil || res.GetSource() != "gate" {
+		t.Errorf("%v, %v", res, err)
+	}
+}
+
+// nowhere is a network without the host.
+type nowhere struct{}
+
+func (nowhere) RoundTrip(r *http.Request) (*http.Response, error) {
+	return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: r.URL.Hostname(), IsNotFound: true}}
+}
+
 func TestRefuses(t *testing.T) {
 	_, _, services := installation(t)
 	for _, c := range []struct {
@@ -135,6 +173,7 @@ func TestRefuses(t *testing.T) {
 		{"gate", "docker-registry", map[string]any{"nam": "a"}, codes.InvalidArgument, "unknown key"},
 		{"gate", "docker-registry", map[string]any{"name": "a", "address": "b", "username": "u", "passwordFile": "/etc/passwd"}, codes.InvalidArgument, "read by cloverctl"},
 		{"halyard", "kubernetes", map[string]any{"name": "a", "kubeconfigFile": "/etc/passwd"}, codes.InvalidArgument, "a path means nothing here"},
+		{"paths", "kubernetes", map[string]any{"name": "a", "kubeconfigContents": kubeconfig}, codes.InvalidArgument, "--halyard-path"},
 		{"gate", "kubernetes", map[string]any{"name": "a", "kubeconfigContents": kubeconfig, "context": "two"}, codes.InvalidArgument, "--allow-exec-kubeconfig"},
 		{"gate", "kubernetes", map[string]any{"name": "a", "kubeconfigContents": kubeconfig, "context": "files"}, codes.InvalidArgument, "tokenFile"},
 		{"gate", "kubernetes", map[string]any{"name": "a", "kubeconfigContents": kubeconfig, "context": "x"}, codes.InvalidArgument, "want one of: files, one, two"},

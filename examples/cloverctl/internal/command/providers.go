@@ -41,6 +41,7 @@ type accountFlags struct {
 	passwordStdin         bool
 	context               string
 	dryRun, skip, noReach bool
+	halyardPath           bool
 }
 
 func (a *app) createProvider() *cobra.Command {
@@ -64,6 +65,7 @@ func (a *app) createProvider() *cobra.Command {
 			flags.BoolVar(&f.passwordStdin, "password-stdin", false, "read the password from standard input")
 		} else {
 			flags.StringVar(&f.context, "account-context", "", "`context` of the kubeconfig to use, instead of the file's")
+			flags.BoolVar(&f.halyardPath, "halyard-path", false, "kubeconfigFile is a path on Halyard's disk, and is not read here")
 			flags.BoolVar(&f.noReach, "skip-reach", false, "do not ask the cluster for its version")
 		}
 		a.addOutput(c)
@@ -221,6 +223,11 @@ func (a *app) kubernetesAccount(ctx context.Context, data []byte, f *accountFlag
 	}
 	if err := k.Check(); err != nil || k.ServiceAccount {
 		return k.Account(), err
+	}
+	if f.halyardPath {
+		account := k.Account()
+		account.Fields["kubeconfigFile"] = k.KubeconfigFile
+		return account, nil
 	}
 	text := []byte(k.Kubeconfig.Reveal())
 	if k.KubeconfigFile != "" {
