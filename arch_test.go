@@ -49,6 +49,7 @@ func TestDependenciesStayLean(t *testing.T) {
 		{"spinnaker/pipeline", regexp.MustCompile(`^(github\.com/(opnfv/clover/[^s]|[^o])|google\.golang\.org/)`)},
 		{"spinnaker/artifact", regexp.MustCompile(`^(github\.com/opnfv/clover/[^s]|google\.golang\.org/|helm\.sh/)`)},
 		{"api/server", none},
+		{"api/server/delivery", none},
 		{"api/server/auth", none},
 		{"api/server/certfile", none},
 	} {

@@ -152,6 +152,20 @@ func TestPipelines(t *testing.T) {
 	}
 }
 
+// TestNames holds that a name stays one segment of a path.
+func TestNames(t *testing.T) {
+	g, c := serve(t, spinnakertest.GateOptions{}, gate.Options{})
+	for name, want := range map[string]string{"a/b": "a%2Fb", "..": "%2E%2E", "a b?c#d%2F": "a%20b%3Fc%23d%252F"} {
+		if _, err := c.Pipeline(t.Context(), "demo", name); !errors.Is(err, spinnaker.ErrNotFound) {
+			t.Errorf("%q: %v", name, err)
+		}
+		all := g.Requests()
+		if got := all[len(all)-1].URI; got != "/applications/demo/pipelineConfigs/"+want {
+			t.Errorf("%q asks %s", name, got)
+		}
+	}
+}
+
 func TestFailedStage(t *testing.T) {
 	_, c := serve(t, spinnakertest.GateOptions{Run: func(s spinnakertest.StageRun) ([]map[string]any, error) {
 		return nil, errors.New("failed to fetch " + fmt.Sprint(s.Artifacts["chart"]["reference"]))

@@ -114,6 +114,7 @@ func TestDelivering(t *testing.T) {
 		{"create provider docker-registry", "", exitUsage, []string{"-f FILE is needed"}},
 		{"get provider docker-registry", "", 0, []string{"mydockerhub", "ann", "opnfv/clover"}},
 		{"get provider docker-registry -n other -o json", "", 0, []string{`"password": "[hidden]"`}},
+		{"create provider docker-registry -f DIR/docker.yml -n fourth -o json", "", 0, []string{`"name": "fourth"`}},
 		{"get provider docker-registry -n nope", "", exitNotFound, []string{"no docker-registry account"}},
 		{"delete provider docker-registry -n mydockerhub --dry-run", "", 0, []string{"Would delete"}},
 		{"delete provider docker-registry -n mydockerhub", "", 0, []string{"Deleted docker-registry account mydockerhub"}},
@@ -154,6 +155,11 @@ func TestDelivering(t *testing.T) {
 		if strings.Contains(out+errs, "hunter") {
 			t.Errorf("%s: a secret prints:\n%s%s", c.args, out, errs)
 		}
+	}
+	// A Spinnaker that comes back while it is waited for.
+	h.Inject(spinnakertest.Fault{Kind: spinnakertest.Status, Code: http.StatusServiceUnavailable, Prefix: "/v1/config"})
+	if code, out, errs := ctl(t, "", "--controller", address, "create", "provider", "docker-registry", "-f", filepath.Join(dir, "docker.yml"), "-n", "fifth", "--wait"); code != 0 || !strings.Contains(errs, "Waiting") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
 	for _, a := range h.Accounts("dockerRegistry") {
 		if a["password"] != "hunter2" {

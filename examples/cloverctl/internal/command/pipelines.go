@@ -42,7 +42,7 @@ func pipelineRoute(application, name string) string {
 
 func (a *app) createPipeline() *cobra.Command {
 	var file string
-	var dryRun bool
+	var dryRun, wait bool
 	c := &cobra.Command{
 		Use: "pipeline", Short: "Save a pipeline in Spinnaker, or replace it", Args: cobra.NoArgs,
 		Long: `Saves a pipeline, or replaces the one of its application and name. The file is
@@ -73,9 +73,15 @@ each other, stages and artifacts that are not there, and what each stage needs.`
 			if dryRun {
 				query.Set("dry_run", "true")
 			}
-			return a.send(c, "POST", withQuery("/pipelines", query), body, &deliveryv1.SavePipelineResponse{})
+			res := &deliveryv1.SavePipelineResponse{}
+			if err := a.sendChange(c.Context(), &changeFlags{wait: wait}, "POST", withQuery("/pipelines", query), body, res); err != nil {
+				return err
+			}
+			fmt.Fprintln(a.Out, show.Clean(res.GetMessage()))
+			return nil
 		},
 	}
+	waitFlag(c, &wait)
 	c.Flags().StringVarP(&file, "filename", "f", "", "`file` with the pipeline; - is standard input")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "check everything and change nothing")
 	return c

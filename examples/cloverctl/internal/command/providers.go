@@ -41,7 +41,7 @@ type accountFlags struct {
 	passwordStdin         bool
 	context               string
 	dryRun, skip, noReach bool
-	halyardPath           bool
+	halyardPath, wait     bool
 }
 
 func (a *app) createProvider() *cobra.Command {
@@ -60,6 +60,7 @@ func (a *app) createProvider() *cobra.Command {
 		flags.StringVarP(&f.file, "filename", "f", "", "`file` with "+keys+"; - is standard input")
 		flags.StringVarP(&f.name, "name", "n", "", "`name` of the account, instead of the file's")
 		flags.BoolVar(&f.dryRun, "dry-run", false, "check everything and change nothing")
+		waitFlag(c, &f.wait)
 		flags.BoolVar(&f.skip, "skip-validation", false, "do not have Halyard check the account")
 		if noun == dockerNoun {
 			flags.BoolVar(&f.passwordStdin, "password-stdin", false, "read the password from standard input")
@@ -112,10 +113,6 @@ func (a *app) sendAccount(ctx context.Context, p show.Printer, noun string, acco
 	if err := protojson.Unmarshal(wire, body); err != nil {
 		return err
 	}
-	cl, err := a.client(ctx)
-	if err != nil {
-		return err
-	}
 	query := url.Values{}
 	if f.dryRun {
 		query.Set("dry_run", "true")
@@ -124,11 +121,14 @@ func (a *app) sendAccount(ctx context.Context, p show.Printer, noun string, acco
 		query.Set("skip_validation", "true")
 	}
 	res := &deliveryv1.CreateAccountResponse{}
-	raw, err := cl.Send(ctx, "POST", withQuery("/providers/"+noun, query), body, res)
-	if err != nil {
+	if err := a.sendChange(ctx, &changeFlags{wait: f.wait}, "POST", withQuery("/providers/"+noun, query), body, res); err != nil {
 		return err
 	}
 	if !p.ForPeople() {
+		raw, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(res)
+		if err != nil {
+			return err
+		}
 		return p.Answer(raw, accountsTable([]*deliveryv1.Account{res.GetAccount()}))
 	}
 	fmt.Fprintln(a.Out, show.Clean(res.GetMessage()))
@@ -138,6 +138,11 @@ func (a *app) sendAccount(ctx context.Context, p show.Printer, noun string, acco
 		}
 	}
 	return nil
+}
+
+// waitFlag is --wait of commands that change something in Spinnaker.
+func waitFlag(c *cobra.Command, wait *bool) {
+	c.Flags().BoolVar(wait, "wait", false, "wait up to --timeout for a Spinnaker that does not answer yet")
 }
 
 func withQuery(route string, query url.Values) string {
@@ -341,7 +346,7 @@ func words(v any) string {
 func (a *app) deleteProvider() *cobra.Command {
 	return a.provider("Delete an account of Spinnaker", func(noun string) *cobra.Command {
 		var name string
-		var dryRun bool
+		var dryRun, wait bool
 		c := &cobra.Command{
 			Use: noun, Short: "Delete a " + noun + " account of Spinnaker", Args: cobra.NoArgs,
 			Example: fmt.Sprintf("  cloverctl delete provider %s -n my-account", noun),
@@ -353,10 +358,17 @@ func (a *app) deleteProvider() *cobra.Command {
 				if dryRun {
 					query.Set("dry_run", "true")
 				}
-				return a.send(c, "DELETE", withQuery("/providers/"+noun+"/"+url.PathEscape(name), query), &deliveryv1.DeleteAccountRequest{}, &deliveryv1.DeleteAccountResponse{})
+				res := &deliveryv1.DeleteAccountResponse{}
+				err := a.sendChange(c.Context(), &changeFlags{wait: wait}, "DELETE", withQuery("/providers/"+noun+"/"+url.PathEscape(name), query), &deliveryv1.DeleteAccountRequest{}, res)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintln(a.Out, show.Clean(res.GetMessage()))
+				return nil
 			},
 		}
 		c.Flags().StringVarP(&name, "name", "n", "", "`name` of the account")
+		waitFlag(c, &wait)
 		c.Flags().BoolVar(&dryRun, "dry-run", false, "see whether it is there, and change nothing")
 		return c
 	})
