@@ -203,7 +203,7 @@ func bake(ctx context.Context, charts *artifact.Store, r spinnakertest.StageRun)
 	if err != nil {
 		return nil, err
 	}
-	rendered, err := engine.Engine{Strict: true}.Render(chart, values)
+	rendered, err := engine.Engine{Strict: true}.RenderWithContext(ctx, chart, values)
 	if err != nil {
 		return nil, err
 	}

@@ -79,6 +79,53 @@ users: [{name: u, user: {tokenFile: token}}, {name: v, user: {token: wrong}}]
 `, srv.URL, ca)
 }
 
+const failFile = "application: demo\nname: fail\nstages: [{refId: a, type: wait, name: Fail, waitTime: 1}]\n"
+
+// deliverySteps are typed one after the other; DIR is the folder of the files.
+var deliverySteps = []struct {
+	args, stdin string
+	code        int
+	want        []string
+}{
+	{"get provider docker-registry", "", 0, []string{"Nothing found."}},
+	{"create provider docker-registry -f DIR/docker.yml --dry-run", "", 0, []string{"Would create docker-registry account mydockerhub"}},
+	{"create provider docker-registry -f DIR/docker.yml", "", 0, []string{"Created docker-registry account mydockerhub"}},
+	{"create provider docker-registry -f DIR/docker.yml", "", exitFailure, []string{"already"}},
+	{"create provider docker-registry -f DIR/secret.yml", "", 0, []string{"account other"}},
+	{"create provider docker-registry -f DIR/stdin.yml --password-stdin", "hunter2\n", 0, []string{"account third"}},
+	{"create provider docker-registry -f DIR/bad.yml", "", exitUsage, []string{`line 2, column 1: unknown key "addr"; want one of`}},
+	{"create provider docker-registry", "", exitUsage, []string{"-f FILE is needed"}},
+	{"get provider docker-registry", "", 0, []string{"mydockerhub", "ann", "opnfv/clover"}},
+	{"get provider docker-registry -n other -o json", "", 0, []string{`"password": "[hidden]"`}},
+	{"create provider docker-registry -f DIR/docker.yml -n fourth -o json", "", 0, []string{`"name": "fourth"`}},
+	{"get provider docker-registry -n nope", "", exitNotFound, []string{"no docker-registry account"}},
+	{"delete provider docker-registry -n mydockerhub --dry-run", "", 0, []string{"Would delete"}},
+	{"delete provider docker-registry -n mydockerhub", "", 0, []string{"Deleted docker-registry account mydockerhub"}},
+	{"delete provider docker-registry -n mydockerhub", "", exitNotFound, []string{"mydockerhub"}},
+	{"delete provider docker-registry", "", exitUsage, []string{"-n NAME is needed"}},
+	{"create provider kubernetes -f DIR/kubernetes.yml", "", 0, []string{"Created kubernetes account my-kubernetes"}},
+	{"create provider kubernetes -f DIR/kubernetes.yml -n second --account-context bad", "", exitFailure, []string{"context bad does not work", "--skip-reach"}},
+	{"create provider kubernetes -f DIR/kubernetes.yml -n second --account-context bad --skip-reach", "", 0, []string{"account second"}},
+	{"create provider kubernetes -f DIR/kubernetes.yml -n third --account-context x", "", exitUsage, []string{"want one of: bad, good"}},
+	{"get provider kubernetes", "", 0, []string{"my-kubernetes", "V2", "good", "dockerhub"}},
+	{"get provider", "", exitUsage, []string{"docker-registry, kubernetes"}},
+	{"create pipeline -f DIR/wait.json --dry-run", "", 0, []string{"Would create pipeline wait"}},
+	{"create pipeline -f DIR/wait.json", "", 0, []string{"Created pipeline wait of application demo"}},
+	{"create pipeline -f -", failFile, 0, []string{"Created pipeline fail"}},
+	{"create pipeline -f DIR/cycle.yaml", "", exitUsage, []string{"in a circle: a after a"}},
+	{"get pipeline -a demo", "", 0, []string{"wait", "fail"}},
+	{"get pipeline wait -a demo -o json", "", 0, []string{`"waitTime": 0`}},
+	{"get pipeline", "", exitUsage, []string{"--application NAME is needed"}},
+	{"start pipeline wait -a demo --wait", "", 0, []string{"Started pipeline wait, execution ", "Wait: RUNNING", "Wait: SUCCEEDED"}},
+	{"start pipeline fail -a demo --wait", "", exitFailure, []string{"Fail: TERMINAL: it was to fail"}},
+	{"start pipeline nope -a demo", "", exitNotFound, []string{"nope"}},
+	{"start pipeline wait -a demo --parameter x", "", exitUsage, []string{"NAME=VALUE"}},
+	{"get execution -a demo", "", 0, []string{"SUCCEEDED", "TERMINAL"}},
+	{"get execution nope", "", exitNotFound, []string{"nope"}},
+	{"stop execution nope", "", exitNotFound, []string{"nope"}},
+	{"delete pipeline wait -a demo", "", 0, []string{"Deleted pipeline wait"}},
+}
+
 // TestDelivering types what the guide says, and more.
 func TestDelivering(t *testing.T) {
 	address, h, g := delivering(t)
@@ -93,55 +140,12 @@ func TestDelivering(t *testing.T) {
 		"kubeconfig":     apiServer(t),
 		"token":          "hunter3\n",
 		"wait.json":      `{"application":"demo","name":"wait","stages":[{"refId":"1","type":"wait","name":"Wait","waitTime":0,"requisiteStageRefIds":[]}]}`,
-		"fail.yaml":      "application: demo\nname: fail\nstages: [{refId: a, type: wait, name: Fail, waitTime: 1}]\n",
 		"cycle.yaml":     "application: demo\nname: c\nstages: [{refId: a, type: wait, waitTime: 1, requisiteStageRefIds: [a]}]\n",
 	}
 	for name, text := range files {
 		check(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
-	for _, c := range []struct {
-		args, stdin string
-		code        int
-		want        []string
-	}{
-		{"get provider docker-registry", "", 0, []string{"Nothing found."}},
-		{"create provider docker-registry -f DIR/docker.yml --dry-run", "", 0, []string{"Would create docker-registry account mydockerhub"}},
-		{"create provider docker-registry -f DIR/docker.yml", "", 0, []string{"Created docker-registry account mydockerhub"}},
-		{"create provider docker-registry -f DIR/docker.yml", "", exitFailure, []string{"already"}},
-		{"create provider docker-registry -f DIR/secret.yml", "", 0, []string{"account other"}},
-		{"create provider docker-registry -f DIR/stdin.yml --password-stdin", "hunter2\n", 0, []string{"account third"}},
-		{"create provider docker-registry -f DIR/bad.yml", "", exitUsage, []string{`line 2, column 1: unknown key "addr"; want one of`}},
-		{"create provider docker-registry", "", exitUsage, []string{"-f FILE is needed"}},
-		{"get provider docker-registry", "", 0, []string{"mydockerhub", "ann", "opnfv/clover"}},
-		{"get provider docker-registry -n other -o json", "", 0, []string{`"password": "[hidden]"`}},
-		{"create provider docker-registry -f DIR/docker.yml -n fourth -o json", "", 0, []string{`"name": "fourth"`}},
-		{"get provider docker-registry -n nope", "", exitNotFound, []string{"no docker-registry account"}},
-		{"delete provider docker-registry -n mydockerhub --dry-run", "", 0, []string{"Would delete"}},
-		{"delete provider docker-registry -n mydockerhub", "", 0, []string{"Deleted docker-registry account mydockerhub"}},
-		{"delete provider docker-registry -n mydockerhub", "", exitNotFound, []string{"mydockerhub"}},
-		{"delete provider docker-registry", "", exitUsage, []string{"-n NAME is needed"}},
-		{"create provider kubernetes -f DIR/kubernetes.yml", "", 0, []string{"Created kubernetes account my-kubernetes"}},
-		{"create provider kubernetes -f DIR/kubernetes.yml -n second --account-context bad", "", exitFailure, []string{"context bad does not work", "--skip-reach"}},
-		{"create provider kubernetes -f DIR/kubernetes.yml -n second --account-context bad --skip-reach", "", 0, []string{"account second"}},
-		{"create provider kubernetes -f DIR/kubernetes.yml -n third --account-context x", "", exitUsage, []string{"want one of: bad, good"}},
-		{"get provider kubernetes", "", 0, []string{"my-kubernetes", "V2", "good", "dockerhub"}},
-		{"get provider", "", exitUsage, []string{"docker-registry, kubernetes"}},
-		{"create pipeline -f DIR/wait.json --dry-run", "", 0, []string{"Would create pipeline wait"}},
-		{"create pipeline -f DIR/wait.json", "", 0, []string{"Created pipeline wait of application demo"}},
-		{"create pipeline -f -", files["fail.yaml"], 0, []string{"Created pipeline fail"}},
-		{"create pipeline -f DIR/cycle.yaml", "", exitUsage, []string{"in a circle: a after a"}},
-		{"get pipeline -a demo", "", 0, []string{"wait", "fail"}},
-		{"get pipeline wait -a demo -o json", "", 0, []string{`"waitTime": 0`}},
-		{"get pipeline", "", exitUsage, []string{"--application NAME is needed"}},
-		{"start pipeline wait -a demo --wait", "", 0, []string{"Started pipeline wait, execution ", "Wait: RUNNING", "Wait: SUCCEEDED"}},
-		{"start pipeline fail -a demo --wait", "", exitFailure, []string{"Fail: TERMINAL: it was to fail"}},
-		{"start pipeline nope -a demo", "", exitNotFound, []string{"nope"}},
-		{"start pipeline wait -a demo --parameter x", "", exitUsage, []string{"NAME=VALUE"}},
-		{"get execution -a demo", "", 0, []string{"SUCCEEDED", "TERMINAL"}},
-		{"get execution nope", "", exitNotFound, []string{"nope"}},
-		{"stop execution nope", "", exitNotFound, []string{"nope"}},
-		{"delete pipeline wait -a demo", "", 0, []string{"Deleted pipeline wait"}},
-	} {
+	for _, c := range deliverySteps {
 		args := append([]string{"-q", "--controller", address}, strings.Fields(strings.ReplaceAll(c.args, "DIR", dir))...)
 		code, out, errs := ctl(t, c.stdin, args...)
 		if code != c.code {
