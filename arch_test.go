@@ -50,7 +50,13 @@ func TestDependenciesStayLean(t *testing.T) {
 		{"clovisor/packet", regexp.MustCompile(`^(github\.com/opnfv/clover/clovisor/[^p]|golang\.org/|net/http$)`)},
 		{"clovisor/session", regexp.MustCompile(`^(github\.com/(opnfv/clover/([^c]|clovisor/[^ps])|redis/|cilium/)|google\.golang\.org/|net/http$)`)},
 		{"clovisor/kernel", regexp.MustCompile(`^(github\.com/(opnfv/clover/(api|ids|loadbalancer|visibility|tracing)|redis/)|google\.golang\.org/grpc)`)},
+		{"spinnaker", regexp.MustCompile(`^(github\.com/(opnfv/clover/[^s]|[^o])|google\.golang\.org/)`)},
+		{"spinnaker/halyard", regexp.MustCompile(`^(github\.com/(opnfv/clover/[^s]|[^o])|google\.golang\.org/)`)},
+		{"spinnaker/gate", regexp.MustCompile(`^(github\.com/(opnfv/clover/[^s]|[^o])|google\.golang\.org/)`)},
+		{"spinnaker/pipeline", regexp.MustCompile(`^(github\.com/(opnfv/clover/[^s]|[^o])|google\.golang\.org/)`)},
+		{"spinnaker/artifact", regexp.MustCompile(`^(github\.com/opnfv/clover/[^s]|google\.golang\.org/|helm\.sh/)`)},
 		{"api/server", none},
+		{"api/server/delivery", none},
 		{"api/server/auth", none},
 		{"api/server/certfile", none},
 	} {

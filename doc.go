@@ -53,6 +53,22 @@
 //   - [github.com/opnfv/clover/loadbalancer/drivertest]: the suite that every
 //     driver passes, under load.
 //
+// # Deliver
+//
+//   - [github.com/opnfv/clover/spinnaker]: accounts of providers, their files,
+//     kubeconfigs that are checked, secrets that do not print.
+//   - [github.com/opnfv/clover/spinnaker/halyard]: the client of Halyard's daemon.
+//   - [github.com/opnfv/clover/spinnaker/gate]: the client of Gate: accounts,
+//     pipelines, executions.
+//   - [github.com/opnfv/clover/spinnaker/pipeline]: pipelines as values, checked
+//     before they run.
+//   - [github.com/opnfv/clover/spinnaker/artifact]: Helm charts packaged, and
+//     stored where pipelines fetch them.
+//   - [github.com/opnfv/clover/api/server/delivery]: the delivery area of the API.
+//   - [github.com/opnfv/clover/deploy/spinnaker]: the manifests of a Spinnaker.
+//   - [github.com/opnfv/clover/spinnaker/spinnakertest]: stand-ins of Spinnaker's
+//     servers for tests, with state and faults.
+//
 // # Protect
 //
 //   - [github.com/opnfv/clover/ids]: rules of Suricata, Snort 2 and Snort 3:
@@ -81,7 +97,8 @@
 // The folder examples holds the programs that assemble the libraries:
 // standalone (everything in one process), cloverctl (the command line),
 // clover-collector and clover-controller (the two halves as they run in a
-// cluster), and sdc (the services of the sample).
+// cluster), sdc (the services of the sample), and deliver (a chart deployed by
+// Spinnaker).
 //
 // # Rules that hold everywhere
 //

@@ -5,6 +5,7 @@ import (
 	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	reflectionalpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
 
+	deliveryv1 "github.com/opnfv/clover/api/clover/delivery/v1"
 	idsv1 "github.com/opnfv/clover/api/clover/ids/v1"
 	lbv1 "github.com/opnfv/clover/api/clover/loadbalancer/v1"
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
@@ -24,6 +25,8 @@ const (
 	visibilityResource    = "visibility"
 	loadBalancersResource = "loadbalancers"
 	idsResource           = "ids"
+	providersResource     = "providers"
+	pipelinesResource     = "pipelines"
 )
 
 func areaAccess(resource, verb string) access {
@@ -81,6 +84,19 @@ var methodAccess = map[string]access{
 	idsv1.IdsService_StopEngine_FullMethodName:  areaAccess(idsResource, auth.Update),
 	idsv1.IdsService_CreateBlock_FullMethodName: areaAccess(idsResource, auth.Update),
 	idsv1.IdsService_DeleteBlock_FullMethodName: areaAccess(idsResource, auth.Delete),
+
+	deliveryv1.DeliveryService_ListAccounts_FullMethodName:    areaAccess(providersResource, auth.Get),
+	deliveryv1.DeliveryService_GetAccount_FullMethodName:      areaAccess(providersResource, auth.Get),
+	deliveryv1.DeliveryService_CreateAccount_FullMethodName:   areaAccess(providersResource, auth.Update),
+	deliveryv1.DeliveryService_DeleteAccount_FullMethodName:   areaAccess(providersResource, auth.Delete),
+	deliveryv1.DeliveryService_ListPipelines_FullMethodName:   areaAccess(pipelinesResource, auth.Get),
+	deliveryv1.DeliveryService_GetPipeline_FullMethodName:     areaAccess(pipelinesResource, auth.Get),
+	deliveryv1.DeliveryService_SavePipeline_FullMethodName:    areaAccess(pipelinesResource, auth.Update),
+	deliveryv1.DeliveryService_DeletePipeline_FullMethodName:  areaAccess(pipelinesResource, auth.Delete),
+	deliveryv1.DeliveryService_StartPipeline_FullMethodName:   areaAccess(pipelinesResource, auth.Update),
+	deliveryv1.DeliveryService_ListExecutions_FullMethodName:  areaAccess(pipelinesResource, auth.Get),
+	deliveryv1.DeliveryService_GetExecution_FullMethodName:    areaAccess(pipelinesResource, auth.Get),
+	deliveryv1.DeliveryService_CancelExecution_FullMethodName: areaAccess(pipelinesResource, auth.Update),
 
 	collector.Controller_InitVisibility_FullMethodName:     visibilityAccess(auth.Update),
 	collector.Controller_StartCollector_FullMethodName:     visibilityAccess(auth.Update),

@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/structpb"
 
+	deliveryv1 "github.com/opnfv/clover/api/clover/delivery/v1"
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
 )
 
@@ -76,5 +79,21 @@ func TestClientsOfOneNetworkAreOne(t *testing.T) {
 		if (addressKey(c.a) == addressKey(c.b)) != c.same {
 			t.Errorf("%s and %s: %s, %s", c.a, c.b, addressKey(c.a), addressKey(c.b))
 		}
+	}
+}
+
+// TestAuditHidesSecrets holds that what is marked with debug_redact is not
+// logged.
+func TestAuditHidesSecrets(t *testing.T) {
+	account, err := structpb.NewStruct(map[string]any{"password": "hunter2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := &deliveryv1.CreateAccountRequest{Provider: "docker-registry", Account: account}
+	if text := auditedRequest(request); strings.Contains(text, "hunter2") || !strings.Contains(text, "docker-registry") {
+		t.Error(text)
+	}
+	if request.GetAccount() == nil {
+		t.Error("the request itself has changed")
 	}
 }

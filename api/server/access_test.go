@@ -163,6 +163,12 @@ var changes = map[string]bool{
 	"/clover.ids.v1.IdsService/StopEngine":                      true,
 	"/clover.ids.v1.IdsService/CreateBlock":                     true,
 	"/clover.ids.v1.IdsService/DeleteBlock":                     true,
+	"/clover.delivery.v1.DeliveryService/CreateAccount":         true,
+	"/clover.delivery.v1.DeliveryService/DeleteAccount":         true,
+	"/clover.delivery.v1.DeliveryService/SavePipeline":          true,
+	"/clover.delivery.v1.DeliveryService/DeletePipeline":        true,
+	"/clover.delivery.v1.DeliveryService/StartPipeline":         true,
+	"/clover.delivery.v1.DeliveryService/CancelExecution":       true,
 }
 
 // callers are whom every route is tried by.
@@ -263,7 +269,7 @@ func TestEveryRouteByEveryCaller(t *testing.T) {
 	root := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("page")) })
 	s := startSecured(t, v1.UnimplementedVisibilityServiceServer{}, server.Options{RateLimit: -1, Root: root})
 	list := routes(t)
-	if len(list) != 35 {
+	if len(list) != 47 {
 		t.Fatalf("%d routes", len(list))
 	}
 	for _, path := range []string{"/", "/metrics", "/openapi.json", "/nothing", "/healthz", "/readyz", "/api/v1/nothing"} {

@@ -10,6 +10,8 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/opnfv/clover/api/server/auth"
 )
@@ -64,9 +66,30 @@ func (s *Server) audit(ctx context.Context, a audited, err error) {
 // urlPassword is what stands before the host of a URL.
 var urlPassword = regexp.MustCompile(`://[^/@"\\]*@`)
 
-// auditedRequest is a request without the passwords of its URLs.
+// withoutSecrets is a message without the fields that are marked with
+// debug_redact.
+func withoutSecrets(m proto.Message) proto.Message {
+	var secret []protoreflect.FieldDescriptor
+	m.ProtoReflect().Range(func(f protoreflect.FieldDescriptor, _ protoreflect.Value) bool {
+		if o, ok := f.Options().(*descriptorpb.FieldOptions); ok && o.GetDebugRedact() {
+			secret = append(secret, f)
+		}
+		return true
+	})
+	if len(secret) == 0 {
+		return m
+	}
+	m = proto.Clone(m)
+	for _, f := range secret {
+		m.ProtoReflect().Clear(f)
+	}
+	return m
+}
+
+// auditedRequest is a request without its secrets and the passwords of its
+// URLs.
 func auditedRequest(m proto.Message) string {
-	b, err := protojson.Marshal(m)
+	b, err := protojson.Marshal(withoutSecrets(m))
 	if err != nil {
 		return "not shown: " + err.Error()
 	}

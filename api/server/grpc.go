@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 
+	deliveryv1 "github.com/opnfv/clover/api/clover/delivery/v1"
 	idsv1 "github.com/opnfv/clover/api/clover/ids/v1"
 	lbv1 "github.com/opnfv/clover/api/clover/loadbalancer/v1"
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
@@ -45,6 +46,7 @@ func (s *Server) grpcServer(running context.Context) (*grpc.Server, *health.Serv
 	v1.RegisterVisibilityServiceServer(srv, s.service)
 	lbv1.RegisterLoadBalancerServiceServer(srv, s.opts.Balancers)
 	idsv1.RegisterIdsServiceServer(srv, s.opts.Protection)
+	deliveryv1.RegisterDeliveryServiceServer(srv, s.opts.Delivery)
 	collector.RegisterControllerServer(srv, control{service: s.service})
 	checks := health.NewServer()
 	checks.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)

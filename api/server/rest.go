@@ -21,6 +21,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/opnfv/clover/api"
+	deliveryv1 "github.com/opnfv/clover/api/clover/delivery/v1"
 	idsv1 "github.com/opnfv/clover/api/clover/ids/v1"
 	lbv1 "github.com/opnfv/clover/api/clover/loadbalancer/v1"
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
@@ -92,6 +93,7 @@ func (s *Server) handler(ctx context.Context, conn *grpc.ClientConn) (http.Handl
 		v1.RegisterVisibilityServiceHandler(ctx, gateway, conn),
 		lbv1.RegisterLoadBalancerServiceHandler(ctx, gateway, conn),
 		idsv1.RegisterIdsServiceHandler(ctx, gateway, conn),
+		deliveryv1.RegisterDeliveryServiceHandler(ctx, gateway, conn),
 	)
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/opnfv/clover/api"
+	deliveryv1 "github.com/opnfv/clover/api/clover/delivery/v1"
 	idsv1 "github.com/opnfv/clover/api/clover/ids/v1"
 	lbv1 "github.com/opnfv/clover/api/clover/loadbalancer/v1"
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
@@ -154,7 +155,7 @@ func TestOpenAPIHasEveryRoute(t *testing.T) {
 		}
 	}
 	methods := 0
-	for _, d := range []grpc.ServiceDesc{v1.VisibilityService_ServiceDesc, lbv1.LoadBalancerService_ServiceDesc, idsv1.IdsService_ServiceDesc} {
+	for _, d := range []grpc.ServiceDesc{v1.VisibilityService_ServiceDesc, lbv1.LoadBalancerService_ServiceDesc, idsv1.IdsService_ServiceDesc, deliveryv1.DeliveryService_ServiceDesc} {
 		methods += len(d.Methods) + len(d.Streams)
 	}
 	if len(want) != methods {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
+	deliveryv1 "github.com/opnfv/clover/api/clover/delivery/v1"
 	idsv1 "github.com/opnfv/clover/api/clover/ids/v1"
 	lbv1 "github.com/opnfv/clover/api/clover/loadbalancer/v1"
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
@@ -60,10 +61,11 @@ type Options struct {
 	// MetricsAddr is the same for these and /metrics. It may be the same
 	// address.
 	MetricsAddr string
-	// Balancers and Protection serve the other areas of the API. nil: their calls are
-	// UNIMPLEMENTED.
+	// Balancers, Protection and Delivery serve the other areas of the API. nil:
+	// their calls are UNIMPLEMENTED.
 	Balancers  lbv1.LoadBalancerServiceServer
 	Protection idsv1.IdsServiceServer
+	Delivery   deliveryv1.DeliveryServiceServer
 	// Root answers what is not the API, e.g. with a page. nil: 404. With
 	// Authenticator, browsers sign in for it with a token, at /login; see
 	// SessionUser.
@@ -119,6 +121,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Protection == nil {
 		o.Protection = idsv1.UnimplementedIdsServiceServer{}
+	}
+	if o.Delivery == nil {
+		o.Delivery = deliveryv1.UnimplementedDeliveryServiceServer{}
 	}
 	if o.Metrics == nil {
 		o.Metrics = prometheus.NewRegistry()

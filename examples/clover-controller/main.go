@@ -17,6 +17,7 @@ import (
 	"github.com/opnfv/clover/api/server/certfile"
 	"github.com/opnfv/clover/examples/internal/access"
 	"github.com/opnfv/clover/examples/internal/cli"
+	"github.com/opnfv/clover/examples/internal/delivering"
 	"github.com/opnfv/clover/examples/internal/statuspage"
 	"github.com/opnfv/clover/examples/internal/steering"
 )
@@ -28,6 +29,7 @@ type settings struct {
 	api       server.Options
 	access    access.Flags
 	steering  steering.Flags
+	delivery  delivering.Flags
 	sources   sourceFlags
 	collector string
 	files     certfile.Files // of the connection to the collector
@@ -44,6 +46,7 @@ func parse(args []string, stderr io.Writer) (s settings, err error) {
 	f.StringVar(&s.api.RESTAddr, "rest-addr", "127.0.0.1:32044", "`address` of REST and of the status page")
 	s.access.Add(f, server.DefaultRateLimit)
 	s.steering.Add(f)
+	s.delivery.Add(f)
 	s.sources.add(f)
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error; the audit log stays")
 	err = cli.Parse(f, args, stderr, "Serves REST, gRPC and the status page, and passes questions on to a clover-collector.\n\nUsage:\n  clover-controller [flags]\n")
@@ -55,6 +58,9 @@ func parse(args []string, stderr io.Writer) (s settings, err error) {
 	}
 	s.api.Audit = cli.AuditLogger(stderr)
 	if err := s.steering.Apply(&s.api); err != nil {
+		return s, err
+	}
+	if err := s.delivery.Apply(&s.api); err != nil {
 		return s, err
 	}
 	return s, s.access.Apply(&s.api)

@@ -13,6 +13,7 @@ import (
 	"github.com/opnfv/clover/api/server"
 	"github.com/opnfv/clover/examples/internal/access"
 	"github.com/opnfv/clover/examples/internal/cli"
+	"github.com/opnfv/clover/examples/internal/delivering"
 	"github.com/opnfv/clover/examples/internal/node"
 	"github.com/opnfv/clover/examples/internal/steering"
 )
@@ -25,6 +26,7 @@ type settings struct {
 	logLevel string
 	access   access.Flags
 	steering steering.Flags
+	delivery delivering.Flags
 }
 
 func parse(args []string, stderr io.Writer) (settings, error) {
@@ -40,6 +42,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	s.node.AddFlags(f)
 	s.access.Add(f, server.DefaultRateLimit)
 	s.steering.Add(f)
+	s.delivery.Add(f)
 	f.StringVar(&s.logLevel, "log-level", "warn", "debug, info, warn or error")
 	err := cli.Parse(f, args, stderr, "Runs all of Clover in one process, with a sample mesh and its traffic.\n\nUsage:\n  standalone [flags]\n\nExamples:\n"+
 		"  standalone\n  standalone --no-sample --jaeger http://jaeger:16686 --prometheus http://prometheus:9090\n")
@@ -80,6 +83,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	api := server.Options{Logger: logger}
 	if err := s.access.Apply(&api); err != nil {
+		return err
+	}
+	if err := s.delivery.Apply(&api); err != nil {
 		return err
 	}
 	mesh := &sampleMesh{}

@@ -4,6 +4,7 @@
 //   - [Jaeger] runs Jaeger's first generation or the second, in memory or on
 //     disk; it can be stopped, killed and started again on the same ports.
 //   - [Prometheus] runs Prometheus with given targets.
+//   - [S3] runs an S3 server without buckets.
 //   - [Suricata] tests rules and reads captures by the real engine.
 //   - [Envoy] runs one Envoy with a given bootstrap; package envoymesh puts
 //     several of them together as an Istio-like mesh.

@@ -42,7 +42,7 @@ type Component struct {
 func All() []Component {
 	all := []Component{
 		Envoy(), Prometheus(), Redis(), Nginx(), NginxStable(), NginxMainline(), SDCRoot(), Suricata(), JaegerV1(), JaegerV2(),
-		Helm(), Kind(), NodeRoot(), Kubernetes(), NodeImage(), Istio(), IstioImages(), PrometheusKubernetes(), Qemu(), QemuARM(),
+		Helm(), S3(), Kind(), NodeRoot(), Kubernetes(), NodeImage(), Istio(), IstioImages(), PrometheusKubernetes(), Qemu(), QemuARM(),
 	}
 	for _, k := range DebianKernels() {
 		all = append(all, k.Component)

@@ -31,6 +31,12 @@ NAME "address" HOST:PORT "ours" whether it is a service of the sample.
 - --agent-cert-file=/etc/clover/tls/tls.crt
 - --agent-key-file=/etc/clover/tls/tls.key
 {{- end }}
+{{- with .Values.controller.spinnaker.halyard }}
+- {{ printf "--halyard=%s" . | quote }}
+{{- end }}
+{{- with .Values.controller.spinnaker.gate }}
+- {{ printf "--gate=%s" . | quote }}
+{{- end }}
 {{- end }}
 
 {{/* Lets the controller reach them. */}}
@@ -53,6 +59,12 @@ NAME "address" HOST:PORT "ours" whether it is a service of the sample.
   ports:
     - {port: 50052}
     - {port: 50054}
+{{- end }}
+{{- range list .Values.controller.spinnaker.halyard .Values.controller.spinnaker.gate }}
+{{- if . }}
+{{- $url := urlParse . }}
+{{- $ports = append $ports (regexFind "[0-9]+$" $url.host | default (eq $url.scheme "https" | ternary "443" "80")) }}
+{{- end }}
 {{- end }}
 {{- range $ports | uniq }}
 - ports:

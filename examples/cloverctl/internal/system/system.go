@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/opnfv/clover/deploy"
+	"github.com/opnfv/clover/deploy/spinnaker"
 	"github.com/opnfv/clover/examples/cloverctl/internal/kube"
 )
 
@@ -48,6 +49,7 @@ type System struct {
 	// A system that does not live in Clover's namespace has one of its own,
 	// which is a value of its section of the chart.
 	namespace, section string
+	spinnaker          bool // comes from package deploy/spinnaker
 }
 
 // Systems lists what can be created and deleted.
@@ -67,6 +69,8 @@ var systems = []System{
 	{Name: "datastore", Title: "datastore services", Summary: "Redis", components: []string{"datastore"}},
 	{Name: "sdc", Title: "sdc services", Summary: "the sample: proxy, load balancers, servers, IDS",
 		components: []string{"sdc"}, namespace: "default", section: "sdc"},
+	{Name: "spinnaker", Title: "spinnaker services", Summary: "Spinnaker, which delivers to clusters (its images are not Clover's)",
+		components: []string{spinnaker.Component}, namespace: spinnaker.DefaultNamespace, spinnaker: true},
 	{Name: "clovisor", Title: "clovisor services", Summary: "session traces from the kernel",
 		components: []string{"clovisor"}, namespace: "clovisor", section: "clovisor"},
 	{Name: "validation", Title: "validation services", Summary: "test plans with JMeter", Planned: true},
@@ -142,6 +146,9 @@ func Render(ctx context.Context, c *kube.Cluster, s System, o Options) ([]*unstr
 
 func render(ctx context.Context, c *kube.Cluster, s System, components []string, o Options) ([]*unstructured.Unstructured, error) {
 	namespace := o.namespace(s)
+	if s.spinnaker {
+		return renderSpinnaker(ctx, c, namespace, o)
+	}
 	options := deploy.Options{
 		Components: components, Namespace: namespace, Registry: o.Registry, Tag: o.Tag, Values: maps.Clone(o.Values),
 	}
@@ -164,6 +171,23 @@ func render(ctx context.Context, c *kube.Cluster, s System, components []string,
 		mark(u, namespace)
 	}
 	return objects, nil
+}
+
+// renderSpinnaker returns the objects of Spinnaker, which is no part of the
+// chart.
+func renderSpinnaker(ctx context.Context, c *kube.Cluster, namespace string, o Options) ([]*unstructured.Unstructured, error) {
+	if len(o.Values) > 0 {
+		return nil, errors.New("system spinnaker has no values: change its manifests by an overlay (kubectl apply -k)")
+	}
+	options := spinnaker.Options{Namespace: namespace, Registry: o.Registry, Tag: o.Tag}
+	if c != nil {
+		options.Lookup = deploy.ClusterLookup(c.Dynamic())
+	}
+	objects, err := spinnaker.Render(ctx, options)
+	for _, u := range objects {
+		mark(u, namespace)
+	}
+	return objects, err
 }
 
 // withNamespace puts the namespace into a section of the values that does not
