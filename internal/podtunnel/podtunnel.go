@@ -33,6 +33,9 @@ type Tunnel struct {
 // that configuration. It prefers WebSockets and falls back to SPDY, which API
 // servers before 1.31 and some proxies need.
 func Open(ctx context.Context, config *rest.Config, core rest.Interface, namespace, pod string) (*Tunnel, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	type result struct {
 		tunnel *Tunnel
 		err    error

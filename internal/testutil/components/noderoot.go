@@ -56,6 +56,7 @@ func debianRoot(ctx context.Context, root, release string, packages []string, lo
 		return err
 	}
 	tool.Args = append(tool.Args, "--variant=minbase", "--include="+strings.Join(packages, ","), release, root)
+	ownMounts(tool)
 	if err := command.Run(tool); err != nil {
 		// What went wrong in the new system is in a log of its own.
 		if text, logErr := os.ReadFile(filepath.Join(root, "debootstrap", "debootstrap.log")); logErr == nil {
