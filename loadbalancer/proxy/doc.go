@@ -22,9 +22,9 @@
 // time. A request is sent to another server only as long as none can have
 // begun to act on it, or if it is idempotent and has no body. CONNECT gets 405.
 //
-// Each piece of a response has a minute to go to a client of a listener and,
-// but for what goes by httputil.ReverseProxy, to come from the server. Then
-// both connections end.
+// Each piece of a response has a minute to come from the server and to go to a
+// client of a listener. Then both connections end, of HTTP/2 the stream. Streams
+// of gRPC and WebSockets may be silent.
 //
 // # Three ways
 //
@@ -33,6 +33,7 @@
 // in (rawConn). GET, HEAD and OPTIONS without a body that came through
 // net/http skip http.Transport (sendQuick). All else, with bodies, upgrades,
 // HTTP/2 to servers or trailers, goes through httputil.ReverseProxy. What a
-// parser could understand in more than one way always goes to net/http,
-// but for a Content-Length beside Transfer-Encoding, which gets 400.
+// parser could understand in more than one way always goes to net/http, but
+// for a Content-Length beside Transfer-Encoding, which gets 400. On a connection
+// that net/http has already, it reads the chunks, and no length is passed on.
 package proxy
