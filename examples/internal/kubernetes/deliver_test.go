@@ -87,13 +87,6 @@ func (k *target) cleanUp() {
 	})
 }
 
-func check(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // failing fails a test that the API server warns.
 type failing struct{ t *testing.T }
 
