@@ -42,8 +42,8 @@ import (
 	"github.com/opnfv/clover/spinnaker/spinnakertest"
 )
 
-// target is a namespace of a cluster, with a client of any object.
-type target struct {
+// destination is a namespace of a cluster, with a client of any object.
+type destination struct {
 	*testing.T
 	namespace string
 	api       clientset.Interface
@@ -51,9 +51,9 @@ type target struct {
 	mapper    meta.RESTMapper
 }
 
-// newTarget makes a namespace that is deleted after the test. A warning of the
+// newDestination makes a namespace that is deleted after the test. A warning of the
 // API server fails the test.
-func newTarget(t *testing.T) *target {
+func newDestination(t *testing.T) *destination {
 	t.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", cluster.Start(t).Kubeconfig())
 	check(t, err)
@@ -61,7 +61,7 @@ func newTarget(t *testing.T) *target {
 	transport, err := rest.HTTPClientFor(config)
 	check(t, err)
 	t.Cleanup(func() { utilnet.CloseIdleConnectionsFor(transport.Transport) })
-	k := &target{T: t, namespace: "deliver-" + strings.ToLower(rand.Text()[:8])}
+	k := &destination{T: t, namespace: "deliver-" + strings.ToLower(rand.Text()[:8])}
 	k.api, err = clientset.NewForConfigAndClient(config, transport)
 	check(t, err)
 	k.objects, err = dynamic.NewForConfigAndClient(config, transport)
@@ -76,7 +76,7 @@ func newTarget(t *testing.T) *target {
 }
 
 // cleanUp ends the namespace: other tests compare what the cluster holds.
-func (k *target) cleanUp() {
+func (k *destination) cleanUp() {
 	ctx, namespaces := context.Background(), k.api.CoreV1().Namespaces()
 	if err := namespaces.Delete(ctx, k.namespace, metav1.DeleteOptions{}); err != nil {
 		k.Error(err)
@@ -96,7 +96,7 @@ func (f failing) HandleWarningHeaderWithContext(_ context.Context, _ int, _, tex
 }
 
 // apply applies an object by server-side apply.
-func (k *target) apply(ctx context.Context, u *unstructured.Unstructured, dryRun bool) error {
+func (k *destination) apply(ctx context.Context, u *unstructured.Unstructured, dryRun bool) error {
 	mapping, err := k.mapper.RESTMapping(u.GroupVersionKind().GroupKind(), u.GroupVersionKind().Version)
 	if err != nil {
 		return err
@@ -115,7 +115,7 @@ func (k *target) apply(ctx context.Context, u *unstructured.Unstructured, dryRun
 
 // TestSpinnakerManifests has the API server check the manifests of Spinnaker.
 func TestSpinnakerManifests(t *testing.T) {
-	k := newTarget(t)
+	k := newDestination(t)
 	objects, err := spinnaker.Render(t.Context(), spinnaker.Options{Namespace: k.namespace})
 	check(t, err)
 	for _, u := range objects {
@@ -129,7 +129,7 @@ func TestSpinnakerManifests(t *testing.T) {
 // real Helm library bakes it, and its manifests come to the real API server.
 // Only Spinnaker itself is a stand-in.
 func TestDeliver(t *testing.T) {
-	k, store := newTarget(t), testutil.S3(t)
+	k, store := newDestination(t), testutil.S3(t)
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
 	charts, err := artifact.NewStore(artifact.StoreOptions{URL: store.URL, AccessKey: store.AccessKey, SecretKey: secrets.NewSecret(store.SecretKey), Transport: transport})
@@ -211,7 +211,7 @@ func bake(ctx context.Context, charts *artifact.Store, r spinnakertest.StageRun)
 }
 
 // deploy applies what was baked, first as the API server would, then for real.
-func (k *target) deploy(ctx context.Context, r spinnakertest.StageRun) error {
+func (k *destination) deploy(ctx context.Context, r spinnakertest.StageRun) error {
 	baked := r.Artifacts[fmt.Sprint(r.Stage["manifestArtifactId"])]
 	data, err := base64.StdEncoding.DecodeString(fmt.Sprint(baked["reference"]))
 	if err != nil {
