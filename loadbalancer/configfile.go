@@ -10,6 +10,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/opnfv/clover/internal/strictyaml"
 )
 
 // ReadConfig reads a whole configuration from YAML, in the names that
@@ -42,7 +44,7 @@ func (r *reader) decode(n ast.Node, at string, to reflect.Value) {
 	_, prefix := to.Interface().(netip.Prefix)
 	switch {
 	case to.Kind() == reflect.Struct && !prefix:
-		if pairs, ok := pairsOf(n); !ok || len(pairs) > 0 {
+		if pairs, ok := strictyaml.Pairs(n); !ok || len(pairs) > 0 {
 			r.mapping(n, at, r.fields(to))
 		}
 	case to.Kind() == reflect.Slice:

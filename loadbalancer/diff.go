@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/opnfv/clover/internal/strictyaml"
 )
 
 // Change is one difference between two configurations.
@@ -43,7 +45,7 @@ func (d *differ) add(field, from, to string) {
 
 func (d *differ) fields(at string, from, to reflect.Value) {
 	for i := range from.NumField() {
-		field := joinField(at, fieldName(from.Type().Field(i)))
+		field := strictyaml.JoinKey(at, fieldName(from.Type().Field(i)))
 		a, b := from.Field(i), to.Field(i)
 		switch {
 		case a.Kind() == reflect.Slice:

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/opnfv/clover/internal/strictyaml"
 )
 
 // ReadBalancer reads lbv1.yaml and lbv2.yaml:
@@ -52,7 +54,7 @@ func pointer[T any](parse func(string) (T, error)) func(string) (*T, error) {
 
 func readServerEntry(r *reader, n ast.Node, at string) (Server, bool) {
 	var s Server
-	if _, ok := pairsOf(n); !ok {
+	if _, ok := strictyaml.Pairs(n); !ok {
 		into(&s.Address, ParseAddress)(r, n, at)
 		return s, s.Address != ""
 	}
@@ -66,7 +68,7 @@ func readServerEntry(r *reader, n ast.Node, at string) (Server, bool) {
 		{"backup", into(&s.Backup, parseBool)},
 	})
 	if s.Address == "" && len(r.faults.faults) == faults {
-		r.fault(n, joinField(at, "url"), "missing; want HOST:PORT")
+		r.fault(n, strictyaml.JoinKey(at, "url"), "missing; want HOST:PORT")
 	}
 	return s, s.Address != ""
 }

@@ -7,12 +7,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
+
+	"github.com/opnfv/clover/internal/strictyaml"
 )
 
-// Bounds of a file. The time to parse YAML grows with the square of its depth.
+// Bounds of a file.
 const (
 	maxFileBytes = 256 << 10
 	maxDepth     = 32
@@ -38,101 +38,42 @@ func readFile(data []byte, keys []key) error {
 	return r.faults.err()
 }
 
-// tooDeep returns the first line whose nesting exceeds maxDepth, by a count of
-// brackets and indentation that needs no parser; 0: none.
-func tooDeep(data []byte) int {
-	brackets := 0
-	for i, line := range strings.Split(string(data), "\n") {
-		if len(line)-len(strings.TrimLeft(line, " \t-?")) > 2*maxDepth {
-			return i + 1
-		}
-		for _, b := range []byte(line) {
-			switch b {
-			case '[', '{':
-				brackets++
-			case ']', '}':
-				brackets--
-			}
-			if brackets > maxDepth {
-				return i + 1
-			}
-		}
-	}
-	return 0
-}
-
 // checkedDocument returns what a file of one document holds, unless it is too
 // large or too deep.
 func checkedDocument(data []byte) (ast.Node, error) {
-	if len(data) > maxFileBytes {
-		return nil, &FieldError{Msg: fmt.Sprintf("%d bytes; at most %d", len(data), maxFileBytes)}
+	root, fault := strictyaml.Document(data, strictyaml.Limits{Bytes: maxFileBytes, Depth: maxDepth})
+	if fault != nil {
+		return nil, fieldError(fault)
 	}
-	if line := tooDeep(data); line > 0 {
-		return nil, &FieldError{Line: line, Column: 1, Msg: "nested too deeply; want lists of values at most"}
-	}
-	return document(data)
-}
-
-func document(data []byte) (ast.Node, error) {
-	file, err := parser.ParseBytes(data, 0)
-	if err != nil {
-		var syntax *yaml.SyntaxError
-		if errors.As(err, &syntax) && syntax.Token != nil {
-			at := syntax.Token.Position
-			return nil, &FieldError{Line: at.Line, Column: at.Column, Msg: "not YAML: " + syntax.Message}
-		}
-		return nil, &FieldError{Msg: "not YAML: " + clip(err.Error())}
-	}
-	var body ast.Node
-	for _, d := range file.Docs {
-		if d.Body == nil {
-			continue
-		}
-		if body != nil {
-			return nil, faultAt(d.Body, "", "a second document; want one")
-		}
-		body = d.Body
-	}
-	if body == nil {
+	if root == nil {
 		return nil, &FieldError{Msg: "empty; want keys with values, e.g. server_port: 9180"}
 	}
-	return body, nil
+	return root, nil
 }
 
-// pairsOf returns the pairs of a mapping.
-func pairsOf(n ast.Node) ([]*ast.MappingValueNode, bool) {
-	switch n := n.(type) {
-	case *ast.MappingNode:
-		return n.Values, true
-	case *ast.MappingValueNode:
-		return []*ast.MappingValueNode{n}, true
-	}
-	return nil, false
+func fieldError(f *strictyaml.Fault) *FieldError {
+	return &FieldError{Line: f.Line, Column: f.Column, Field: clip(f.Key), Msg: f.Msg}
 }
 
 // mapping reads a mapping with those keys. Keys may be written with "-" for
 // "_", and in any case.
 func (r *reader) mapping(n ast.Node, at string, keys []key) {
-	pairs, ok := pairsOf(n)
+	pairs, ok := strictyaml.Pairs(n)
 	if !ok || len(pairs) == 0 {
 		r.fault(n, at, "%s; want keys with values: %s", describe(n), names(keys))
 		return
 	}
 	seen := map[string]bool{}
 	for _, p := range pairs {
-		text, ok := scalarText(p.Key)
-		if !ok {
-			text = clip(p.Key.String())
-		}
-		name := strings.ReplaceAll(strings.ToLower(text), "-", "_")
-		field := joinField(at, name)
+		written, name := strictyaml.Key(p.Key)
+		field := strictyaml.JoinKey(at, name)
 		if seen[name] {
 			r.fault(p.Key, field, "is there twice")
 			continue
 		}
 		seen[name] = true
 		if !r.value(p, name, field, keys) {
-			r.fault(p.Key, joinField(at, text), "is not known; want %s", names(keys))
+			r.fault(p.Key, strictyaml.JoinKey(at, clip(written)), "is not known; want %s", names(keys))
 		}
 	}
 }
@@ -147,13 +88,6 @@ func (r *reader) value(p *ast.MappingValueNode, name, field string, keys []key) 
 	return false
 }
 
-func joinField(at, name string) string {
-	if at == "" {
-		return name
-	}
-	return at + "." + name
-}
-
 func names(keys []key) string {
 	list := make([]string, len(keys))
 	for i, k := range keys {
@@ -164,7 +98,7 @@ func names(keys []key) string {
 
 // text reads a string or number as it was written.
 func (r *reader) text(n ast.Node, at string) (string, bool) {
-	s, ok := scalarText(n)
+	s, ok := strictyaml.Scalar(n)
 	if !ok {
 		r.fault(n, at, "%s; want a string or number", describe(n))
 	}
@@ -172,51 +106,15 @@ func (r *reader) text(n ast.Node, at string) (string, bool) {
 }
 
 func (r *reader) fault(n ast.Node, field, format string, args ...any) {
-	r.faults.faults = append(r.faults.faults, faultAt(n, field, format, args...))
-}
-
-func faultAt(n ast.Node, field, format string, args ...any) *FieldError {
-	e := &FieldError{Field: clip(field), Msg: fmt.Sprintf(format, args...)}
-	if pairs, ok := pairsOf(n); ok && len(pairs) > 0 {
-		n = pairs[0].Key // a block mapping's own token is its first colon
-	}
-	if tok := n.GetToken(); tok != nil && tok.Position != nil {
-		e.Line, e.Column = tok.Position.Line, tok.Position.Column
-	}
-	return e
-}
-
-// scalarText returns a string's or number's text without quotes.
-func scalarText(n ast.Node) (string, bool) {
-	switch n := n.(type) {
-	case *ast.StringNode:
-		return n.Value, true
-	case *ast.LiteralNode:
-		return strings.TrimSuffix(n.Value.Value, "\n"), true
-	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
-		return n.GetToken().Value, true
-	}
-	return "", false
+	r.faults.faults = append(r.faults.faults, fieldError(strictyaml.At(n, field, format, args...)))
 }
 
 // describe names what a node is, for messages.
 func describe(n ast.Node) string {
-	switch n.(type) {
-	case *ast.NullNode:
-		return "no value"
-	case *ast.SequenceNode:
-		return "a list"
-	case *ast.MappingNode, *ast.MappingValueNode:
-		return "a mapping"
-	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode:
-		return "an anchor or alias, which are not supported"
-	case *ast.TagNode:
-		return "a tag, which is not supported"
-	}
-	if _, ok := scalarText(n); ok {
+	if _, ok := strictyaml.Scalar(n); ok {
 		return "a plain value"
 	}
-	return "something else"
+	return strictyaml.Describe(n)
 }
 
 // into returns a reader of one value that parse checks.

@@ -5,26 +5,23 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/opnfv/clover/internal/strictyaml"
 )
 
 // entry reads one entry of a list: {field: value} or the plain value. It
 // returns the value and the node that holds it.
 func (r *configReader) entry(n ast.Node, at, field string) (string, ast.Node, bool) {
-	var pairs []*ast.MappingValueNode
-	switch n := n.(type) {
-	case *ast.MappingNode:
-		pairs = n.Values
-	case *ast.MappingValueNode:
-		pairs = []*ast.MappingValueNode{n}
-	default:
+	pairs, ok := strictyaml.Pairs(n)
+	if !ok {
 		text, ok := r.scalar(n, at, "{"+field+": ...} or a plain string")
 		return text, n, ok
 	}
 	var value ast.Node
 	for _, p := range pairs {
-		switch key := normalKey(p.Key); {
+		switch written, key := strictyaml.Key(p.Key); {
 		case key != field:
-			r.fault(p.Key, at+"."+keyText(p.Key), "unknown key; want %s", field)
+			r.fault(p.Key, at+"."+written, "unknown key; want %s", field)
 			return "", nil, false
 		case value != nil:
 			r.fault(p.Key, at+"."+field, "given twice")
@@ -45,7 +42,7 @@ func (r *configReader) entry(n ast.Node, at, field string) (string, ast.Node, bo
 func (r *configReader) scalar(n ast.Node, key, want string) (string, bool) {
 	text, ok := scalarText(n)
 	if !ok {
-		r.fault(n, key, "%s; want %s", describe(n), want)
+		r.fault(n, key, "%s; want %s", strictyaml.Describe(n), want)
 	}
 	return text, ok
 }
@@ -55,63 +52,16 @@ func (r *configReader) fault(at ast.Node, key, format string, args ...any) {
 }
 
 func faultAt(at ast.Node, key, format string, args ...any) *ConfigError {
-	e := &ConfigError{Key: clip(key), Msg: fmt.Sprintf(format, args...)}
-	if m, ok := at.(*ast.MappingNode); ok && !m.IsFlowStyle && len(m.Values) > 0 {
-		at = m.Values[0].Key // a block mapping's own token is its first colon
-	}
-	if tok := at.GetToken(); tok != nil && tok.Position != nil {
-		e.Line, e.Column = tok.Position.Line, tok.Position.Column
-	}
-	return e
+	return (*ConfigError)(strictyaml.At(at, clip(key), format, args...))
 }
 
 // scalarText returns a string's or number's text without quotes.
 func scalarText(n ast.Node) (string, bool) {
-	switch n := n.(type) {
-	case *ast.StringNode:
-		return n.Value, true
-	case *ast.LiteralNode:
-		return strings.TrimSuffix(n.Value.Value, "\n"), true
-	case *ast.IntegerNode, *ast.FloatNode:
-		return n.GetToken().Value, true
-	}
-	return "", false
-}
-
-// describe names what a node is, for messages.
-func describe(n ast.Node) string {
 	switch n.(type) {
-	case *ast.NullNode:
-		return "no value"
-	case *ast.BoolNode:
-		return "a boolean"
-	case *ast.SequenceNode:
-		return "a list"
-	case *ast.MappingNode, *ast.MappingValueNode:
-		return "a mapping"
-	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode:
-		return "an anchor or alias, which are not supported"
-	case *ast.TagNode:
-		return "a tag, which is not supported"
-	case *ast.StringNode, *ast.LiteralNode:
-		return "a string"
-	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
-		return "a number"
+	case *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
+		return "", false // no value of the schema is one
 	}
-	return "something else"
-}
-
-// keyText returns a key as it was written.
-func keyText(key ast.Node) string {
-	if text, ok := scalarText(key); ok {
-		return text
-	}
-	return key.String()
-}
-
-// normalKey returns a key in lower case with '_' for '-'.
-func normalKey(key ast.Node) string {
-	return strings.ReplaceAll(strings.ToLower(keyText(key)), "-", "_")
+	return strictyaml.Scalar(n)
 }
 
 // suggest says which of the known names was meant, or lists them.

@@ -6,16 +6,15 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
+
+	"github.com/opnfv/clover/internal/strictyaml"
 )
 
 // MaxConfigBytes is the largest configuration file that is read.
 const MaxConfigBytes = 256 << 10
 
-// maxConfigDepth is far deeper than the schema; the time to parse YAML grows
-// with the square of the depth.
+// maxConfigDepth is far deeper than the schema.
 const maxConfigDepth = 64
 
 // maxConfigErrors is how many faults of one file are reported at once.
@@ -30,16 +29,7 @@ type ConfigError struct {
 }
 
 // Error returns "line L, column C: KEY: MSG".
-func (e *ConfigError) Error() string {
-	var b strings.Builder
-	if e.Line > 0 {
-		fmt.Fprintf(&b, "line %d, column %d: ", e.Line, e.Column)
-	}
-	if e.Key != "" {
-		b.WriteString(e.Key + ": ")
-	}
-	return b.String() + e.Msg
-}
+func (e *ConfigError) Error() string { return (*strictyaml.Fault)(e).Error() }
 
 // Unwrap returns ErrInvalid.
 func (e *ConfigError) Unwrap() error { return ErrInvalid }
@@ -64,12 +54,6 @@ func (e *ConfigError) Unwrap() error { return ErrInvalid }
 // accepted: each fault is a *ConfigError, several are joined, and all match
 // ErrInvalid.
 func ParseConfig(data []byte) (ConfigUpdate, error) {
-	if len(data) > MaxConfigBytes {
-		return ConfigUpdate{}, &ConfigError{Msg: fmt.Sprintf("%d bytes; at most %d", len(data), MaxConfigBytes)}
-	}
-	if line := tooDeep(data); line > 0 {
-		return ConfigUpdate{}, &ConfigError{Line: line, Column: 1, Msg: "nested too deeply; want lists of values at most"}
-	}
 	root, err := parseDocument(data)
 	if err != nil {
 		return ConfigUpdate{}, err
@@ -87,60 +71,19 @@ func ParseConfig(data []byte) (ConfigUpdate, error) {
 	return r.update, nil
 }
 
-// tooDeep returns the first line whose nesting exceeds maxConfigDepth, by a
-// count of brackets, dashes and indentation that needs no parser; 0: none.
-func tooDeep(data []byte) int {
-	line, brackets, block := 1, 0, 0
-	start := true // nothing but spaces, dashes and question marks so far
-	for _, b := range data {
-		switch b {
-		case '[', '{':
-			brackets++
-		case ']', '}':
-			brackets--
-		case '\n', '\r':
-			start, block = true, -1
-			if b == '\n' {
-				line++
-			}
-		}
-		if start = start && strings.IndexByte(" \t-?\n\r", b) >= 0; start {
-			block++
-		}
-		if brackets > maxConfigDepth || block > 2*maxConfigDepth {
-			return line
-		}
-	}
-	return 0
-}
-
 // parseDocument returns the mapping that a file of one YAML document holds.
-func parseDocument(data []byte) (*ast.MappingNode, error) {
-	file, err := parser.ParseBytes(data, 0)
-	if err != nil {
-		var syntax *yaml.SyntaxError
-		if errors.As(err, &syntax) && syntax.Token != nil {
-			at := syntax.Token.Position
-			return nil, &ConfigError{Line: at.Line, Column: at.Column, Msg: "not YAML: " + syntax.Message}
-		}
-		return nil, &ConfigError{Msg: "not YAML: " + err.Error()}
+func parseDocument(data []byte) (ast.Node, error) {
+	root, fault := strictyaml.Document(data, strictyaml.Limits{Bytes: MaxConfigBytes, Depth: maxConfigDepth})
+	if fault != nil {
+		return nil, (*ConfigError)(fault)
 	}
-	docs := slices.DeleteFunc(file.Docs, func(d *ast.DocumentNode) bool { return d.Body == nil })
-	switch len(docs) {
-	case 0:
+	if root == nil {
 		return nil, &ConfigError{Msg: "empty; want at least one of " + strings.Join(configKeyNames(), ", ")}
-	case 1:
-	default:
-		return nil, faultAt(docs[1].Body, "", "a second document; want one")
 	}
-	switch body := docs[0].Body.(type) {
-	case *ast.MappingNode:
-		return body, nil
-	case *ast.MappingValueNode:
-		return &ast.MappingNode{BaseNode: body.BaseNode, Start: body.Start, Values: []*ast.MappingValueNode{body}}, nil
-	default:
-		return nil, faultAt(body, "", "%s; want keys with values, e.g. sample_interval: 2", describe(body))
+	if _, ok := strictyaml.Pairs(root); !ok {
+		return nil, faultAt(root, "", "%s; want keys with values, e.g. sample_interval: 2", strictyaml.Describe(root))
 	}
+	return root, nil
 }
 
 // configReader collects an update and the faults on the way.
@@ -186,14 +129,15 @@ func configKeyNames() []string {
 	return names
 }
 
-func (r *configReader) document(root *ast.MappingNode) {
+func (r *configReader) document(root ast.Node) {
 	keys := configKeys()
-	for _, entry := range root.Values {
-		key := normalKey(entry.Key)
+	entries, _ := strictyaml.Pairs(root)
+	for _, entry := range entries {
+		written, key := strictyaml.Key(entry.Key)
 		i := slices.IndexFunc(keys, func(k configKey) bool { return k.name == key })
 		switch {
 		case i < 0:
-			r.fault(entry.Key, keyText(entry.Key), "unknown key; %s", suggest(key, configKeyNames()))
+			r.fault(entry.Key, written, "unknown key; %s", suggest(key, configKeyNames()))
 		case r.seen[key] != nil:
 			r.fault(entry.Key, key, "given twice; first on line %d", r.seen[key].GetToken().Position.Line)
 		default:
@@ -201,7 +145,7 @@ func (r *configReader) document(root *ast.MappingNode) {
 			keys[i].read(r, entry.Value, key)
 		}
 	}
-	if len(root.Values) == 0 {
+	if len(entries) == 0 {
 		r.fault(root, "", "empty; want at least one of %s", strings.Join(configKeyNames(), ", "))
 	}
 }
@@ -285,7 +229,7 @@ func listInto(field string, to func(*configReader) *[]string, check func(string)
 		if seq, ok := n.(*ast.SequenceNode); ok {
 			entries = seq.Values
 		} else if _, ok := scalarText(n); !ok {
-			r.fault(n, key, "%s; want a list, e.g. [{%s: ...}]", describe(n), field)
+			r.fault(n, key, "%s; want a list, e.g. [{%s: ...}]", strictyaml.Describe(n), field)
 			return
 		}
 		values := make([]string, 0, len(entries))

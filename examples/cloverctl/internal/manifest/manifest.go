@@ -10,124 +10,69 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/opnfv/clover/internal/strictyaml"
 )
 
 // MaxBytes bounds a file.
 const MaxBytes = 1 << 20
 
-// maxDepth is far deeper than any message; the time to parse YAML grows with
-// the square of the depth.
+// maxDepth is far deeper than any message.
 const maxDepth = 64
 
 // Error is a fault at one place of a file.
-type Error struct {
-	Line, Column int    // from 1; 0: the file as a whole
-	Key          string // e.g. "lb_list[1].url"; "" if the fault has none
-	Msg          string // what is wrong and what would be right
-}
-
-// Error returns "line L, column C: KEY: MSG".
-func (e *Error) Error() string {
-	var b strings.Builder
-	if e.Line > 0 {
-		fmt.Fprintf(&b, "line %d, column %d: ", e.Line, e.Column)
-	}
-	if e.Key != "" {
-		b.WriteString(e.Key + ": ")
-	}
-	return b.String() + e.Msg
-}
+type Error = strictyaml.Fault
 
 // Read reads a file of one YAML document. Its keys are the names of fields,
 // with "-" or "_"; every value may be written as a string. Faults are *Error,
 // several are joined.
 func Read(data []byte, into proto.Message) error {
-	if len(data) > MaxBytes {
-		return &Error{Msg: fmt.Sprintf("%d bytes; at most %d are read", len(data), MaxBytes)}
-	}
 	if !utf8.Valid(data) {
 		return &Error{Msg: "not UTF-8"}
 	}
-	if line := tooDeep(data); line > 0 {
-		return &Error{Line: line, Column: 1, Msg: "nested too deeply"}
+	root, fault := strictyaml.Document(data, strictyaml.Limits{Bytes: MaxBytes, Depth: maxDepth})
+	if fault != nil {
+		return fault
 	}
-	file, err := parser.ParseBytes(data, 0)
-	if err != nil {
-		var syntax *yaml.SyntaxError
-		if errors.As(err, &syntax) && syntax.Token != nil {
-			at := syntax.Token.Position
-			return &Error{Line: at.Line, Column: at.Column, Msg: "not YAML: " + syntax.Message}
-		}
-		return &Error{Msg: "not YAML: " + err.Error()}
-	}
-	r := &reader{}
-	docs := 0
-	for _, doc := range file.Docs {
-		if doc.Body == nil {
-			continue
-		}
-		if docs++; docs > 1 {
-			r.fault(doc.Body, "", "a second document; one is read")
-			break
-		}
-		r.message(doc.Body, "", into.ProtoReflect())
-	}
-	if docs == 0 {
+	if root == nil {
 		return &Error{Msg: "empty; want some of " + strings.Join(fieldNames(into.ProtoReflect().Descriptor()), ", ")}
 	}
+	r := &reader{}
+	r.message(root, "", into.ProtoReflect())
 	return errors.Join(r.errs...)
-}
-
-// tooDeep returns the first line whose nesting exceeds maxDepth, by a count
-// of brackets and indentation that needs no parser; 0: none.
-func tooDeep(data []byte) int {
-	brackets := 0
-	for n, line := range strings.Split(string(data), "\n") {
-		brackets += strings.Count(line, "[") + strings.Count(line, "{") - strings.Count(line, "]") - strings.Count(line, "}")
-		if indent := len(line) - len(strings.TrimLeft(line, " \t-?")); brackets > maxDepth || indent > 2*maxDepth {
-			return n + 1
-		}
-	}
-	return 0
 }
 
 type reader struct{ errs []error }
 
 func (r *reader) fault(n ast.Node, key, format string, args ...any) {
-	e := &Error{Key: key, Msg: fmt.Sprintf(format, args...)}
-	if t := n.GetToken(); t != nil && t.Position != nil {
-		e.Line, e.Column = t.Position.Line, t.Position.Column
-	}
-	r.errs = append(r.errs, e)
+	r.errs = append(r.errs, strictyaml.At(n, key, format, args...))
 }
 
 // message reads a mapping.
 func (r *reader) message(n ast.Node, key string, into protoreflect.Message) {
-	values, ok := mapping(n)
+	values, ok := strictyaml.Pairs(n)
 	if !ok {
 		r.fault(n, key, "want a mapping with some of %s", strings.Join(fieldNames(into.Descriptor()), ", "))
 		return
 	}
 	seen := map[string]bool{}
 	for _, v := range values {
-		name := strings.Trim(v.Key.String(), `"'`)
+		name, _ := strictyaml.Key(v.Key)
 		field := into.Descriptor().Fields().ByName(protoreflect.Name(strings.ReplaceAll(name, "-", "_")))
 		switch {
 		case field == nil:
-			r.fault(v.Key, join(key, name), "is not known; want one of %s", strings.Join(fieldNames(into.Descriptor()), ", "))
+			r.fault(v.Key, strictyaml.JoinKey(key, name), "is not known; want one of %s", strings.Join(fieldNames(into.Descriptor()), ", "))
 		case seen[string(field.Name())]:
-			r.fault(v.Key, join(key, name), "is there twice")
+			r.fault(v.Key, strictyaml.JoinKey(key, name), "is there twice")
 		case v.Value.Type() == ast.NullType: // as if it were not there
 		case field.IsList():
-			r.list(v.Value, join(key, name), field, into.Mutable(field).List())
+			r.list(v.Value, strictyaml.JoinKey(key, name), field, into.Mutable(field).List())
 		default:
-			if value, ok := r.value(v.Value, join(key, name), field, into.NewField(field)); ok {
+			if value, ok := r.value(v.Value, strictyaml.JoinKey(key, name), field, into.NewField(field)); ok {
 				into.Set(field, value)
 			}
 		}
@@ -135,16 +80,6 @@ func (r *reader) message(n ast.Node, key string, into protoreflect.Message) {
 			seen[string(field.Name())] = true
 		}
 	}
-}
-
-func mapping(n ast.Node) ([]*ast.MappingValueNode, bool) {
-	switch n := n.(type) {
-	case *ast.MappingNode:
-		return n.Values, true
-	case *ast.MappingValueNode:
-		return []*ast.MappingValueNode{n}, true
-	}
-	return nil, false
 }
 
 func (r *reader) list(n ast.Node, key string, field protoreflect.FieldDescriptor, into protoreflect.List) {
@@ -169,7 +104,7 @@ func (r *reader) value(n ast.Node, key string, field protoreflect.FieldDescripto
 			return empty, len(r.errs) == faults
 		}
 	}
-	text, ok := scalar(n)
+	text, ok := strictyaml.Scalar(n)
 	if !ok {
 		r.fault(n, key, "want one value, not a list, a mapping or a reference")
 		return empty, false
@@ -180,19 +115,6 @@ func (r *reader) value(n ast.Node, key string, field protoreflect.FieldDescripto
 		return empty, false
 	}
 	return value, true
-}
-
-// scalar returns the text of a value as it is written, so that "001" stays.
-func scalar(n ast.Node) (string, bool) {
-	switch n := n.(type) {
-	case *ast.StringNode:
-		return n.Value, true
-	case *ast.LiteralNode:
-		return n.Value.Value, true
-	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
-		return n.GetToken().Value, true
-	}
-	return "", false
 }
 
 func parse(text string, field protoreflect.FieldDescriptor) (protoreflect.Value, error) {
@@ -240,13 +162,6 @@ func duration(text string) (time.Duration, error) {
 		return 0, errors.New("want seconds, or a duration such as 500ms or 2m")
 	}
 	return d, nil
-}
-
-func join(key, name string) string {
-	if key == "" {
-		return name
-	}
-	return key + "." + name
 }
 
 func fieldNames(d protoreflect.MessageDescriptor) (names []string) {
