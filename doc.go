@@ -20,6 +20,15 @@
 //   - [github.com/opnfv/clover/api/server/kubesource]: which services of a
 //     cluster requests may name.
 //
+// # Test
+//
+//   - [github.com/opnfv/clover/jmeter]: load tests as values: read from YAML and
+//     from JMeter's files, written as these, judged by criteria.
+//   - [github.com/opnfv/clover/jmeter/jtl]: JMeter's result files.
+//   - [github.com/opnfv/clover/jmeter/process]: plans run by the real JMeter.
+//   - [github.com/opnfv/clover/jmeter/runnertest]: the suite that every runner
+//     passes.
+//
 // # Steer
 //
 //   - [github.com/opnfv/clover/mesh]: Istio's resources as typed values that
