@@ -45,6 +45,7 @@ func TestDependenciesStayLean(t *testing.T) {
 		{"ids/alert/redis", regexp.MustCompile(`^(github\.com/opnfv/clover/(loadbalancer|api|ids/engine)|google\.golang\.org/grpc)`)},
 		{"jmeter", regexp.MustCompile(`^(github\.com/(opnfv/clover/(jmeter/|[a-hk-z])|[^go])|golang\.org/|google\.golang\.org/|net/http$)`)},
 		{"jmeter/jtl", regexp.MustCompile(`^(github\.com/opnfv/clover/[a-hk-z]|google\.golang\.org/|net/http$)`)},
+		{"jmeter/builtin", regexp.MustCompile(`^(github\.com/opnfv/clover/[a-hk-z]|google\.golang\.org/)`)},
 		{"jmeter/process", regexp.MustCompile(`^(github\.com/opnfv/clover/[a-hk-z]|google\.golang\.org/)`)},
 		{"api/server", none},
 		{"api/server/auth", none},

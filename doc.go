@@ -25,6 +25,7 @@
 //   - [github.com/opnfv/clover/jmeter]: load tests as values: read from YAML and
 //     from JMeter's files, written as these, judged by criteria.
 //   - [github.com/opnfv/clover/jmeter/jtl]: JMeter's result files.
+//   - [github.com/opnfv/clover/jmeter/builtin]: plans run without a JVM.
 //   - [github.com/opnfv/clover/jmeter/process]: plans run by the real JMeter.
 //   - [github.com/opnfv/clover/jmeter/runnertest]: the suite that every runner
 //     passes.

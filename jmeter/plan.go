@@ -294,3 +294,14 @@ func (c *Controller) from() *node {
 }
 func (o *Opaque) label() string { return o.Class + " " + o.Name }
 func (o *Opaque) from() *node   { return o.source }
+
+// Unknown returns the properties of a request from JMX that the model has not.
+func (r *Request) Unknown() []string {
+	names := append([]string{}, r.unknown...)
+	for _, n := range r.extra {
+		if n.el.attr("enabled") != "false" {
+			names = append(names, n.el.name)
+		}
+	}
+	return names
+}

@@ -135,3 +135,37 @@ func badHeader(s string) string {
 	}
 	return badText(s)
 }
+
+// Template is a text with references that is expanded often. Its zero value
+// is the empty text.
+type Template struct {
+	parts []part
+	text  string // if there is no reference
+}
+
+// NewTemplate prepares a text.
+func NewTemplate(s string) Template {
+	parts := splitText(s)
+	for _, p := range parts {
+		if p.variable != "" {
+			return Template{parts: parts}
+		}
+	}
+	return Template{text: s}
+}
+
+// Static reports whether the text has no references.
+func (t Template) Static() bool { return t.parts == nil }
+
+// Expand is [Expand] for the text.
+func (t Template) Expand(value func(name string) (string, bool)) string {
+	return t.ExpandEncoded(value, func(s string) string { return s })
+}
+
+// ExpandEncoded is Expand with each value encoded, but not the text around it.
+func (t Template) ExpandEncoded(value func(name string) (string, bool), encode func(string) string) string {
+	if t.parts == nil {
+		return t.text
+	}
+	return expandParts(t.parts, value, encode)
+}

@@ -55,13 +55,13 @@ func ParseURL(text string, functions bool) (URL, error) {
 		rest = rest[:i] // a fragment is never sent
 	}
 	if i := splitOutside(rest, "?"); i >= 0 {
-		rest, u.Query = rest[:i], encodeParts(rest[i+1:], escapeQuery)
+		rest, u.Query = rest[:i], encodeParts(rest[i+1:], EscapeQuery)
 	}
 	authority, path := rest, ""
 	if i := splitOutside(rest, "/"); i >= 0 {
 		authority, path = rest[:i], rest[i:]
 	}
-	u.Path = encodeParts(path, escapePath)
+	u.Path = encodeParts(path, EscapePath)
 	if u.Path == "" {
 		u.Path = "/"
 	}
@@ -113,8 +113,11 @@ func escapeBraces(s string) string {
 	return strings.NewReplacer("{", "%7B", "}", "%7D").Replace(s)
 }
 
-func escapePath(s string) string  { return escapeExcept(s, "!$&'()*+,-./:;=@_~") }
-func escapeQuery(s string) string { return escapeExcept(s, "!$&'()*+,-./:;=@_~?") }
+// EscapePath percent-encodes what a path may not hold.
+func EscapePath(s string) string { return escapeExcept(s, "!$&'()*+,-./:;=@_~") }
+
+// EscapeQuery percent-encodes what a query may not hold.
+func EscapeQuery(s string) string { return escapeExcept(s, "!$&'()*+,-./:;=@_~?") }
 
 // escapeExcept percent-encodes all bytes but letters, digits, the given ones
 // and encodings that are there already. Functions are left alone.
