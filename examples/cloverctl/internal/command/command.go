@@ -128,7 +128,7 @@ release yet, 130 interrupted.`,
 		verb("get", "Show a service's configuration, statistics and data",
 			a.getVisibility(), a.getServices(), a.getLB(), a.getIDS(), a.getBlocklist()),
 		verb("clear", "Remove a service's data", a.clearVisibility()),
-		a.observe(), a.systemStatus(), a.check(), a.logs(), a.sysdump(), a.version(),
+		a.observe(), a.test(), a.systemStatus(), a.check(), a.logs(), a.sysdump(), a.version(),
 	)
 	a.finish(root)
 	return root
@@ -178,6 +178,9 @@ func (a *app) colors() bool {
 	f, ok := a.Out.(*os.File)
 	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
 }
+
+// isTerminal reports whether a file is one.
+func isTerminal(f *os.File) bool { return os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd())) }
 
 // width returns the width of the terminal; 0: the output is not one.
 func (a *app) width() int {
