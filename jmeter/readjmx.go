@@ -80,13 +80,13 @@ func hasText(n *node, is func(string) bool) bool {
 	return false
 }
 
-// ownFunction matches the calls of functions that the renderer writes.
-var ownFunction = regexp.MustCompile(`\$\{__urlencode\(\$\{[A-Za-z_][A-Za-z0-9_.-]*\}\)\}|^\$\{__jexl3\(\(?vars\.get\("[^"]*"\)[^"]*("[^"]*")?,\)\}$`)
+// ownFunction matches the calls that the renderer writes into queries.
+var ownFunction = regexp.MustCompile(`\$\{__urlencode\(\$\{[A-Za-z_][A-Za-z0-9_.-]*\}\)\}`)
 
 // hasForeignFunction reports whether a text has a function that is not one of
 // the renderer's, or an escape that only plans with functions have.
 func hasForeignFunction(s string) bool {
-	if s == traceparentTemplate || s == runIDTemplate {
+	if s == traceparentTemplate || s == runIDTemplate || jexlForm.MatchString(s) {
 		return false
 	}
 	s = ownFunction.ReplaceAllString(s, "")

@@ -37,7 +37,7 @@ func TestLoadTest(t *testing.T) {
 		{"good", good, nil, exitOK, `"count": 6`},
 		{"criterion", good, []string{"--criterion", "errors < 1%"}, exitOK, `"passed": true`},
 		{"missed criterion", good, []string{"--criterion", "count > 100"}, exitFailure, `"passed": false`},
-		{"wrong criterion", good, []string{"--criterion", "speed > 1"}, exitUsage, "want e.g."},
+		{"wrong criterion", good, []string{"--criterion", "speed > 1"}, exitUsage, "want count, errors"},
 		{"all fail", "url_list: [{name: a, url: ADDR/bad}]", nil, exitFailure, `"errors": 1`},
 		{"wrong plan", "load_spec: {num_threads: many}\nurl_list: []", nil, exitUsage, "line 1, column 26: load_spec.num_threads"},
 		{"unknown format", good, []string{"-o", "pdf"}, exitUsage, "want table"},
