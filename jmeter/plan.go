@@ -26,7 +26,9 @@ type Plan struct {
 	// Others are elements of a JMX file beside the groups.
 	Others []*Opaque
 
-	source *node // what the plan was read from, nil: not from JMX
+	source *node     // what the plan was read from, nil: not from JMX
+	root   []xmlAttr // of its file
+	beside []*node   // elements beside the test plan, as old files have
 }
 
 // Pair is a name with a value.

@@ -23,13 +23,13 @@ func ReadJMX(data []byte) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(nodes) != 1 || nodes[0].el.name != "TestPlan" {
-		return nil, &PlanError{Msg: "want one <TestPlan> in the first <hashTree>"}
+	if len(nodes) == 0 || nodes[0].el.name != "TestPlan" {
+		return nil, &PlanError{Msg: "want <TestPlan> in the first <hashTree>; a fragment is no plan"}
 	}
 	traced := hasText(nodes[0], func(s string) bool { return s == traceparentTemplate })
 	r := jmxReader{correlated: traced, functions: hasText(nodes[0], hasForeignFunction)}
 	p := r.plan(nodes[0])
-	p.Functions, p.Uncorrelated = r.functions, !r.correlated
+	p.root, p.beside = root.attrs, nodes[1:]
 	return p, nil
 }
 

@@ -1,7 +1,6 @@
 package jmeter
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -22,14 +21,11 @@ func (p *Plan) JMX() ([]byte, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
-	if p.source != nil && p.source.el.name != "TestPlan" {
-		return nil, fmt.Errorf("%w: the plan's origin is no test plan", ErrInvalid)
+	root := &element{name: "jmeterTestPlan", attrs: p.root}
+	if p.source == nil {
+		root.attrs = []xmlAttr{attr("version", "1.2"), attr("properties", "5.0"), attr("jmeter", "5.6.3")}
 	}
-	tree := p.node()
-	root := &element{name: "jmeterTestPlan", attrs: []xmlAttr{
-		attr("version", "1.2"), attr("properties", "5.0"), attr("jmeter", "5.6.3"),
-	}}
-	root.add(hashTree([]*node{tree}))
+	root.add(hashTree(append([]*node{p.node()}, p.beside...)))
 	return marshal(root)
 }
 

@@ -98,13 +98,13 @@ type Reader struct {
 	pending []byte // the first line, if it is a record
 	fields  [][]byte
 	record  []byte // a record of several lines, or one longer than the buffer
-	texts   map[string]string
+	texts   texts
 }
 
 // NewReader reads the first line. Where that names no columns, they are those
 // of [Header].
 func NewReader(in io.Reader) (*Reader, error) {
-	r := &Reader{in: bufio.NewReaderSize(in, 256<<10), texts: map[string]string{}}
+	r := &Reader{in: bufio.NewReaderSize(in, 256<<10)}
 	first, err := r.next()
 	if errors.Is(err, io.EOF) {
 		r.columns = columnsOf(strings.Split(Header, ","))
@@ -138,22 +138,57 @@ func (r *Reader) Read(x *jmeter.Sample) error {
 			return err
 		}
 	}
+	*x = jmeter.Sample{}
+	if bytes.IndexByte(line, '"') < 0 {
+		return r.plain(x, line)
+	}
 	fields, err := r.split(line)
 	if err != nil {
 		return fmt.Errorf("%w: line %d: %w", ErrSyntax, r.line, err)
 	}
 	if len(fields) != len(r.columns) {
-		return fmt.Errorf("%w: line %d: %d columns, want %d", ErrSyntax, r.line, len(fields), len(r.columns))
+		return r.wrongCount(len(fields))
 	}
-	*x = jmeter.Sample{}
 	for i, f := range fields {
-		if set := r.columns[i]; set != nil {
-			if err := set(r, x, f); err != nil {
-				return fmt.Errorf("%w: line %d, column %d: %w", ErrSyntax, r.line, i+1, err)
-			}
+		if err := r.texts.set(x, r.columns[i], f); err != nil {
+			return r.wrongValue(i, err)
 		}
 	}
 	return nil
+}
+
+// plain reads a line without quotes, as most are.
+func (r *Reader) plain(x *jmeter.Sample, line []byte) error {
+	last, begin := len(r.columns)-1, 0
+	for i, c := range r.columns {
+		end := len(line)
+		if i < last {
+			n := bytes.IndexByte(line[begin:], ',')
+			if n < 0 {
+				return r.wrongCount(i + 1)
+			}
+			end = begin + n
+		}
+		if err := r.texts.set(x, c, line[begin:end]); err != nil {
+			if n := bytes.Count(line, comma) + 1; n != len(r.columns) {
+				return r.wrongCount(n)
+			}
+			return r.wrongValue(i, err)
+		}
+		begin = end + 1
+	}
+	if n := bytes.Count(line, comma) + 1; n != len(r.columns) {
+		return r.wrongCount(n)
+	}
+	return nil
+}
+
+func (r *Reader) wrongCount(n int) error {
+	return fmt.Errorf("%w: line %d: %d columns, want %d", ErrSyntax, r.line, n, len(r.columns))
+}
+
+func (r *Reader) wrongValue(column int, err error) error {
+	return fmt.Errorf("%w: line %d, column %d: %w", ErrSyntax, r.line, column+1, err)
 }
 
 // next returns the next record without its end; it is valid until the next call.
@@ -185,7 +220,7 @@ func (r *Reader) next() ([]byte, error) {
 	}
 }
 
-var quote, newline = []byte{'"'}, []byte{'\n'}
+var quote, newline, comma = []byte{'"'}, []byte{'\n'}, []byte{','}
 
 func trimEnd(b []byte) []byte {
 	return bytes.TrimSuffix(bytes.TrimSuffix(b, newline), []byte{'\r'})
@@ -227,19 +262,6 @@ func (r *Reader) split(line []byte) ([][]byte, error) {
 		r.fields = append(r.fields, line[:i])
 		line = line[i+1:]
 	}
-}
-
-// intern returns one string for equal texts, of which a file has few.
-func (r *Reader) intern(b []byte) string {
-	if s, ok := r.texts[string(b)]; ok {
-		return s
-	}
-	if len(r.texts) > 4096 {
-		clear(r.texts)
-	}
-	s := string(b)
-	r.texts[s] = s
-	return s
 }
 
 func millis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
