@@ -5,7 +5,7 @@ CACHE ?= $(or $(CLOVER_CACHE),$(HOME)/.cache/clover)
 GO    ?= go
 BENCH ?= .
 
-.PHONY: help test test-kubernetes unit lint bench bench-ids bench-loadbalancer load-loadbalancer generate check-generate fuzz crash build clean \
+.PHONY: help test test-kubernetes unit lint bench bench-ids bench-jmeter bench-loadbalancer load-loadbalancer generate check-generate fuzz crash build clean \
 	images chart cluster-up cluster-down cluster-status
 
 help: ## list the targets
@@ -41,6 +41,9 @@ bench-loadbalancer: ## the built-in proxy beside nginx, under the same load
 load-loadbalancer: ## each driver changed CHANGES times (1,000) under load
 	CLOVER_LB_CHANGES=$(or $(CHANGES),1000) $(GO) test -p 1 -run 'Conformance/Load' -count=1 -v ./loadbalancer/proxy ./loadbalancer/envoy
 	CLOVER_LB_CHANGES=$(or $(CHANGES),1000) $(GO) test -run 'Conformance/.*/Load' -count=1 -v -timeout 60m ./loadbalancer/nginx
+
+bench-jmeter: ## the built-in load generator beside JMeter and wrk, and its schedule
+	$(GO) test -run '^$$' -bench . -timeout 10m ./jmeter/...
 
 bench-ids: ## the rule parser beside gonids, on one core
 	cd internal/bench/ids && GOMAXPROCS=1 $(GO) test -run '^$$' -bench . -benchmem .

@@ -27,6 +27,8 @@
 //   - [github.com/opnfv/clover/jmeter/jtl]: JMeter's result files.
 //   - [github.com/opnfv/clover/jmeter/builtin]: plans run without a JVM.
 //   - [github.com/opnfv/clover/jmeter/process]: plans run by the real JMeter.
+//   - [github.com/opnfv/clover/jmeter/report]: the outcome as table, JSON, CSV,
+//     JUnit's XML and HTML; two runs compared.
 //   - [github.com/opnfv/clover/jmeter/runnertest]: the suite that every runner
 //     passes.
 //

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -118,38 +119,93 @@ func (n *node) equal(o *node) bool {
 	return n.el.equal(o.el) && slices.EqualFunc(n.sub, o.sub, (*node).equal)
 }
 
-// marshal writes an XML document.
+// marshal writes an XML document. All that is not a name of ours goes through
+// encoding/xml's escape.
 func marshal(root *element) ([]byte, error) {
 	var b bytes.Buffer
-	b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\n")
-	enc := xml.NewEncoder(&b)
-	enc.Indent("", "  ")
-	if err := encode(enc, root); err != nil {
-		return nil, err
-	}
-	if err := enc.Close(); err != nil {
-		return nil, err
-	}
-	b.WriteByte('\n')
-	return b.Bytes(), nil
+	b.WriteString(xml.Header)
+	err := encode(&b, root, 0)
+	return b.Bytes(), err
 }
 
-func encode(enc *xml.Encoder, e *element) error {
-	start := xml.StartElement{Name: xml.Name{Local: e.name}, Attr: e.attrs}
-	if err := enc.EncodeToken(start); err != nil {
-		return err
+func encode(b *bytes.Buffer, e *element, depth int) error {
+	if !plainName(e.name) && !xmlName.MatchString(e.name) {
+		return fmt.Errorf("%w: element %.40q", ErrInvalid, e.name)
 	}
-	if len(e.children) == 0 && e.text != "" {
-		if err := enc.EncodeToken(xml.CharData(e.text)); err != nil {
+	indent(b, depth)
+	b.WriteByte('<')
+	b.WriteString(e.name)
+	for _, a := range e.attrs {
+		b.WriteByte(' ')
+		b.WriteString(a.Name.Local)
+		b.WriteString(`="`)
+		if err := escape(b, a.Value); err != nil {
 			return err
 		}
+		b.WriteByte('"')
 	}
-	for _, c := range e.children {
-		if err := encode(enc, c); err != nil {
+	b.WriteByte('>')
+	if len(e.children) == 0 {
+		if err := escapeLines(b, e.text); err != nil {
 			return err
 		}
+	} else {
+		b.WriteByte('\n')
+		for _, c := range e.children {
+			if err := encode(b, c, depth+1); err != nil {
+				return err
+			}
+		}
+		indent(b, depth)
 	}
-	return enc.EncodeToken(start.End())
+	b.WriteString("</")
+	b.WriteString(e.name)
+	b.WriteString(">\n")
+	return nil
+}
+
+// plainName reports whether a name has letters only, as nearly all have.
+func plainName(s string) bool {
+	for i := range len(s) {
+		if c := s[i] | 0x20; c < 'a' || c > 'z' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+var xmlName = regexp.MustCompile(`^[\pL_][\pL\pN_.-]*$`)
+
+func indent(b *bytes.Buffer, depth int) {
+	for range depth {
+		b.WriteString("  ")
+	}
+}
+
+// escapeLines writes a text in which a line break stays one.
+func escapeLines(b *bytes.Buffer, s string) error {
+	for {
+		line, rest, more := strings.Cut(s, "\n")
+		if err := escape(b, line); err != nil || !more {
+			return err
+		}
+		b.WriteByte('\n')
+		s = rest
+	}
+}
+
+// escape writes a text; most have nothing to escape.
+func escape(b *bytes.Buffer, s string) error {
+	plain := true
+	for i := 0; i < len(s) && plain; i++ {
+		c := s[i]
+		plain = c >= ' ' && c < 0x7F && c != '<' && c != '>' && c != '&' && c != '"' && c != '\''
+	}
+	if plain {
+		b.WriteString(s)
+		return nil
+	}
+	return xml.EscapeText(b, []byte(s))
 }
 
 // unmarshal reads an XML document.

@@ -20,6 +20,12 @@ type part struct{ literal, variable string }
 
 // splitText returns the parts of a text.
 func splitText(s string) []part {
+	if !strings.Contains(s, "${") {
+		if s == "" {
+			return nil
+		}
+		return []part{{literal: s}}
+	}
 	var parts []part
 	at := 0
 	for _, m := range reference.FindAllStringSubmatchIndex(s, -1) {

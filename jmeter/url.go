@@ -98,6 +98,9 @@ func (u *URL) authority(text string) error {
 
 // encodeParts applies an escape to what is no reference or function.
 func encodeParts(s string, escape func(string) string) string {
+	if !strings.Contains(s, "${") {
+		return escape(s)
+	}
 	var b strings.Builder
 	for _, p := range splitText(s) {
 		if p.variable != "" {
@@ -109,9 +112,9 @@ func encodeParts(s string, escape func(string) string) string {
 	return b.String()
 }
 
-func escapeBraces(s string) string {
-	return strings.NewReplacer("{", "%7B", "}", "%7D").Replace(s)
-}
+var braces = strings.NewReplacer("{", "%7B", "}", "%7D")
+
+func escapeBraces(s string) string { return braces.Replace(s) }
 
 // EscapePath percent-encodes what a path may not hold.
 func EscapePath(s string) string { return escapeExcept(s, "!$&'()*+,-./:;=@_~") }
@@ -123,6 +126,7 @@ func EscapeQuery(s string) string { return escapeExcept(s, "!$&'()*+,-./:;=@_~?"
 // and encodings that are there already. Functions are left alone.
 func escapeExcept(s, keep string) string {
 	var b strings.Builder
+	b.Grow(len(s))
 	depth := 0
 	for i := 0; i < len(s); i++ {
 		c := s[i]

@@ -129,7 +129,7 @@ func BenchmarkSchedule(b *testing.B) {
 	addr := startServer(b)
 	for b.Loop() {
 		top := benchRun(b, builtin.New(builtin.Options{}), addr, 3).All.Rate()
-		plan, err := jmeter.ParsePlan(fmt.Appendf(nil, "load_spec: {rate: %.0f, duration: 5}\nurl_list: [{name: a, url: \"http://%s/a\"}]", top/2, addr))
+		plan, err := jmeter.ParsePlan(fmt.Appendf(nil, "load_spec: {rate: %.0f, duration: 5, max_threads: 64}\nurl_list: [{name: a, url: \"http://%s/a\"}]", top/2, addr))
 		if err != nil {
 			b.Fatal(err)
 		}

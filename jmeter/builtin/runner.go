@@ -203,18 +203,25 @@ func (r *run) sleepUntil(ctx context.Context, due time.Time) bool {
 	return false
 }
 
+// newUserEvery bounds how fast a constant rate takes on users. A short stall
+// of this machine must not end in a thousand connections: users that are there
+// catch up faster, and what waits is counted from its time in any case.
+const newUserEvery = time.Millisecond
+
 // atRate begins iterations at their times. A user that is free takes the next
-// one; where none is, a new one does, up to MaxThreads.
+// one. Where all are busy it waits, and another user is taken on, up to
+// MaxThreads; as many iterations may wait.
 func (r *run) atRate(ctx context.Context, g *group, began, end time.Time) {
 	most := g.load.MaxThreads
 	if most == 0 {
 		most = jmeter.DefaultMaxThreads
 	}
-	work := make(chan time.Time)
+	work := make(chan time.Time, most)
+	var free atomic.Int64 // users that wait for work
 	var users sync.WaitGroup
 	defer users.Wait()
 	defer close(work)
-	started := 0
+	started, last := 0, time.Time{}
 	for n := 0; ; n++ {
 		due := began.Add(arrival(n, g.load))
 		if !due.Before(end) || !r.sleepUntil(ctx, due) {
@@ -222,27 +229,40 @@ func (r *run) atRate(ctx context.Context, g *group, began, end time.Time) {
 		}
 		select {
 		case work <- due:
-			continue
 		default:
-		}
-		if started == most {
 			r.missed.Add(1)
+		}
+		if started == most || free.Load() >= int64(len(work)) {
 			continue
 		}
-		started++
-		number := started
-		users.Go(func() { r.arrivals(ctx, g, number, due, work) })
+		if now := time.Now(); now.Sub(last) >= newUserEvery {
+			started, last = started+1, now
+			number := started
+			users.Go(func() { r.arrivals(ctx, g, number, &free, work) })
+		}
 	}
 }
 
-// arrivals does the iteration that a user was started for, and then others.
-func (r *run) arrivals(ctx context.Context, g *group, number int, due time.Time, work <-chan time.Time) {
+// arrivals does iterations as they come. What has not begun when the run is
+// stopped is missed.
+func (r *run) arrivals(ctx context.Context, g *group, number int, free *atomic.Int64, work <-chan time.Time) {
 	defer r.enter(g)()
 	u := r.newUser(ctx, g, number)
 	defer u.close()
-	for ok := true; ok; due, ok = <-work {
+	for {
+		free.Add(1)
+		due, ok := <-work
+		free.Add(-1)
+		if !ok {
+			return
+		}
+		select {
+		case <-r.stopping:
+			r.missed.Add(1)
+			continue
+		default:
+		}
 		u.due = due
-		u.count = 0
 		if ctx.Err() != nil || !u.iteration() {
 			return
 		}

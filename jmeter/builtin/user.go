@@ -19,7 +19,6 @@ type user struct {
 	name   string
 	end    time.Time // nothing begins after it; zero: no limit
 	due    time.Time // when the next request was to be sent; zero: now
-	count  int       // requests of this iteration
 	vars   map[string]string
 	once   map[*controller]bool
 	counts map[*controller]*throughput

@@ -128,7 +128,7 @@ func (c *client) roundTrip(k *conn, q *request, t *target, method string, extra 
 		return a, false, err
 	}
 	for {
-		head := 0
+		var head int
 		r.status, r.header = 0, ""
 		a, head, err = k.readHead(r, q, &begun, x)
 		if err != nil {

@@ -128,6 +128,7 @@ release yet, 130 interrupted.`,
 		verb("get", "Show a service's configuration, statistics and data",
 			a.getVisibility(), a.getServices(), a.getLB(), a.getIDS(), a.getBlocklist()),
 		verb("clear", "Remove a service's data", a.clearVisibility()),
+		verb("explain", "Show what a file may hold", a.explainTestplan()),
 		a.observe(), a.test(), a.systemStatus(), a.check(), a.logs(), a.sysdump(), a.version(),
 	)
 	a.finish(root)

@@ -196,3 +196,15 @@ func (a *app) watch() jmeter.Watch {
 		}
 	}}
 }
+
+// explainTestplan shows what a plan may hold.
+func (a *app) explainTestplan() *cobra.Command {
+	return &cobra.Command{
+		Use: "testplan", Short: "Show a test plan with every key", Args: cobra.NoArgs,
+		Example: "  cloverctl explain testplan > plan.yaml",
+		RunE: func(*cobra.Command, []string) error {
+			_, err := io.WriteString(a.Out, jmeter.Explanation)
+			return err
+		},
+	}
+}
