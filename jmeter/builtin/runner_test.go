@@ -179,3 +179,22 @@ func parse(t *testing.T, text, addr string) *jmeter.Plan {
 	}
 	return plan
 }
+
+// TestExclusive holds that of two who start at once one is refused.
+func TestExclusive(t *testing.T) {
+	server := httptest.NewServer(&runnertest.Recorder{})
+	defer server.Close()
+	plan := parse(t, "url_list: [{name: a, url: ADDR/x/a}]", server.URL)
+	runner := jmeter.Exclusive(builtin.New(builtin.Options{}))
+	var second error
+	_, err := runner.Run(t.Context(), plan, jmeter.RunOptions{Sink: func(*jmeter.Sample) error {
+		_, second = runner.Run(t.Context(), plan, jmeter.RunOptions{})
+		return nil
+	}})
+	if err != nil || !errors.Is(second, jmeter.ErrBusy) {
+		t.Errorf("%v, and the second: %v", err, second)
+	}
+	if _, err := runner.Run(t.Context(), plan, jmeter.RunOptions{}); err != nil {
+		t.Errorf("after it: %v", err)
+	}
+}

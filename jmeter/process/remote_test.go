@@ -25,25 +25,7 @@ func TestRemote(t *testing.T) {
 		t.Fatal(err)
 	}
 	program := process.JMeter{Home: home, JVMArgs: fast, Log: t.Output()}
-	var slaves []string
-	var kill []context.CancelFunc
-	var running sync.WaitGroup
-	defer running.Wait()
-	for range 2 {
-		s := &process.Slave{JMeter: program, Addr: testutil.FreeAddr(t), Keys: keys, Dir: t.TempDir()}
-		slaves = append(slaves, s.Addr)
-		ctx, cancel := context.WithCancel(t.Context())
-		kill = append(kill, cancel)
-		defer cancel()
-		running.Go(func() {
-			if err := s.Run(ctx); !errors.Is(err, context.Canceled) {
-				t.Errorf("slave: %v", err)
-			}
-		})
-	}
-	for _, s := range slaves {
-		testutil.Eventually(t, 60*time.Second, func() (bool, string) { return process.Reachable(t.Context(), s), "slave " + s })
-	}
+	slaves, kill := startSlaves(t, program, keys)
 	remote := &process.Remote{JMeter: program, Slaves: slaves, Host: "127.0.0.1", Keys: keys}
 	recorder := &runnertest.Recorder{}
 	server := httptest.NewServer(recorder)
@@ -58,15 +40,19 @@ func TestRemote(t *testing.T) {
 	plan := parse(`
 groups:
 - {name: all, load_spec: {num_threads: 2, loops: 5}, url_list: [{name: a, url: ADDR/remote/a}, {name: b, url: ADDR/remote/b}]}
-- {name: long, load_spec: {num_threads: 1, loops: 0, duration: 4}, url_list: [{name: slow, url: ADDR/long/slow}]}
+- {name: long, load_spec: {num_threads: 1, loops: 0, duration: 6}, url_list: [{name: slow, url: ADDR/long/slow}]}
 `)
-	slow := map[string]int{}
+	slow, quick := map[string]int{}, map[string]int{}
+	var once sync.Once
 	results, outcome, err := jmeter.Run(t.Context(), remote, plan, jmeter.RunOptions{RunID: "r-1", Sink: func(x *jmeter.Sample) error {
+		host, _, _ := strings.Cut(x.Thread, "-")
 		if x.Label == "slow" {
-			host, _, _ := strings.Cut(x.Thread, "-")
-			if slow[host]++; slow[slaves[1]] == 3 {
-				kill[1]()
-			}
+			slow[host]++
+		} else {
+			quick[host]++
+		}
+		if slow[slaves[1]] >= 2 && quick[slaves[1]] == 20 {
+			once.Do(kill[1])
 		}
 		return nil
 	}}, jmeter.Watch{})
@@ -99,4 +85,25 @@ func TestRemoteWantsKeys(t *testing.T) {
 	if err := (&process.Slave{Addr: "127.0.0.1:0"}).Run(t.Context()); !errors.Is(err, jmeter.ErrInvalid) {
 		t.Error(err)
 	}
+}
+
+// startSlaves starts two slaves. Each ends when it is killed, or with the test.
+func startSlaves(t *testing.T, program process.JMeter, keys process.Keys) (slaves []string, kill []context.CancelFunc) {
+	var running sync.WaitGroup
+	t.Cleanup(running.Wait)
+	for range 2 {
+		s := &process.Slave{JMeter: program, Addr: testutil.FreeAddr(t), Keys: keys, Dir: t.TempDir()}
+		ctx, cancel := context.WithCancel(context.Background())
+		slaves, kill = append(slaves, s.Addr), append(kill, cancel)
+		t.Cleanup(cancel)
+		running.Go(func() {
+			if err := s.Run(ctx); !errors.Is(err, context.Canceled) {
+				t.Errorf("slave: %v", err)
+			}
+		})
+	}
+	for _, s := range slaves {
+		testutil.Eventually(t, 60*time.Second, func() (bool, string) { return process.Reachable(t.Context(), s), "slave " + s })
+	}
+	return slaves, kill
 }
