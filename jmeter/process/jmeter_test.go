@@ -22,6 +22,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestSuite(t *testing.T) {
+	t.Parallel() // JVMs take their time, and mostly wait
 	runnertest.Suite(t, &process.JMeter{Home: testutil.JMeter(t), JVMArgs: fast, Log: t.Output()})
 }
 

@@ -19,6 +19,7 @@ import (
 // TestRemote runs a plan on two slaves with keys of our own. One of them is
 // killed when it has done a part of it.
 func TestRemote(t *testing.T) {
+	t.Parallel()
 	home := testutil.JMeter(t)
 	keys, err := process.MakeKeys(t.Context(), "", filepath.Join(t.TempDir(), "rmi.p12"))
 	if err != nil {
