@@ -203,6 +203,23 @@ func (r *run) sleepUntil(ctx context.Context, due time.Time) bool {
 	return false
 }
 
+// shortWait is what is slept exactly at the end of a wait.
+const shortWait = 2 * time.Millisecond
+
+// paceUntil is sleepUntil to a fraction of a millisecond.
+func (r *run) paceUntil(ctx context.Context, due time.Time) bool {
+	if !r.sleepUntil(ctx, due.Add(-shortWait)) {
+		return false
+	}
+	for {
+		d := time.Until(due)
+		if d <= 0 {
+			return true
+		}
+		shortSleep(d)
+	}
+}
+
 // newUserEvery bounds how fast a constant rate takes on users. A short stall
 // of this machine must not end in a thousand connections: users that are there
 // catch up faster, and what waits is counted from its time in any case.
@@ -224,7 +241,7 @@ func (r *run) atRate(ctx context.Context, g *group, began, end time.Time) {
 	started, last := 0, time.Time{}
 	for n := 0; ; n++ {
 		due := began.Add(arrival(n, g.load))
-		if !due.Before(end) || !r.sleepUntil(ctx, due) {
+		if !due.Before(end) || !r.paceUntil(ctx, due) {
 			return
 		}
 		select {
