@@ -5,7 +5,7 @@ CACHE ?= $(or $(CLOVER_CACHE),$(HOME)/.cache/clover)
 GO    ?= go
 BENCH ?= .
 
-.PHONY: help test test-kubernetes unit lint bench bench-clovisor-kernel load-clovisor-kernel bench-ids bench-loadbalancer load-loadbalancer generate check-generate fuzz crash build clean \
+.PHONY: help test test-kubernetes unit lint bench bench-clovisor-kernel bench-clovisor-sessions load-clovisor-kernel bench-ids bench-jmeter bench-loadbalancer load-loadbalancer generate check-generate fuzz crash build clean \
 	images chart cluster-up cluster-down cluster-status
 
 help: ## list the targets
@@ -51,6 +51,9 @@ bench-clovisor-kernel: ## what Clovisor's programs cost in the kernel, by its ow
 
 load-clovisor-kernel: ## Clovisor attached to TARGETS (500) interfaces
 	CLOVER_KERNEL_TARGETS=$(or $(TARGETS),500) $(GO) test -run ManyTargets -count=1 -v ./clovisor/kernel
+
+bench-jmeter: ## the built-in load generator beside JMeter and wrk, and its schedule
+	$(GO) test -run '^$$' -bench . -timeout 10m ./jmeter/...
 
 bench-ids: ## the rule parser beside gonids, on one core
 	cd internal/bench/ids && GOMAXPROCS=1 $(GO) test -run '^$$' -bench . -benchmem .

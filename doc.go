@@ -38,6 +38,18 @@
 //     as WebAssembly modules that are loaded live.
 //   - [github.com/opnfv/clover/clovisor/plugin/guest]: makes such a module.
 //
+// # Test
+//
+//   - [github.com/opnfv/clover/jmeter]: load tests as values: read from YAML and
+//     from JMeter's files, written as these, judged by criteria.
+//   - [github.com/opnfv/clover/jmeter/jtl]: JMeter's result files.
+//   - [github.com/opnfv/clover/jmeter/builtin]: plans run without a JVM.
+//   - [github.com/opnfv/clover/jmeter/process]: plans run by the real JMeter.
+//   - [github.com/opnfv/clover/jmeter/report]: the outcome as table, JSON, CSV,
+//     JUnit's XML and HTML; two runs compared.
+//   - [github.com/opnfv/clover/jmeter/runnertest]: the suite that every runner
+//     passes.
+//
 // # Steer
 //
 //   - [github.com/opnfv/clover/mesh]: Istio's resources as typed values that

@@ -131,7 +131,8 @@ release yet, 130 interrupted.`,
 			a.getVisibility(), a.getServices(), a.getLB(), a.getIDS(), a.getBlocklist(),
 			a.getProvider(), a.getPipeline(), a.getExecution()),
 		verb("clear", "Remove a service's data", a.clearVisibility()),
-		a.observe(), a.systemStatus(), a.check(), a.logs(), a.sysdump(), a.version(),
+		verb("explain", "Show what a file may hold", a.explainTestplan()),
+		a.observe(), a.test(), a.systemStatus(), a.check(), a.logs(), a.sysdump(), a.version(),
 	)
 	a.finish(root)
 	return root
@@ -181,6 +182,9 @@ func (a *app) colors() bool {
 	f, ok := a.Out.(*os.File)
 	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
 }
+
+// isTerminal reports whether a file is one.
+func isTerminal(f *os.File) bool { return os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd())) }
 
 // width returns the width of the terminal; 0: the output is not one.
 func (a *app) width() int {

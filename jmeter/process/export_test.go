@@ -1,0 +1,4 @@
+package process
+
+// Reachable is reachable for tests.
+var Reachable = reachable

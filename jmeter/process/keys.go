@@ -1,0 +1,50 @@
+package process
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// Keys are a key and its certificate in a PKCS #12 file. A master and its
+// slaves have the same file: each shows the certificate and trusts no other.
+type Keys struct{ File, Password string }
+
+// MakeKeys makes a key for RMI with Java's keytool, which is beside java. Give
+// the file, and the file with the password, to masters and slaves only.
+func MakeKeys(ctx context.Context, java, file string) (Keys, error) {
+	keytool := "keytool"
+	if java != "" && filepath.Base(java) != java {
+		keytool = filepath.Join(filepath.Dir(java), "keytool")
+	}
+	var secret [16]byte
+	_, _ = rand.Read(secret[:]) // never fails
+	k := Keys{File: file, Password: hex.EncodeToString(secret[:])}
+	passwordFile := file + ".password"
+	if err := os.WriteFile(passwordFile, []byte(k.Password), 0o600); err != nil {
+		return Keys{}, err
+	}
+	cmd := exec.CommandContext(ctx, keytool, "-genkeypair", "-keyalg", "RSA", "-keysize", "2048", "-alias", "rmi", "-dname", "CN=clover-jmeter",
+		"-validity", "3650", "-storetype", "PKCS12", "-keystore", file, "-storepass:file", passwordFile)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return Keys{}, fmt.Errorf("keytool: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	return k, os.Chmod(file, 0o600)
+}
+
+// args tell JMeter to use the keys.
+func (k Keys) args(plain bool) []string {
+	if plain {
+		return []string{"-Jserver.rmi.ssl.disable=true"}
+	}
+	return []string{
+		"-Jserver.rmi.ssl.keystore.type=PKCS12", "-Jserver.rmi.ssl.keystore.file=" + k.File, "-Jserver.rmi.ssl.keystore.password=" + k.Password,
+		"-Jserver.rmi.ssl.keystore.alias=rmi",
+		"-Jserver.rmi.ssl.truststore.type=PKCS12", "-Jserver.rmi.ssl.truststore.file=" + k.File, "-Jserver.rmi.ssl.truststore.password=" + k.Password,
+	}
+}
