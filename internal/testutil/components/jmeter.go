@@ -12,6 +12,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/opnfv/clover/internal/command"
+	"github.com/opnfv/clover/internal/debian"
 )
 
 // jmeterVersion is the release that internal/testutil/jmeterbin/pom.xml names.
@@ -49,7 +52,7 @@ func installJMeter(ctx context.Context, dir string, log io.Writer) error {
 		return err
 	}
 	lib := filepath.Join(dir, "lib")
-	if err := run(exec.CommandContext(ctx, "mvn", "-q", "-B", "-f", filepath.Join(src, "pom.xml"),
+	if err := command.Run(exec.CommandContext(ctx, "mvn", "-q", "-B", "-f", filepath.Join(src, "pom.xml"),
 		"dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory="+lib)); err != nil {
 		return err
 	}
@@ -128,10 +131,10 @@ func ensureProgram(ctx context.Context, program, pkg string, log io.Writer) erro
 		return nil
 	}
 	missing := fmt.Errorf("there is no %s; install it (on Debian: apt-get install %s)", program, pkg)
-	if os.Geteuid() != 0 || debianRelease() == "" {
+	if os.Geteuid() != 0 || debian.Release() == "" {
 		return missing
 	}
-	if err := aptInstall(ctx, pkg, log); err != nil {
+	if err := debian.Install(ctx, pkg, progress(log)); err != nil {
 		return errors.Join(missing, err)
 	}
 	return nil
