@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 
 	"github.com/cilium/ebpf"
@@ -18,13 +19,10 @@ import (
 type objects struct {
 	targets, counters, scratch, ports, egress, flows *ebpf.Map
 
-	buffer *ebpf.Map     // ring or events
-	idle   *ebpf.Map     // of the ring's only
-	tracer *ebpf.Program // trace_ring or trace_perf
-	// programs holds tracer, for the tail calls. The kernel empties it when no
-	// process holds it any more, so that a filter left by a killed process
-	// lets packets pass and keeps nothing else alive.
-	programs *ebpf.Map
+	buffer   *ebpf.Map // ring or events
+	idle     *ebpf.Map // of the ring's only
+	programs *ebpf.Map // tracer, and the one that goes on after it
+	tracer   *ebpf.Program
 }
 
 // load brings programs and maps into the kernel.
@@ -35,17 +33,16 @@ func load(o *Options) (*objects, error) {
 	if err != nil {
 		return nil, err
 	}
-	buffer, program := "ring", "trace_ring"
+	buffer, tracer, more := "ring", "trace_ring", "more_ring"
 	if o.Buffer == Perf {
-		buffer, program = "events", "trace_perf"
+		buffer, tracer, more = "events", "trace_perf", "more_perf"
 		delete(spec.Maps, "ring")
 		delete(spec.Maps, "idle")
-		delete(spec.Programs, "trace_ring")
 	} else {
 		spec.Maps["ring"].MaxEntries = uint32(o.BufferBytes)
 		delete(spec.Maps, "events")
-		delete(spec.Programs, "trace_perf")
 	}
+	maps.DeleteFunc(spec.Programs, func(name string, _ *ebpf.ProgramSpec) bool { return name != tracer && name != more })
 	spec.Maps["targets"].MaxEntries = uint32(o.MaxTargets)
 	spec.Maps["counters"].MaxEntries = uint32(o.MaxTargets)
 	spec.Maps["ports"].MaxEntries = uint32(o.MaxPorts)
@@ -59,15 +56,10 @@ func load(o *Options) (*objects, error) {
 	obj := &objects{
 		targets: all.DetachMap("targets"), counters: all.DetachMap("counters"), scratch: all.DetachMap("scratch"),
 		ports: all.DetachMap("ports"), egress: all.DetachMap("egress"), flows: all.DetachMap("flows"),
-		buffer: all.DetachMap(buffer), tracer: all.DetachProgram(program),
+		buffer: all.DetachMap(buffer), tracer: all.DetachProgram(tracer), programs: all.DetachMap("programs"),
 		idle: all.DetachMap("idle"),
 	}
-	obj.programs, err = ebpf.NewMap(&ebpf.MapSpec{
-		Name: "programs", Type: ebpf.ProgramArray, KeySize: 4, ValueSize: 4, MaxEntries: 1,
-	})
-	if err == nil {
-		err = obj.programs.Put(uint32(0), obj.tracer)
-	}
+	err = errors.Join(obj.programs.Put(uint32(0), obj.tracer), obj.programs.Put(uint32(1), all.Programs[more]))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare the tail call: %w", err), obj.Close())
 	}

@@ -279,13 +279,15 @@ func TestSkip(t *testing.T) {
 	w.send(segment(first+500, 0x10))
 	do(c.SkipAll(1, flow))
 	w.send(frame{from: server4, to: client4, seq: 5000, flags: 0x02}, segment(5001, 0x10))
+	do(c.Skip(1, flow, 6000))
+	w.send(segment(7000, 0x10), segment(7000+(1<<31), 0x10))
 	var got []string
 	testutil.Eventually(t, 10*time.Second, func() (bool, string) {
 		got = nil
 		for _, s := range c.seen() {
 			got = append(got, fmt.Sprintf("%d: %d of %d %02x %t", s.Seq-first, len(s.Payload), s.Length, s.Flags, s.Elided))
 		}
-		return len(got) >= 9, fmt.Sprint(got)
+		return len(got) >= 11, fmt.Sprint(got)
 	})
 	if want := []string{
 		"0: 100 of 100 10 false",
@@ -297,6 +299,8 @@ func TestSkip(t *testing.T) {
 		"500: 100 of 100 10 false",
 		"5200: 0 of 0 02 false", // a new connection
 		"5201: 100 of 100 10 false",
+		"7200: 100 of 100 10 false",
+		"2147490848: 100 of 100 10 false", // half the sequence numbers later
 	}; !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}

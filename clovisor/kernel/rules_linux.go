@@ -124,7 +124,9 @@ func remove[K comparable](m *ebpf.Map, entries, except map[K]uint32) error {
 // Skip says that nothing is needed of the bytes of a TCP flow before the
 // sequence number until: segments of them come without payload and with
 // [packet.Segment.Elided] set. A new connection of the same flow is not
-// skipped. It may be called from the function that Run calls.
+// skipped, unless it has begun before the call; Unskip helps if that is so, and
+// segments seen later than the call may still come whole. It may be called from
+// the function that Run calls.
 func (c *Capture) Skip(id uint32, flow packet.Flow, until uint32) error {
 	return c.skip(id, flow, func(k *flowKey) error { return c.obj.flows.Put(k, flowValue{Until: until}) })
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/opnfv/clover/clovisor/packet"
 	"github.com/opnfv/clover/internal/testutil"
@@ -50,6 +52,82 @@ func TestSuperPackets(t *testing.T) {
 				t.Errorf("no packet was larger than a record, or bytes are missing: %+v", n)
 			}
 		})
+	}
+}
+
+// TestBigTCP holds that a packet of more than 64 KiB comes whole.
+func TestBigTCP(t *testing.T) {
+	ns := testutil.Namespace(t)
+	big := func(name, addr string) error {
+		l, err := netlink.LinkByName(name)
+		if err != nil {
+			return err
+		}
+		a, err := netlink.ParseAddr(addr)
+		if err != nil {
+			return err
+		}
+		a.Flags = unix.IFA_F_NODAD
+		return errors.Join(netlink.LinkSetGSOMaxSize(l, 200_000), netlink.LinkSetGROMaxSize(l, 200_000), netlink.AddrAdd(l, a))
+	}
+	path := "/run/netns/" + ns.Name
+	var listener net.Listener
+	err := errors.Join(big(ns.HostInterface, "fd00:c10e::1/64"), inNetNS(path, func() error {
+		if err := big(ns.Interface, "fd00:c10e::2/64"); err != nil {
+			return err
+		}
+		var err error
+		listener, err = new(net.ListenConfig).Listen(t.Context(), "tcp", "[fd00:c10e::2]:8080")
+		return err
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	body := numbered(8 << 20)
+	c := start(t, Options{BufferBytes: 64 << 20})
+	c.attach(Target{ID: 1, Interface: ns.HostInterface, HostSide: true, Rules: Rules{Ports: []Port{{Number: 8080}}}})
+	// How large packets get is up to TCP, which may be careful at first.
+	largest := 0
+	for n := 1; n <= 5 && largest <= 65535; n++ {
+		download(t, listener, body)
+		testutil.Eventually(t, 20*time.Second, func() (bool, string) {
+			got := stream(c.seen(), packet.Egress)
+			return got == strings.Repeat(body, n), fmt.Sprintf("%d bytes of %d", len(got), n*len(body))
+		})
+		sizes := map[time.Time]int{}
+		for _, s := range c.seen() {
+			sizes[s.Time] += s.Length
+			largest = max(largest, sizes[s.Time])
+		}
+	}
+	if n := c.count(1); largest <= 65535 || n.TruncatedBytes != 0 {
+		t.Errorf("the largest packet had %d bytes, want more than fit into the length of one; %+v", largest, n)
+	}
+}
+
+// download makes one connection that the listener sends body on.
+func download(t *testing.T, listener net.Listener, body string) {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() {
+		conn, err := listener.Accept()
+		if err == nil {
+			_, err = io.WriteString(conn, body)
+			err = errors.Join(err, conn.Close())
+		}
+		done <- err
+	}()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.Copy(io.Discard, conn); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
 	}
 }
 

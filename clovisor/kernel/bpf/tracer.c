@@ -2,7 +2,7 @@
 //
 // The kernel's half of a capture. Every target has a program of a few
 // instructions of its own (made in Go) that leaves the target's slot in cb[0]
-// and tail-calls one of the two programs at the end of this file.
+// and tail-calls one of the programs at the end of this file.
 //
 // Only __sk_buff is read, whose layout is part of the kernel's stable
 // interface, so that one object fits every kernel, with or without BTF.
@@ -179,10 +179,10 @@ static __always_inline __u8 direction(__u32 slot, __u32 flags, __u8 way, struct 
 }
 
 // skipped returns how many of the next bytes nobody needs.
-static __always_inline __u32 skipped(__u32 slot, struct packet *p, struct record *r)
+static __always_inline __u32 skipped(struct packet *p, struct record *r)
 {
 	struct flow_key key = {
-		.slot = slot, .sport = p->sport, .dport = p->dport,
+		.slot = p->slot, .sport = p->sport, .dport = p->dport,
 		.transport = p->transport, .family = p->family,
 	};
 	__builtin_memcpy(key.source, p->source, sizeof(key.source));
@@ -190,16 +190,14 @@ static __always_inline __u32 skipped(__u32 slot, struct packet *p, struct record
 	struct flow *f = bpf_map_lookup_elem(&flows, &key);
 	if (!f)
 		return 0;
-	if (p->flags & TCP_SYN) { // a new connection with the same ports
+	__s32 n = f->until - r->seq;
+	// A new connection with the same ports, or one that is past that point:
+	// after another 2 GiB it would seem to be before it again.
+	if (p->flags & TCP_SYN || (!f->all && n <= 0)) {
 		bpf_map_delete_elem(&flows, &key);
 		return 0;
 	}
-	if (f->all)
-		return p->left;
-	__s32 n = f->until - r->seq;
-	if (n <= 0)
-		return 0;
-	return (__u32)n < p->left ? (__u32)n : p->left;
+	return f->all || (__u32)n > p->left ? p->left : (__u32)n;
 }
 
 // output hands the record on, with captured bytes of the payload to come.
@@ -265,32 +263,36 @@ static __always_inline int chunk(struct __sk_buff *skb, struct work *w, struct c
 	return 1;
 }
 
-// deliver cuts a packet's payload into records.
-static __always_inline void deliver(struct __sk_buff *skb, __u32 slot, struct work *w, struct counters *c,
-				    struct target *t, const int perf)
+// chunks makes records of the payload that is left. What is too much for one
+// program, a super-packet of more than 64 KiB (BIG TCP), the next one goes on
+// with: a loop would take the verifier a second.
+static __always_inline int chunks(struct __sk_buff *skb, struct work *w, struct counters *c,
+				  struct target *t, const int perf)
 {
-	__u32 skip = skipped(slot, &w->packet, &w->record);
+#pragma unroll
+	for (int i = 0; i < CHUNKS; i++)
+		if (!chunk(skb, w, c, t, perf))
+			return TC_ACT_UNSPEC;
+	if (w->packet.left > 0) {
+		bpf_tail_call(skb, &programs, PROGRAM_MORE);
+		count(c, TRUNCATED_BYTES, w->packet.left);
+		piece(skb, w, c, t, w->packet.left, 0, RECORD_TRUNCATED, perf);
+	}
+	return TC_ACT_UNSPEC;
+}
+
+// deliver makes records of a packet's payload.
+static __always_inline int deliver(struct __sk_buff *skb, struct work *w, struct counters *c,
+				   struct target *t, const int perf)
+{
+	__u32 skip = skipped(&w->packet, &w->record);
 	if (skip > 0) {
 		count(c, ELIDED_BYTES, skip);
 		piece(skb, w, c, t, skip, 0, RECORD_ELIDED, perf);
 	} else if (w->packet.left == 0) {
 		piece(skb, w, c, t, 0, 0, 0, perf);
 	}
-	if (perf) { // for kernels without loops
-#pragma unroll
-		for (int i = 0; i < CHUNKS_UNROLLED; i++)
-			if (!chunk(skb, w, c, t, perf))
-				return;
-	} else {
-#pragma nounroll
-		for (int i = 0; i < CHUNKS_LOOPED; i++)
-			if (!chunk(skb, w, c, t, perf))
-				return;
-	}
-	if (w->packet.left > 0) {
-		count(c, TRUNCATED_BYTES, w->packet.left);
-		piece(skb, w, c, t, w->packet.left, 0, RECORD_TRUNCATED, perf);
-	}
+	return chunks(skb, w, c, t, perf);
 }
 
 // transport reads what the record says of the transport header.
@@ -385,8 +387,23 @@ static __always_inline int trace(struct __sk_buff *skb, const int perf)
 	r->family = p->family;
 	__builtin_memcpy(r->source, p->source, sizeof(p->source));
 	__builtin_memcpy(r->destination, p->destination, sizeof(p->destination));
-	deliver(skb, slot, w, c, t, perf);
-	return TC_ACT_UNSPEC;
+	p->slot = slot;
+	return deliver(skb, w, c, t, perf);
+}
+
+// more goes on with a packet.
+static __always_inline int more(struct __sk_buff *skb, const int perf)
+{
+	__u32 zero = 0;
+	struct work *w = bpf_map_lookup_elem(&scratch, &zero);
+	if (!w)
+		return TC_ACT_UNSPEC;
+	__u32 slot = w->packet.slot;
+	struct target *t = bpf_map_lookup_elem(&targets, &slot);
+	struct counters *c = bpf_map_lookup_elem(&counters, &slot);
+	if (!t || !c)
+		return TC_ACT_UNSPEC;
+	return chunks(skb, w, c, t, perf);
 }
 
 SEC("tc")
@@ -399,6 +416,18 @@ SEC("tc")
 int trace_perf(struct __sk_buff *skb)
 {
 	return trace(skb, 1);
+}
+
+SEC("tc")
+int more_ring(struct __sk_buff *skb)
+{
+	return more(skb, 0);
+}
+
+SEC("tc")
+int more_perf(struct __sk_buff *skb)
+{
+	return more(skb, 1);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -17,8 +17,7 @@
 #define IPPROTO_SHIM6 140
 
 #define CHUNK 16384	     /* payload bytes a record may have */
-#define CHUNKS_UNROLLED 5    /* 64 KiB of payload and a little */
-#define CHUNKS_LOOPED 33     /* 512 KiB: the largest super-packet there is */
+#define CHUNKS 5	     /* of them that a program makes: 64 KiB and a little */
 #define LINEAR 1024	     /* headers that begin later are left to the kernel */
 #define MAX_EXTENSIONS 6     /* IPv6 extension headers that are walked */
 #define EGRESS_FIXED_BITS 64 /* of an egress_key, before the address */
@@ -27,6 +26,10 @@
 #define WAY_INGRESS 1
 #define WAY_EGRESS 2
 #define WAY_EITHER 3 /* loopback: the ports say which */
+
+/* The places in programs. */
+#define PROGRAM_TRACE 0
+#define PROGRAM_MORE 1
 
 #define DIRECTION_INGRESS 1
 #define DIRECTION_EGRESS 2
@@ -121,6 +124,7 @@ struct record {
  * of which there are too many. */
 struct packet {
 	__u32 header, end; /* offset of the next header, and of what follows the payload */
+	__u32 slot;
 	__u32 left;	   /* bytes of payload that no record stands for yet */
 	__u16 sport, dport;
 	__u8 transport, family, flags;
@@ -202,6 +206,15 @@ struct {
 	__type(value, __u32);
 } idle SEC(".maps");
 
+/* The kernel empties it when no process holds it any more, so that a filter
+ * that a killed process left lets packets pass and keeps nothing else alive. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 2);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+} programs SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096);
@@ -213,13 +226,16 @@ struct {
 	__uint(value_size, sizeof(__u32));
 } events SEC(".maps");
 
-/* ring_flags wakes the reader for each record while it is idle. Otherwise it
- * looks by itself, and is woken only when the ring fills up to a mark. */
+/* ring_flags wakes the reader for the first record after it went idle; more
+ * often would be dear. Otherwise it looks by itself, and is woken only when the
+ * ring fills up to a mark. */
 static __always_inline __u64 ring_flags(__u64 size, __u32 wake)
 {
 	__u32 zero = 0, *waiting = bpf_map_lookup_elem(&idle, &zero);
-	if (waiting && *waiting)
+	if (waiting && *waiting) {
+		*waiting = 0;
 		return BPF_RB_FORCE_WAKEUP;
+	}
 	__u64 before = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
 	return before < wake && before + size >= wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }

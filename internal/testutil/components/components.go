@@ -40,9 +40,12 @@ type Component struct {
 func All() []Component {
 	all := []Component{
 		Envoy(), Prometheus(), Redis(), Nginx(), NginxStable(), NginxMainline(), SDCRoot(), Suricata(), JaegerV1(), JaegerV2(),
-		Helm(), Kind(), NodeRoot(), Kubernetes(), NodeImage(), Istio(), IstioImages(), PrometheusKubernetes(), Qemu(),
+		Helm(), Kind(), NodeRoot(), Kubernetes(), NodeImage(), Istio(), IstioImages(), PrometheusKubernetes(), Qemu(), QemuARM(),
 	}
-	return append(all, DebianKernels()...)
+	for _, k := range DebianKernels() {
+		all = append(all, k.Component)
+	}
+	return all
 }
 
 // Needed lists the components that tests need on this machine: all, except

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 )
@@ -23,41 +22,48 @@ const (
 	linux612 = "trixie"
 )
 
-// DebianKernels are the kernels for virtual machines of several releases of
-// Debian, the oldest first. The program is the kernel's image; the modules
-// that Clovisor needs are in the folder "modules" beside it. They are for
-// amd64, which QEMU emulates.
-func DebianKernels() []Component {
-	return []Component{debianKernel("5.10", linux510), debianKernel("6.1", linux61), debianKernel("6.12", linux612)}
+// DebianKernel is a kernel for virtual machines. Its program is the kernel's
+// image; the modules that Clovisor needs are in the folder "modules" beside it.
+type DebianKernel struct {
+	Component
+	Arch string // as Go and Debian call it: amd64 or arm64
 }
 
-func debianKernel(version, release string) Component {
-	return Component{
-		Name: "linux-" + version, Title: "Linux " + version + " of Debian's", Version: release,
-		verb: "fetching", cost: "21 to 35 MB", binary: "vmlinuz",
-		install: func(ctx context.Context, dir string, log io.Writer) error {
-			return installDebianKernel(ctx, dir, release, log)
-		},
+// DebianKernels are kernels of several releases of Debian, the oldest first.
+func DebianKernels() []DebianKernel {
+	return []DebianKernel{
+		debianKernel("5.10", linux510, "amd64"), debianKernel("6.1", linux61, "amd64"),
+		debianKernel("6.1", linux61, "arm64"), debianKernel("6.12", linux612, "amd64"),
 	}
 }
 
-// kernelDepends finds the package of the current kernel.
-var kernelDepends = regexp.MustCompile(`(?m)^\s*Depends: (linux-image-\S+-cloud-amd64)$`)
+func debianKernel(version, release, arch string) DebianKernel {
+	return DebianKernel{Arch: arch, Component: Component{
+		Name: "linux-" + version + "-" + arch, Title: "Linux " + version + " for " + arch + " of Debian's", Version: release,
+		verb: "fetching", cost: "21 to 35 MB", binary: "vmlinuz",
+		install: func(ctx context.Context, dir string, log io.Writer) error {
+			return installDebianKernel(ctx, dir, release, arch, log)
+		},
+	}}
+}
 
-func installDebianKernel(ctx context.Context, dir, release string, log io.Writer) error {
-	if debianRelease() == "" || runtime.GOARCH != "amd64" {
-		return fmt.Errorf("the packages are fetched by apt on amd64: %w", errors.ErrUnsupported)
+// kernelDepends finds the package of the current kernel.
+var kernelDepends = regexp.MustCompile(`(?m)^\s*Depends: (linux-image-[^\s:]+-cloud-(?:amd64|arm64))(?::\S+)?$`)
+
+func installDebianKernel(ctx context.Context, dir, release, arch string, log io.Writer) error {
+	if debianRelease() == "" {
+		return fmt.Errorf("the packages are fetched by apt: %w", errors.ErrUnsupported)
 	}
 	work, err := os.MkdirTemp("", "clover-apt-")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(work) }()
-	opts, err := updatedRelease(ctx, work, release, log)
+	opts, err := updatedRelease(ctx, work, release, log, "-o", "APT::Architecture="+arch, "-o", "APT::Architectures="+arch)
 	if err != nil {
 		return err
 	}
-	out, err := exec.CommandContext(ctx, "apt-cache", append(opts, "depends", "linux-image-cloud-amd64")...).Output()
+	out, err := exec.CommandContext(ctx, "apt-cache", append(opts, "depends", "linux-image-cloud-"+arch)...).Output()
 	if err != nil {
 		return fmt.Errorf("apt-cache depends: %w", err)
 	}

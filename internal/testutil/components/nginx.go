@@ -108,8 +108,9 @@ exec "$here/usr/lib/%[1]s/%[2]s" --library-path "$here/usr/lib/%[1]s" "$here/usr
 		arch, filepath.Base(loader)))
 }
 
-// updatedRelease is otherRelease with lists that are fetched.
-func updatedRelease(ctx context.Context, work, release string, log io.Writer) ([]string, error) {
+// updatedRelease is otherRelease with lists that are fetched, and with more
+// options.
+func updatedRelease(ctx context.Context, work, release string, log io.Writer, more ...string) ([]string, error) {
 	opts, err := otherRelease(ctx, work, release)
 	if errors.Is(err, errNoLists) && os.Geteuid() == 0 {
 		say(log, "fetching the system's package lists ...")
@@ -122,6 +123,7 @@ func updatedRelease(ctx context.Context, work, release string, log io.Writer) ([
 		return nil, err
 	}
 	say(log, "fetching the package lists of Debian's %s ...", release)
+	opts = append(opts, more...)
 	return opts, aptGet(ctx, work, append(opts, "update")...)
 }
 

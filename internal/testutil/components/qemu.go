@@ -13,38 +13,45 @@ import (
 // Qemu is the emulator of PCs: Debian's packages, unpacked into the cache
 // without being installed, or, on systems without apt, the
 // qemu-system-x86_64 on the path.
-func Qemu() Component {
+func Qemu() Component { return qemu("qemu", "qemu-system-x86", "qemu-system-x86_64") }
+
+// QemuARM is the same for machines with a 64-bit ARM processor.
+func QemuARM() Component { return qemu("qemu-arm", "qemu-system-arm", "qemu-system-aarch64") }
+
+func qemu(name, pkg, program string) Component {
 	c := Component{
-		Name: "qemu", Title: "QEMU", Version: debianRelease(), verb: "fetching", cost: "17 MB", binary: "run-qemu",
-		install: installQemu,
+		Name: name, Title: "QEMU (" + program + ")", Version: debianRelease(), verb: "fetching", cost: "17 MB", binary: "run-qemu",
+		install: func(ctx context.Context, dir string, log io.Writer) error {
+			return installQemu(ctx, dir, pkg, program, log)
+		},
 	}
 	if c.Version == "" {
-		c.Version, c.verb, c.cost, c.install = "system", "looking for", "nothing to fetch", linkQemu
+		c.Version, c.verb, c.cost = "system", "looking for", "nothing to fetch"
+		c.install = func(_ context.Context, dir string, _ io.Writer) error { return linkQemu(dir, program) }
 	}
 	return c
 }
 
-func installQemu(ctx context.Context, dir string, log io.Writer) error {
-	if err := unpackWithLibraries(ctx, dir, "qemu-system-x86", log); err != nil {
+func installQemu(ctx context.Context, dir, pkg, program string, log io.Writer) error {
+	if err := unpackWithLibraries(ctx, dir, pkg, log); err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(dir, "usr", "bin", "qemu-system-x86_64")); err != nil {
-		return linkQemu(ctx, dir, log) // it was installed already
+	if _, err := os.Stat(filepath.Join(dir, "usr", "bin", program)); err != nil {
+		return linkQemu(dir, program) // it was installed already
 	}
 	libraries, err := onlyOne(filepath.Join(dir, "usr", "lib", "*-linux-gnu*"))
 	if err != nil {
 		return err
 	}
-	arch := filepath.Base(libraries)
 	return writeQemuScript(dir, fmt.Sprintf(`here=$(cd "$(dirname "$0")" && pwd)
-LD_LIBRARY_PATH="$here/usr/lib/%[1]s:$here/lib/%[1]s" exec "$here/usr/bin/qemu-system-x86_64" \
-	-L "$here/usr/share/qemu" -L "$here/usr/share/seabios" "$@"`, arch))
+LD_LIBRARY_PATH="$here/usr/lib/%[1]s:$here/lib/%[1]s" exec "$here/usr/bin/%[2]s" \
+	-L "$here/usr/share/qemu" -L "$here/usr/share/seabios" "$@"`, filepath.Base(libraries), program))
 }
 
-func linkQemu(_ context.Context, dir string, _ io.Writer) error {
-	path, err := exec.LookPath("qemu-system-x86_64")
+func linkQemu(dir, program string) error {
+	path, err := exec.LookPath(program)
 	if err != nil {
-		return fmt.Errorf("there is no apt to fetch it with; install QEMU so that qemu-system-x86_64 is on the path: %w", err)
+		return fmt.Errorf("there is no apt to fetch it with; install QEMU so that %s is on the path: %w", program, err)
 	}
 	return writeQemuScript(dir, "exec "+shellQuote(path)+` "$@"`)
 }

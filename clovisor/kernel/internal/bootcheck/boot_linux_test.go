@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,37 +26,68 @@ const bootLimit = 5 * time.Minute
 // TestOlderKernels boots the kernels of several releases of Debian, and traces
 // a request on each of them in every way that it knows.
 func TestOlderKernels(t *testing.T) {
-	qemu := testutil.Require(t, components.Qemu())
-	program := filepath.Join(t.TempDir(), "init")
+	programs, folders := map[string]string{}, map[string]string{"amd64": t.TempDir(), "arm64": t.TempDir()}
+	wantHooks := map[string]kernel.Hook{
+		"linux-5.10-amd64": kernel.Clsact, "linux-6.1-amd64": kernel.Clsact, "linux-6.1-arm64": kernel.Clsact,
+		"linux-6.12-amd64": kernel.TCX,
+	}
+	for _, k := range components.DebianKernels() {
+		t.Run(k.Name, func(t *testing.T) {
+			image := testutil.Require(t, k.Component)
+			m := machines[k.Arch]
+			qemu := testutil.Require(t, m.qemu())
+			if programs[k.Arch] == "" {
+				programs[k.Arch] = buildFor(t, folders[k.Arch], k.Arch)
+			}
+			check(t, boot(t, qemu, m, image, programs[k.Arch]), wantHooks[k.Name])
+		})
+	}
+}
+
+// machine is what QEMU emulates.
+type machine struct {
+	qemu    func() components.Component
+	options []string
+	console string
+}
+
+var machines = map[string]machine{
+	"amd64": {components.Qemu, []string{"-M", "pc"}, "ttyS0"},
+	"arm64": {components.QemuARM, []string{"-M", "virt", "-cpu", "cortex-a72"}, "ttyAMA0"},
+}
+
+// buildFor builds this package for an architecture.
+func buildFor(t *testing.T, dir, arch string) string {
+	t.Helper()
+	program := filepath.Join(dir, "init")
 	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v: %s", err, out)
 	}
-	wantHooks := map[string]kernel.Hook{"linux-5.10": kernel.Clsact, "linux-6.1": kernel.Clsact, "linux-6.12": kernel.TCX}
-	for _, k := range components.DebianKernels() {
-		t.Run(k.Name, func(t *testing.T) {
-			image := testutil.Require(t, k)
-			report := boot(t, qemu, image, program)
-			if report.Error != "" {
-				t.Fatal(report.Error)
-			}
-			if report.Report.Hook != wantHooks[k.Name] || report.Report.Buffer != kernel.Ring {
-				t.Errorf("report %+v", report.Report)
-			}
-			if err := report.Report.Err(); err != nil {
-				t.Error(err)
-			}
-			if want := map[kernel.Hook]int{kernel.Clsact: 2, kernel.TCX: 4}[wantHooks[k.Name]]; len(report.Traces) != want {
-				t.Errorf("%d traces, want %d", len(report.Traces), want)
-			}
-			for _, tr := range report.Traces {
-				if tr.Error != "" || tr.Lost != 0 || tr.Left != 0 || !strings.HasPrefix(tr.Request, "GET /boot HTTP/1.1\r\n") ||
-					!strings.HasSuffix(tr.Response, "\r\n\r\nthe answer") {
-					t.Errorf("%+v", tr)
-				}
-			}
-		})
+	return program
+}
+
+// check holds that every way worked that the kernel should know.
+func check(t *testing.T, r bootReport, hook kernel.Hook) {
+	t.Helper()
+	if r.Error != "" {
+		t.Fatal(r.Error)
+	}
+	if r.Report.Hook != hook || r.Report.Buffer != kernel.Ring {
+		t.Errorf("report %+v", r.Report)
+	}
+	if err := r.Report.Err(); err != nil {
+		t.Error(err)
+	}
+	if want := map[kernel.Hook]int{kernel.Clsact: 2, kernel.TCX: 4}[hook]; len(r.Traces) != want {
+		t.Errorf("%d traces, want %d", len(r.Traces), want)
+	}
+	for _, tr := range r.Traces {
+		if tr.Error != "" || tr.Lost != 0 || tr.Left != 0 || !strings.HasPrefix(tr.Request, "GET /boot HTTP/1.1\r\n") ||
+			!strings.HasSuffix(tr.Response, "\r\n\r\nthe answer") {
+			t.Errorf("%+v", tr)
+		}
 	}
 }
 
@@ -67,7 +99,7 @@ type bootReport struct {
 }
 
 // boot starts a virtual machine and returns what its first process reports.
-func boot(t *testing.T, qemu, image, program string) bootReport {
+func boot(t *testing.T, qemu string, m machine, image, program string) bootReport {
 	t.Helper()
 	initrd := filepath.Join(t.TempDir(), "initrd")
 	if err := writeInitramfs(initrd, program, filepath.Join(filepath.Dir(image), "modules")); err != nil {
@@ -75,8 +107,11 @@ func boot(t *testing.T, qemu, image, program string) bootReport {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), bootLimit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, qemu, "-M", "pc", "-accel", "tcg", "-m", "512", "-smp", "2", "-nodefaults", "-no-reboot",
-		"-display", "none", "-serial", "stdio", "-kernel", image, "-initrd", initrd, "-append", "console=ttyS0 panic=-1 quiet")
+	options := slices.Concat(m.options, []string{
+		"-accel", "tcg", "-m", "512", "-smp", "2", "-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio",
+		"-kernel", image, "-initrd", initrd, "-append", "console=" + m.console + " panic=-1 quiet",
+	})
+	cmd := exec.CommandContext(ctx, qemu, options...)
 	out, err := cmd.CombinedOutput()
 	_, line, ok := bytes.Cut(out, []byte(prefix))
 	if !ok {
