@@ -35,6 +35,10 @@ check-generate: generate ## fail if the committed generated code differs
 bench: ## the benchmarks, beside a peer where there is one
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
+.PHONY: bench-clovisor-sessions
+bench-clovisor-sessions: ## sessions from packets beside net/http, on one core
+	GOMAXPROCS=1 $(GO) test -run '^$$' -bench . -benchmem ./clovisor/session
+
 bench-loadbalancer: ## the built-in proxy beside nginx, under the same load
 	$(GO) test -run '^$$' -bench BesideNginx -benchtime $(or $(ROUNDS),5)x ./loadbalancer/proxy
 

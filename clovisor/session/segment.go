@@ -196,17 +196,24 @@ func (c *conn) tooMuch() {
 	}
 }
 
-// drain delivers what is held and has its turn.
+// drain delivers what is held and has its turn, in the order of time: requests
+// and responses are as they were on the wire.
 func (c *conn) drain() {
-	for some := true; some; {
-		some = false
+	for {
+		first := (*stream)(nil)
 		for side := range c.streams {
-			from := protocol.Side(side)
-			for len(c.streams[side].held) > 0 && !c.streams[side].hole() && !c.blocked(from) {
-				c.deliverHeld(&c.streams[side])
-				some = true
+			st := &c.streams[side]
+			if len(st.held) == 0 || st.hole() || c.blocked(protocol.Side(side)) {
+				continue
+			}
+			if first == nil || st.held[0].time.Before(first.held[0].time) {
+				first = st
 			}
 		}
+		if first == nil {
+			break
+		}
+		c.deliverHeld(first)
 	}
 	if len(c.streams[0].held) == 0 && len(c.streams[1].held) == 0 {
 		c.engine.holes.remove(c)

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/opnfv/clover/clovisor/packet"
 	"github.com/opnfv/clover/clovisor/session"
 	"github.com/opnfv/clover/clovisor/sessiontest"
 )
@@ -79,36 +78,62 @@ func TestTransformed(t *testing.T) {
 	}
 }
 
-// TestHints leaves out of the segments what the engine says is not needed.
+// TestHints leaves out of the segments what the engine says is not needed: the
+// payload or the whole packet, at once or some segments later.
 func TestHints(t *testing.T) {
 	for _, c := range sessiontest.Cases() {
 		if strings.Contains(c.Name, "lost part") {
 			continue // what nobody needs cannot be lost
 		}
 		t.Run(c.Name, func(t *testing.T) {
-			for _, drop := range []bool{false, true} {
-				until := map[packet.Flow]uint32{}
-				var got []session.Session
-				e := session.New(session.Options{
-					Session: func(s *session.Session) { got = append(got, *s) },
-					Hint:    func(h session.Hint) { until[h.Flow] = h.Until }, MinHintBytes: 1,
-				})
-				for _, s := range c.Segments {
-					end := s.Seq + uint32(s.Length)
-					if u, ok := until[s.Flow]; ok && s.Length > 0 && int32(u-end) >= 0 {
-						if drop {
-							continue // the kernel may leave the whole packet out
-						}
-						s.Payload, s.Elided = nil, true
+			for _, late := range []int{0, 3} {
+				for _, drop := range []bool{false, true} {
+					if d := sessiontest.Compare(c.Want, hinted(c.Segments, late, drop)); d != "" {
+						t.Errorf("late %d, drop %v:\n%s", late, drop, d)
 					}
-					e.Segment(&s)
-				}
-				e.Flush()
-				if d := sessiontest.Compare(c.Want, got); d != "" {
-					t.Errorf("drop %v:\n%s", drop, d)
 				}
 			}
 		})
+	}
+}
+
+func hinted(segments sessiontest.Segments, late int, drop bool) []session.Session {
+	type hint struct {
+		session.Hint
+		from int
+	}
+	var hints []hint
+	var got []session.Session
+	now := 0
+	e := session.New(session.Options{
+		Session: func(s *session.Session) { got = append(got, *s) },
+		Hint:    func(h session.Hint) { hints = append(hints, hint{h, now + late}) }, MinHintBytes: 1,
+	})
+	for i, s := range segments {
+		now = i
+		for _, h := range hints {
+			if h.from <= i && h.Flow == s.Flow && s.Length > 0 && int32(h.Until-s.Seq-uint32(s.Length)) >= 0 {
+				s.Payload, s.Elided = nil, true
+			}
+		}
+		if s.Elided && drop {
+			continue
+		}
+		e.Segment(&s)
+	}
+	e.Flush()
+	return got
+}
+
+// TestElidedThoughNeeded has a capture that leaves out what it should not:
+// that is lost, and everything adds up.
+func TestElidedThoughNeeded(t *testing.T) {
+	for _, c := range sessiontest.Cases() {
+		for _, n := range []int{0, 20, 200} {
+			segments := sessiontest.Elide(c.Segments, n)
+			got, ledger := sessiontest.Run(session.Options{}, segments)
+			checkLedger(t, c.Name, ledger, segments, len(got))
+		}
 	}
 }
 

@@ -116,10 +116,33 @@ func (p *Parser) search(h *half, c *protocol.Chunk, line []byte) {
 		return
 	}
 	p.ctx.Undecoded += int64(at)
-	h.first.offset += int64(at)
+	h.first = h.placeOf(p.end - int64(len(line)-at))
 	if !p.begin(h, c, line[at:]) {
 		p.ctx.Undecoded += int64(len(line) - at)
 	}
+}
+
+// maxPlaces bounds how many chunks of a line are remembered.
+const maxPlaces = 64
+
+// from notes where a chunk of a line begins, in which a message may start.
+func (h *half) from(at place) {
+	if len(h.places) == maxPlaces {
+		h.places = append(h.places[:0], h.places[1:]...)
+	}
+	h.places = append(h.places, at)
+}
+
+// placeOf is the place of a byte of the line.
+func (h *half) placeOf(offset int64) place {
+	at := h.first
+	for _, p := range h.places {
+		if p.offset <= offset {
+			at = p
+		}
+	}
+	at.offset = offset
+	return at
 }
 
 // methods are those that a request is known by after a gap.
@@ -215,6 +238,9 @@ func (p *Parser) End(from protocol.Side, how protocol.End, at time.Time) {
 		p.settle(x)
 	}
 	server.state = opaque
+	if p.gapped && p.queue.Unsure() {
+		p.abandon(protocol.Gap)
+	}
 	p.abandon(how.Unanswered())
 }
 

@@ -43,10 +43,11 @@ type half struct {
 	x      *protocol.Exchange // whose message is being read, nil: none
 	head   head
 
-	partial []byte // of a line that has not ended
-	over    bool   // the line is longer than maxLine
-	taken   bool   // partial was returned as a whole line
-	first   place  // where the line began
+	partial []byte  // of a line that has not ended
+	over    bool    // the line is longer than maxLine
+	taken   bool    // partial was returned as a whole line
+	first   place   // where the line began
+	places  []place // after a gap: where its chunks began
 }
 
 // place is where and when a message began.
@@ -169,8 +170,13 @@ func (p *Parser) line(h *half, c *protocol.Chunk, data []byte) (line, rest []byt
 	if h.taken {
 		p.forget(h)
 	}
+	at := place{c.Offset + int64(len(c.Data)-len(data)), c.Acked, c.Time}
 	if len(h.partial) == 0 && !h.over {
-		h.first = place{c.Offset + int64(len(c.Data)-len(data)), c.Acked, c.Time}
+		h.first = at
+		h.places = h.places[:0]
+	}
+	if h.state == resynchronise {
+		h.from(at)
 	}
 	i := bytes.IndexByte(data, '\n')
 	if i >= 0 && len(h.partial) == 0 && !h.over {

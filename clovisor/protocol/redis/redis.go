@@ -308,6 +308,9 @@ func (p *Parser) End(from protocol.Side, how protocol.End, _ time.Time) {
 	if how == protocol.Finished && from == protocol.Client && !p.halves[protocol.Server].ended {
 		return
 	}
+	if p.gapped && p.queue.Unsure() {
+		p.abandon(protocol.Gap)
+	}
 	p.abandon(how.Unanswered())
 }
 
