@@ -20,7 +20,8 @@
 // One request over one hop may be reported by the client, by the server, or
 // by both. Count the spans whose Side is [SideServer], and those of
 // [SideClient] that have no server's span as a child; a sidecar's call of its
-// own application is [SideNone].
+// own application is [SideNone]. A span that is [Span.Observed] counts only
+// where the workload does not report the same side itself.
 //
 // # Errors
 //

@@ -40,6 +40,17 @@ func (s *Span) Side() Side {
 	}
 }
 
+// observerScope is the instrumentation scope of Clovisor.
+const observerScope = "github.com/opnfv/clover/clovisor"
+
+// Observed reports whether the span comes from Clovisor, which sees the
+// connection and not its ends. Such a span counts as a request only where
+// those who talk do not report the same side of the hop themselves.
+func (s *Span) Observed() bool {
+	name, _ := splitScope(s.Scope)
+	return name == observerScope
+}
+
 // IsInbound reports whether an Envoy cluster name is a sidecar's way to its
 // own application: "inbound|9180||", or Istio's InboundPassthroughCluster for
 // ports that no service names.

@@ -12,11 +12,12 @@ type HopSpan struct {
 	ID, Parent tracing.SpanID
 	Side       tracing.Side
 	Service    string
+	Observed   bool // see [tracing.Span.Observed]
 }
 
 // HopSpanOf returns the hop view of a span.
 func HopSpanOf(s *tracing.Span) HopSpan {
-	return HopSpan{ID: s.SpanID, Parent: s.ParentID, Side: s.Side(), Service: s.Service}
+	return HopSpan{ID: s.SpanID, Parent: s.ParentID, Side: s.Side(), Service: s.Service, Observed: s.Observed()}
 }
 
 // Hop says what one span of a trace counts as.
@@ -41,15 +42,26 @@ const maxAncestors = 64
 // to another service; a root has the source [External]. Where the chain of
 // ancestors is broken the source is [Unknown] and the hop stays open.
 //
+// An observed span is no side of its own where the workload reports the same
+// one: a server's side with the same parent and service, or, on the way from a
+// sidecar to its application, the parent itself; for a client's side the
+// parent. Where that may still come the hop is open.
+//
 // hops is filled and returned if it has the capacity, so callers can reuse
 // it.
 func ResolveHops(spans []HopSpan, hops []Hop) []Hop {
 	hops = hops[:0]
 	t := newHopIndex(spans)
 	for i := range spans {
-		switch s := &spans[i]; s.Side {
+		s := &spans[i]
+		if t.doubles(i) {
+			hops = append(hops, Hop{Role: RoleSpan})
+			continue
+		}
+		switch s.Side {
 		case tracing.SideServer:
 			source, open := t.source(i)
+			open = open || s.Observed && !s.Parent.IsZero()
 			hops = append(hops, Hop{Role: RoleServer, Source: source, Open: open})
 		case tracing.SideClient:
 			if t.answered(s.ID) {
@@ -68,11 +80,46 @@ func ResolveHops(spans []HopSpan, hops []Hop) []Hop {
 // than building maps.
 const linearSpans = 24
 
+// doubles reports whether span i is observed and the workload reports the same
+// side of the hop.
+func (t *hopIndex) doubles(i int) bool {
+	s := &t.spans[i]
+	if !s.Observed || s.Parent.IsZero() || s.Side == tracing.SideNone {
+		return false
+	}
+	if s.Side == tracing.SideServer && t.reported(s.Parent, s.Service) {
+		return true
+	}
+	p := t.find(s.Parent, i, s.Side == tracing.SideClient)
+	return p >= 0 && !t.spans[p].Observed && t.spans[p].Side == s.Side && t.spans[p].Service == s.Service
+}
+
+// reported reports whether a service tells of its side of a client's call.
+func (t *hopIndex) reported(parent tracing.SpanID, service string) bool {
+	if t.reports != nil {
+		_, ok := t.reports[report{parent, service}]
+		return ok
+	}
+	for i := range t.spans {
+		if s := &t.spans[i]; !s.Observed && s.Side == tracing.SideServer && s.Parent == parent && s.Service == service {
+			return true
+		}
+	}
+	return false
+}
+
+// report is a server's side that the server itself tells of.
+type report struct {
+	parent  tracing.SpanID
+	service string
+}
+
 // hopIndex finds spans of one trace by id.
 type hopIndex struct {
 	spans    []HopSpan
 	byID     map[tracing.SpanID][]int    // nil for small traces
 	answerTo map[tracing.SpanID]struct{} // ids that have a server's side
+	reports  map[report]struct{}
 }
 
 func newHopIndex(spans []HopSpan) *hopIndex {
@@ -82,12 +129,16 @@ func newHopIndex(spans []HopSpan) *hopIndex {
 	}
 	t.byID = make(map[tracing.SpanID][]int, len(spans))
 	t.answerTo = make(map[tracing.SpanID]struct{})
+	t.reports = make(map[report]struct{})
 	for i := range spans {
 		s := &spans[i]
 		t.byID[s.ID] = append(t.byID[s.ID], i)
 		if s.Side == tracing.SideServer {
 			t.answerTo[s.Parent] = struct{}{}
 			t.answerTo[s.ID] = struct{}{}
+			if !s.Observed {
+				t.reports[report{s.Parent, s.Service}] = struct{}{}
+			}
 		}
 	}
 	return t

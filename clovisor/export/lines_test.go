@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -47,40 +46,38 @@ func printable(t *testing.T, s *session.Session) {
 }
 
 func TestText(t *testing.T) {
-	local := time.Local
-	time.Local = time.UTC
-	defer func() { time.Local = local }()
+	at := began.Local().Format("15:04:05.000000")
 	for _, test := range []struct {
 		change func(*session.Session)
 		place  export.Place
 		want   string
 	}{
 		{func(*session.Session) {}, pod,
-			"00:10:11.123456  default/web-5d-x             <- 10.0.0.1:44556         HTTP/1.1  200         5ms         92>465  GET http://web:9180/orders/17?x=1"},
+			"  default/web-5d-x             <- 10.0.0.1:44556         HTTP/1.1  200         5ms         92>465  GET http://web:9180/orders/17?x=1"},
 		{func(s *session.Session) {
 			s.Direction, s.Status, s.Response.BodyBytes = packet.Egress, 503, 1<<25
 			s.TCP = session.TCP{Retransmissions: 2, Resets: 1}
 		}, export.Place{Workload: "front"},
-			"00:10:11.123456  front                        -> 10.0.0.2:9180          HTTP/1.1  503         5ms         92>32M  GET http://web:9180/orders/17?x=1 [retransmissions 2, resets 1]"},
+			"  front                        -> 10.0.0.2:9180          HTTP/1.1  503         5ms         92>32M  GET http://web:9180/orders/17?x=1 [retransmissions 2, resets 1]"},
 		{func(s *session.Session) {
 			s.Response, s.Status, s.Outcome, s.Request.Truncated, s.TCP.LostBytes = session.Message{}, 0, "no_response", true, 99
 		}, export.Place{},
-			"00:10:11.123456  10.0.0.2:9180                <- 10.0.0.1:44556         HTTP/1.1  none        1ms           92>-  GET http://web:9180/orders/17?x=1 [no_response, request truncated, lost bytes 99]"},
+			"  10.0.0.2:9180                <- 10.0.0.1:44556         HTTP/1.1  none        1ms           92>-  GET http://web:9180/orders/17?x=1 [no_response, request truncated, lost bytes 99]"},
 		{func(s *session.Session) {
 			s.Protocol, s.GRPCService, s.GRPCMethod, s.GRPCStatus, s.Target, s.Method = "gRPC", "a.B", "C", 5, "/a.B/C", "POST"
 		}, pod,
-			"00:10:11.123456  default/web-5d-x             <- 10.0.0.1:44556         gRPC      NotFound       5ms         92>465  POST http://web:9180/a.B/C"},
+			"  default/web-5d-x             <- 10.0.0.1:44556         gRPC      NotFound       5ms         92>465  POST http://web:9180/a.B/C"},
 		{func(s *session.Session) {
 			s.Protocol, s.Method, s.Target, s.Host, s.Status = "redis", "GET", "user:1", "", 0
 			s.Attributes = []session.Attribute{{Key: "db", Value: "1\n2"}}
 			s.Client = netip.MustParseAddrPort("[2001:db8::1:2:3:4]:44556")
 		}, pod,
-			`00:10:11.123456  default/web-5d-x             <- [2001:db8::1:2:3:4]:44556  redis     -           5ms         92>465  GET user:1 db=1\x0a2`},
+			`  default/web-5d-x             <- [2001:db8::1:2:3:4]:44556  redis     -           5ms         92>465  GET user:1 db=1\x0a2`},
 		{func(s *session.Session) { s.Target = "/\x1b[2J\u202e\xff" }, pod,
-			`00:10:11.123456  default/web-5d-x             <- 10.0.0.1:44556         HTTP/1.1  200         5ms         92>465  GET http://web:9180/%1B[2J\u202e%FF`},
+			`  default/web-5d-x             <- 10.0.0.1:44556         HTTP/1.1  200         5ms         92>465  GET http://web:9180/%1B[2J\u202e%FF`},
 	} {
-		if got := line(t, get(test.change), test.place, export.Text); got != test.want {
-			t.Errorf("got\n%s\nwant\n%s", got, test.want)
+		if got := line(t, get(test.change), test.place, export.Text); got != at+test.want {
+			t.Errorf("got\n%s\nwant\n%s", got, at+test.want)
 		}
 	}
 }

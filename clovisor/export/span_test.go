@@ -67,8 +67,8 @@ func TestSpanHTTP(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", got, want)
 	}
-	if got.SpanID.IsZero() {
-		t.Error("no span id")
+	if got.SpanID.IsZero() || !got.Observed() {
+		t.Error("no span id, or not known as one of Clovisor")
 	}
 	attributes := []string{
 		"client.address=10.0.0.1", "client.port=44556", "clovisor.complete=true", "clovisor.outcome=paired",

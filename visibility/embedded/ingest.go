@@ -311,7 +311,7 @@ func (c *committer) loadSpan(hour uint32, key, value []byte) error {
 	side := (&tracing.Span{Kind: id.kind, UpstreamCluster: own[visibility.UpstreamCluster]}).Side()
 	c.tr.known[id] = len(c.tr.spans)
 	c.tr.spans = append(c.tr.spans, ts)
-	c.tr.hops = append(c.tr.hops, visibility.HopSpan{ID: id.id, Parent: h.parent, Side: side, Service: own[visibility.Service]})
+	c.tr.hops = append(c.tr.hops, visibility.HopSpan{ID: id.id, Parent: h.parent, Side: side, Service: own[visibility.Service], Observed: flags&flagObserved != 0})
 	return nil
 }
 

@@ -21,6 +21,7 @@ const (
 	flagUUID                 // the request id is a UUID in 16 bytes
 	flagIPv4                 // the peer is an IPv4 address and a port
 	flagExtras               // status message, events or links follow
+	flagObserved             // tracing.Span.Observed, for pairing
 )
 
 // head is the part of a record that pairing needs.
@@ -75,6 +76,9 @@ func (e *encoder) append(b []byte, s *tracing.Span, row uint32, overflow bool, d
 	if s.StatusMessage != "" || len(s.Events) > 0 || len(s.Links) > 0 {
 		flags |= flagExtras
 		b = appendExtras(b, s)
+	}
+	if s.Observed() {
+		flags |= flagObserved
 	}
 	b[at] = flags
 	return b

@@ -32,6 +32,15 @@ func paired(service, destination string) hopWant {
 	return hopWant{visibility.RoleSpan, service, destination}
 }
 
+// doubled is a server's side that the service itself reports, too.
+func doubled(service string) hopWant { return hopWant{visibility.RoleSpan, "", service} }
+
+// seen is a span of Clovisor.
+func seen(s tracing.Span) tracing.Span {
+	s.UpstreamCluster, s.Scope = "", "github.com/opnfv/clover/clovisor"
+	return s
+}
+
 var aside = hopWant{role: visibility.RoleSpan}
 
 // hopCases are the ways in which the sides of hops have been seen to come.
@@ -95,6 +104,26 @@ func hopCases() []hopCase {
 			"parents in a circle",
 			spans(server(a, 1, 2), internal(a, 2, 1)),
 			hops(served(unknown, a), aside),
+		},
+		{
+			"seen by the kernel too, before and behind the sidecar",
+			spans(client(a, b, 1, 0), server(b, 2, 1), seen(server(b, 3, 1)), seen(server(b, 4, 2))),
+			hops(paired(a, b), served(a, b), doubled(b), doubled(b)),
+		},
+		{
+			"seen by the kernel at the client's end too",
+			spans(client(a, b, 1, 0), server(b, 2, 1), seen(client(a, b, 3, 1))),
+			hops(paired(a, b), served(a, b), paired(a, b)),
+		},
+		{
+			"the server is seen by the kernel only",
+			spans(client(a, b, 1, 0), seen(server(b, 2, 1))),
+			hops(paired(a, b), served(a, b)),
+		},
+		{
+			"both ends are seen by the kernel only",
+			spans(seen(client(a, b, 1, 0)), seen(server(b, 1, 0))),
+			hops(paired(a, b), served(a, b)),
 		},
 		{
 			"fan-out",
