@@ -47,12 +47,9 @@ func TestDependenciesStayLean(t *testing.T) {
 		{"ids/engine", regexp.MustCompile(`^(github\.com/(opnfv/clover/(loadbalancer|api)|redis/)|google\.golang\.org/grpc)`)},
 		{"ids/alert", regexp.MustCompile(`^(github\.com/(opnfv/clover/(loadbalancer|api|ids/engine)|redis/|goccy/)|google\.golang\.org/grpc)`)},
 		{"ids/alert/redis", regexp.MustCompile(`^(github\.com/opnfv/clover/(loadbalancer|api|ids/engine)|google\.golang\.org/grpc)`)},
-<<<<<<< HEAD
 		{"clovisor/kernel", regexp.MustCompile(`^(github\.com/(opnfv/clover/(api|ids|loadbalancer|visibility|tracing)|redis/)|google\.golang\.org/grpc)`)},
-=======
 		{"clovisor/packet", regexp.MustCompile(`^(github\.com/opnfv/clover/clovisor/[^p]|golang\.org/|net/http$)`)},
 		{"clovisor/session", regexp.MustCompile(`^(github\.com/(opnfv/clover/([^c]|clovisor/[^ps])|redis/|cilium/)|google\.golang\.org/|net/http$)`)},
->>>>>>> 686fa99c24f802b76f619c49d0d2dcbe067c116e
 		{"api/server", none},
 		{"api/server/auth", none},
 		{"api/server/certfile", none},

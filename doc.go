@@ -14,6 +14,10 @@
 //     directory on disk.
 //   - [github.com/opnfv/clover/visibility/storetest]: the suite that every
 //     store passes, and a reference store for tests.
+//   - [github.com/opnfv/clover/clovisor]: session traces from the kernel, by
+//     the packages below it.
+//   - [github.com/opnfv/clover/clovisor/target]: which interfaces to trace, of
+//     this machine or of a node's pods, and what their ports speak.
 //   - [github.com/opnfv/clover/clovisor/kernel]: segments of chosen ports from
 //     network interfaces, by programs in the Linux kernel.
 //   - [github.com/opnfv/clover/api/server]: the gRPC and REST services.
@@ -81,7 +85,8 @@
 // The folder examples holds the programs that assemble the libraries:
 // standalone (everything in one process), cloverctl (the command line),
 // clover-collector and clover-controller (the two halves as they run in a
-// cluster), and sdc (the services of the sample).
+// cluster), clovisor (session traces from the kernel), and sdc (the services of
+// the sample).
 //
 // # Rules that hold everywhere
 //
