@@ -37,6 +37,8 @@ func TestDependenciesStayLean(t *testing.T) {
 		{"loadbalancer/nginx", regexp.MustCompile(`^(github\.com/opnfv/clover/(ids|api|visibility)|google\.golang\.org/grpc)`)},
 		{"loadbalancer/envoy", regexp.MustCompile(`^github\.com/opnfv/clover/(ids|api|visibility)`)},
 		{"visibility/embedded", none},
+		{"clovisor", regexp.MustCompile(`^github\.com/opnfv/clover/(api|ids|loadbalancer|visibility|monitoring)`)},
+		{"clovisor/target", regexp.MustCompile(`^(github\.com/(opnfv/clover/([^c]|clovisor/[^pt])|redis/|cilium/|tetratelabs/)|google\.golang\.org/|net/http$)`)},
 		{"clovisor/export", regexp.MustCompile(`^github\.com/(opnfv/clover/(api|ids|loadbalancer|visibility|clovisor/(config|kernel|target))|redis/|tetratelabs/)`)},
 		{"clovisor/config", regexp.MustCompile(`^(github\.com/(opnfv/clover/(api|ids|loadbalancer|visibility|tracing|clovisor/[^c])|tetratelabs/)|google\.golang\.org/)`)},
 		{"clovisor/plugin", regexp.MustCompile(`^(github\.com/(opnfv/clover/(api|ids|loadbalancer|visibility|tracing|clovisor/(config|export|kernel|session|target))|redis/)|google\.golang\.org/)`)},

@@ -16,8 +16,9 @@
 //     store passes, and a reference store for tests.
 //   - [github.com/opnfv/clover/clovisor]: session traces from the kernel, by
 //     the packages below it.
-//   - [github.com/opnfv/clover/clovisor/target]: which interfaces to trace, of
-//     this machine or of a node's pods, and what their ports speak.
+//   - [github.com/opnfv/clover/clovisor/target]: which interfaces to trace, and
+//     what their ports speak; [github.com/opnfv/clover/clovisor/target/kubernetes]:
+//     those of a node's pods.
 //   - [github.com/opnfv/clover/clovisor/kernel]: segments of chosen ports from
 //     network interfaces, by programs in the Linux kernel.
 //   - [github.com/opnfv/clover/api/server]: the gRPC and REST services.
