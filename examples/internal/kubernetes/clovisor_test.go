@@ -44,7 +44,9 @@ func TestClovisor(t *testing.T) {
 	k.clovisorRedis()
 	k.clovisorPodGoes()
 	granted := k.granted()
-	maps.DeleteFunc(granted, func(account string, _ map[string]bool) bool { return !strings.HasPrefix(account, clovisorNamespace+":") })
+	maps.DeleteFunc(granted, func(account string, _ map[string]bool) bool {
+		return !strings.HasPrefix(account, clovisorNamespace+":")
+	})
 	k.types("cloverctl delete system clovisor", "Deleting clovisor services\n", `Deleted daemonset "clovisor".`)
 	if k.hasNamespace(k.Context(), clovisorNamespace) {
 		k.Errorf("namespace %s is left", clovisorNamespace)
