@@ -217,7 +217,7 @@ func TestLoopback(t *testing.T) {
 // TestManyTargets attaches to many interfaces: to as many as a large node has
 // pods with CLOVER_KERNEL_TARGETS=500.
 func TestManyTargets(t *testing.T) {
-	pairs := 25
+	pairs := 10
 	if n, err := strconv.Atoi(os.Getenv("CLOVER_KERNEL_TARGETS")); err == nil {
 		pairs = n / 2
 	}
