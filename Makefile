@@ -46,6 +46,11 @@ load-loadbalancer: ## each driver changed CHANGES times (1,000) under load
 	CLOVER_LB_CHANGES=$(or $(CHANGES),1000) $(GO) test -p 1 -run 'Conformance/Load' -count=1 -v ./loadbalancer/proxy ./loadbalancer/envoy
 	CLOVER_LB_CHANGES=$(or $(CHANGES),1000) $(GO) test -run 'Conformance/.*/Load' -count=1 -v -timeout 60m ./loadbalancer/nginx
 
+.PHONY: bench-clovisor
+bench-clovisor: bench-clovisor-sessions bench-clovisor-kernel ## what tracing costs a real nginx, traced and untraced in turns, and each part
+	$(GO) test -run '^$$' -bench . ./clovisor/export
+	$(GO) test -run '^$$' -bench Traced -benchtime $(or $(ROUNDS),5)x -timeout 30m ./examples/clovisor
+
 bench-clovisor-kernel: ## what Clovisor's programs cost in the kernel, by its own statistics
 	$(GO) test -run '^$$' -bench . -benchtime $(or $(ROUNDS),50)x ./clovisor/kernel
 

@@ -14,6 +14,11 @@
 //     directory on disk.
 //   - [github.com/opnfv/clover/visibility/storetest]: the suite that every
 //     store passes, and a reference store for tests.
+//   - [github.com/opnfv/clover/clovisor]: session traces from the kernel, by
+//     the packages below it.
+//   - [github.com/opnfv/clover/clovisor/target]: which interfaces to trace, and
+//     what their ports speak; [github.com/opnfv/clover/clovisor/target/kubernetes]:
+//     those of a node's pods.
 //   - [github.com/opnfv/clover/clovisor/kernel]: segments of chosen ports from
 //     network interfaces, by programs in the Linux kernel.
 //   - [github.com/opnfv/clover/api/server]: the gRPC and REST services.
@@ -109,8 +114,8 @@
 // The folder examples holds the programs that assemble the libraries:
 // standalone (everything in one process), cloverctl (the command line),
 // clover-collector and clover-controller (the two halves as they run in a
-// cluster), sdc (the services of the sample), and deliver (a chart deployed by
-// Spinnaker).
+// cluster), clovisor (session traces from the kernel), sdc (the services of the
+// sample), and deliver (a chart deployed by Spinnaker).
 //
 // # Rules that hold everywhere
 //

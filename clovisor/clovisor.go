@@ -26,7 +26,8 @@ import (
 	"github.com/opnfv/clover/clovisor/target"
 )
 
-// A Source says what to trace. [target.Kubernetes] is one, [Static] another.
+// A Source says what to trace. [Static] is one, the Watcher of
+// target/kubernetes another.
 // One that has a method Select(target.Selection) is told what the
 // configuration selects, and one that has Encrypted(id string) where TLS was
 // seen unexpectedly.

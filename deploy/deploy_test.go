@@ -158,11 +158,11 @@ func TestInstallOrder(t *testing.T) {
 func TestWrongValues(t *testing.T) {
 	for want, values := range map[string]tree{
 		"contoller: there is no such value; there are clovisor, collector, controller": {"contoller": tree{}},
-		"controller.replicas: want a number from 1 to 10":                    {"controller": tree{"replicas": "two"}},
-		"controller.service.nodePort: want a port from 30000 to 32767":       {"controller": tree{"service": tree{"nodePort": 80}}},
-		"collector.storage.size: want a size in Mi or Gi, such as 512Mi":     {"collector": tree{"storage": tree{"size": "10GB"}}},
-		"image.pullSecrets.0: want the name of an object":                    {"image": tree{"pullSecrets": []any{"Not a name"}}},
-		"controller: got string, want object":                                {"controller": "yes"},
+		"controller.replicas: want a number from 1 to 10":                              {"controller": tree{"replicas": "two"}},
+		"controller.service.nodePort: want a port from 30000 to 32767":                 {"controller": tree{"service": tree{"nodePort": 80}}},
+		"collector.storage.size: want a size in Mi or Gi, such as 512Mi":               {"collector": tree{"storage": tree{"size": "10GB"}}},
+		"image.pullSecrets.0: want the name of an object":                              {"image": tree{"pullSecrets": []any{"Not a name"}}},
+		"controller: got string, want object":                                          {"controller": "yes"},
 	} {
 		_, err := Render(t.Context(), Options{Components: []string{"visibility"}, Values: values})
 		var invalid *ValuesError

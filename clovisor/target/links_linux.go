@@ -1,7 +1,6 @@
 package target
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,36 +15,6 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
-
-// watchLinks calls changed whenever interfaces of the node come or go, until
-// ctx ends.
-func watchLinks(ctx context.Context, changed func()) error {
-	updates, done := make(chan netlink.LinkUpdate, 64), make(chan struct{})
-	err := netlink.LinkSubscribeWithOptions(updates, done, netlink.LinkSubscribeOptions{
-		// What was missed is seen when the node is looked at the next time.
-		ErrorCallback: func(error) { changed() },
-	})
-	if err != nil {
-		return fmt.Errorf("target: watch the interfaces of the node: %w", err)
-	}
-	defer func() {
-		close(done)
-		for range updates { // the subscription closes it
-		}
-	}()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case _, ok := <-updates:
-			if !ok {
-				<-ctx.Done()
-				return nil
-			}
-			changed()
-		}
-	}
-}
 
 // NetnsPath returns the path of a network namespace that is given as such or
 // by its name for "ip netns".

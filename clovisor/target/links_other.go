@@ -3,14 +3,11 @@
 package target
 
 import (
-	"context"
 	"errors"
 	"fmt"
 )
 
 var errLinuxOnly = fmt.Errorf("target: interfaces are traced on Linux only; read a capture by --pcap: %w", errors.ErrUnsupported)
-
-func watchLinks(context.Context, func()) error { return errLinuxOnly }
 
 // NetnsPath returns an error that wraps errors.ErrUnsupported.
 func NetnsPath(string) (string, error) { return "", errLinuxOnly }

@@ -46,11 +46,13 @@ func ProtocolOf(name, appProtocol string) string {
 	return ""
 }
 
-// custom returns the first part of a port's name that stands for no protocol
-// of the table: a plug-in may be called so.
-func custom(name string, known func(string) bool) string {
+// Protocol is [ProtocolOf], for names that a parser is there for as well.
+func (s Selection) Protocol(name, appProtocol string) string {
+	if p := ProtocolOf(name, appProtocol); p != "" {
+		return p
+	}
 	first, _, _ := strings.Cut(strings.ToLower(name), "-")
-	if first != "" && known != nil && known(first) {
+	if first != "" && s.Known != nil && s.Known(first) {
 		return first
 	}
 	return ""

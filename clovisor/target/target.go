@@ -2,13 +2,7 @@
 // ports of them speak which protocol, and who is behind them.
 //
 // [Links] names interfaces of this machine or of one of its network
-// namespaces. [Kubernetes] follows the pods of a node: what it hands on is
-// computed by [Cluster.Plan], which is a pure function of pods, services,
-// endpoint slices and a [Selection], and found on the node by a [Finder].
-//
-// The interface of a pod is the host's end of its veth pair. Where a sidecar
-// of a mesh encrypts what leaves the pod, it is the pod's loopback interface,
-// on which sidecar and application talk in the clear.
+// namespaces. The pods of a node are found by the package kubernetes below.
 package target
 
 import (
@@ -126,7 +120,8 @@ type Set struct {
 	Problems []Problem
 }
 
-func (s *Set) sort() {
+// Sort puts targets and problems into the order of namespaces and names.
+func (s *Set) Sort() {
 	slices.SortFunc(s.Targets, func(a, b Target) int {
 		return cmp.Or(cmp.Compare(a.Workload.Namespace, b.Workload.Namespace), cmp.Compare(a.Workload.Pod, b.Workload.Pod),
 			cmp.Compare(a.ID, b.ID), cmp.Compare(a.Interface, b.Interface))
@@ -136,8 +131,8 @@ func (s *Set) sort() {
 	})
 }
 
-// equal reports whether two sets are the same.
-func (s *Set) equal(o *Set) bool {
+// Equal reports whether two sets are the same.
+func (s *Set) Equal(o *Set) bool {
 	return slices.EqualFunc(s.Targets, o.Targets, func(a, b Target) bool { return a.Same(&b) }) &&
 		slices.EqualFunc(s.Problems, o.Problems, func(a, b Problem) bool {
 			return a.Reason == b.Reason && a.Workload.same(b.Workload)

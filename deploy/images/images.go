@@ -58,6 +58,8 @@ func All() []Image {
 		{
 			Name: "clovisor", Title: "Clovisor", Package: "./examples/clovisor",
 			Description: "Session traces from the kernel of a node", Ports: []int{9466},
+			// By which kubectl cp brings plug-ins into the container.
+			Debian: &Debian{Package: "tar", Programs: []string{"/bin/tar"}},
 		},
 		{
 			Name: "clover-sdc", Title: "Clover sample", Package: "./examples/sdc",

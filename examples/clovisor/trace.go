@@ -19,6 +19,7 @@ import (
 	"github.com/opnfv/clover/clovisor/export"
 	"github.com/opnfv/clover/clovisor/plugin"
 	"github.com/opnfv/clover/clovisor/target"
+	"github.com/opnfv/clover/clovisor/target/kubernetes"
 	"github.com/opnfv/clover/tracing"
 )
 
@@ -93,7 +94,7 @@ func (s *settings) cluster() (clovisor.Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("access to the cluster: %w\nRun it in a pod, as 'cloverctl create system clovisor' does, or name a file with --kubeconfig", err)
 	}
-	return target.NewKubernetes(access, target.KubernetesOptions{Node: s.node, Logger: s.logger})
+	return kubernetes.New(access, kubernetes.Options{Node: s.node, Logger: s.logger})
 }
 
 func (s *settings) sinks(stdout io.Writer) []clovisor.Sink {

@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +16,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/opnfv/clover/clovisor"
+	"github.com/opnfv/clover/internal/testutil"
+	"github.com/opnfv/clover/internal/testutil/components"
 	"github.com/opnfv/clover/internal/testutil/images"
 )
 
@@ -123,7 +128,28 @@ func (k *kit) clovisorRedis() {
 	k.targets(1)
 	k.check(c.Del(k.Context(), "clovisor_labels").Err())
 	k.targets(10) // the sample's, and its Redis
+	k.clovisorPlugin(c)
 	k.check(k.api.CoreV1().Services(clovisorNamespace).Delete(k.Context(), "test-redis", metav1.DeleteOptions{}))
+}
+
+// clovisorPlugin brings a plug-in into Clovisor as the guide of 2019 does. It
+// is none, which the log says.
+func (k *kit) clovisorPlugin(c *redis.Client) {
+	k.Helper()
+	k.write("wrong.wasm", "this is no module")
+	pod := k.pod(clovisorNamespace, "app=clovisor").Name
+	kubectl := filepath.Join(filepath.Dir(testutil.Require(k, components.Kubernetes())), "kubectl")
+	cmd := exec.CommandContext(k.Context(), kubectl, "cp", filepath.Join(k.home, "wrong.wasm"), clovisorNamespace+"/"+pod+":/proto/wrong.wasm")
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+k.cluster.Kubeconfig())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		k.Fatalf("kubectl cp: %v: %s", err, out)
+	}
+	k.check(c.HSet(k.Context(), "clovisor_proto_cfg", "wrong", "/proto/wrong.wasm").Err())
+	k.check(c.Publish(k.Context(), "clovisor_proto_plugin_cfg_chan", "wrong").Err())
+	k.eventually(func() (bool, string) {
+		a := k.run("cloverctl logs clovisor -n " + clovisorNamespace)
+		return strings.Contains(a.out, "a plug-in is not loaded") && strings.Contains(a.out, "no plug-in of Clovisor"), a.all()
+	})
 }
 
 // targets waits until so many interfaces are traced.

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/opnfv/clover/clovisor/target"
+	podwatch "github.com/opnfv/clover/clovisor/target/kubernetes"
 	"github.com/opnfv/clover/internal/testutil"
 	"github.com/opnfv/clover/internal/testutil/cluster"
 )
@@ -25,7 +26,7 @@ import (
 // gives each pod an interface of the pod's name.
 type planned struct{}
 
-func (planned) Find(pods []target.Pod, encrypted map[string]bool) (set target.Set, err error) {
+func (planned) Find(pods []podwatch.Pod, encrypted map[string]bool) (set target.Set, err error) {
 	for _, p := range pods {
 		set.Targets = append(set.Targets, target.Target{
 			ID: string(p.UID), Interface: p.Workload.Pod, Ports: p.Ports, Workload: p.Workload, Inside: encrypted[string(p.UID)],
@@ -87,7 +88,7 @@ func TestKubernetesFollows(t *testing.T) {
 	nodes, err := api.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
 	check(t, err)
 
-	k, err := target.NewKubernetes(config, target.KubernetesOptions{Node: nodes.Items[0].Name, Finder: planned{}, Logger: testutil.Logger(t)})
+	k, err := podwatch.New(config, podwatch.Options{Node: nodes.Items[0].Name, Finder: planned{}, Logger: testutil.Logger(t)})
 	check(t, err)
 	k.Select(target.Selection{Selectors: []target.Selector{{Namespace: ns.Name, Key: "app", Value: "web"}}})
 	ctx, cancel := context.WithCancel(t.Context())

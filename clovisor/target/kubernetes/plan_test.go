@@ -1,4 +1,4 @@
-package target
+package kubernetes
 
 import (
 	"fmt"
@@ -12,6 +12,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/opnfv/clover/clovisor/target"
 )
 
 // read reads YAML documents into objects of a type.
@@ -118,42 +120,28 @@ func TestPlan(t *testing.T) {
 		db      = "other/db-0 StatefulSet db: 53/udp=dns() 6379=redis() 7000=()"
 		job     = "other/nightly-29000000-xyz CronJob nightly: 8000=http(by-hand)"
 	)
-	port := func(n uint16) Egress { return Egress{Port: n} }
+	port := func(n uint16) target.Egress { return target.Egress{Port: n} }
 	for name, test := range map[string]struct {
-		selection Selection
+		selection target.Selection
 		want      string
 	}{
-		"nothing selected":           {Selection{}, lb + sidecar},
-		"a namespace":                {Selection{Selectors: []Selector{{Namespace: "other"}}}, db + "\n" + job + "\n"},
-		"a label":                    {Selection{Selectors: []Selector{{Namespace: "other", Key: "app", Value: "web"}}}, job + "\n"},
-		"either label":               {Selection{Selectors: []Selector{{"other", "app", "web"}, {"other", "app", "database"}}}, db + "\n" + job + "\n"},
-		"a label of no pod":          {Selection{Selectors: []Selector{{"default", "app", "web"}}}, ""},
-		"egress, of pods by prefix":  {Selection{Egress: []EgressRule{{port(80), ""}, {port(81), "http-lb"}, {port(82), "proxy"}}}, lb + " >invalid Prefix:80 >invalid Prefix:81" + sidecar},
-		"a protocol of a plug-in":    {Selection{Selectors: []Selector{{Namespace: "other", Key: "app", Value: "database"}}, Known: func(p string) bool { return p == "fifo" }}, strings.Replace(db, "7000=", "7000=fifo", 1) + "\n"},
-		"the default and one beside": {Selection{Selectors: []Selector{{Namespace: "default"}, {"other", "app", "web"}}}, lb + sidecar + job + "\n"},
+		"nothing selected":           {target.Selection{}, lb + sidecar},
+		"a namespace":                {target.Selection{Selectors: []target.Selector{{Namespace: "other"}}}, db + "\n" + job + "\n"},
+		"a label":                    {target.Selection{Selectors: []target.Selector{{Namespace: "other", Key: "app", Value: "web"}}}, job + "\n"},
+		"either label":               {target.Selection{Selectors: []target.Selector{{Namespace: "other", Key: "app", Value: "web"}, {Namespace: "other", Key: "app", Value: "database"}}}, db + "\n" + job + "\n"},
+		"a label of no pod":          {target.Selection{Selectors: []target.Selector{{Namespace: "default", Key: "app", Value: "web"}}}, ""},
+		"egress, of pods by prefix":  {target.Selection{Egress: []target.EgressRule{{Egress: port(80)}, {Egress: port(81), PodPrefix: "http-lb"}, {Egress: port(82), PodPrefix: "proxy"}}}, lb + " >invalid Prefix:80 >invalid Prefix:81" + sidecar},
+		"a protocol of a plug-in":    {target.Selection{Selectors: []target.Selector{{Namespace: "other", Key: "app", Value: "database"}}, Known: func(p string) bool { return p == "fifo" }}, strings.Replace(db, "7000=", "7000=fifo", 1) + "\n"},
+		"the default and one beside": {target.Selection{Selectors: []target.Selector{{Namespace: "default"}, {Namespace: "other", Key: "app", Value: "web"}}}, lb + sidecar + job + "\n"},
 	} {
 		if got := describe(c.Plan(test.selection)); got != test.want {
 			t.Errorf("%s:\n%swant\n%s", name, got, test.want)
 		}
 	}
-	p := c.Plan(Selection{})[0]
+	p := c.Plan(target.Selection{})[0]
 	if want := []netip.Addr{netip.MustParseAddr("10.244.0.7"), netip.MustParseAddr("fd00::7")}; !slices.Equal(p.Workload.Addresses, want) ||
 		!slices.Equal(p.Containers, []string{"0a"}) || p.Workload.Node != "node-1" {
 		t.Errorf("%+v", p)
-	}
-}
-
-func TestProtocolOf(t *testing.T) {
-	for _, c := range []struct{ name, app, want string }{
-		{"http", "", "http"}, {"http-1234", "", "http"}, {"HTTP-web", "", "http"}, {"http2-x", "", "http2"}, {"grpc", "", "grpc"},
-		{"grpc-web", "", "http"}, {"grpc-web-x", "", "http"}, {"https-web", "", "tls"}, {"redis", "", "redis"}, {"tcp-http", "", "tcp"},
-		{"dns-tcp", "", "dns"}, {"web", "", ""}, {"", "", ""}, {"httpweb", "", ""},
-		{"web", "http", "http"}, {"http", "grpc", "grpc"}, {"http", "kubernetes.io/h2c", "http2"}, {"http", "kubernetes.io/ws", "http"},
-		{"http", "example.com/fifo", "example.com/fifo"},
-	} {
-		if got := ProtocolOf(c.name, c.app); got != c.want {
-			t.Errorf("%q, %q: %q, want %q", c.name, c.app, got, c.want)
-		}
 	}
 }
 

@@ -1,4 +1,12 @@
-package target
+// Package kubernetes finds what to trace in a cluster: [Watcher] follows the
+// pods of a node. What it hands on is computed by [Cluster.Plan], which is a
+// pure function of pods, services, endpoint slices and a [target.Selection],
+// and found on the node by a [Finder].
+//
+// The interface of a pod is the host's end of its veth pair. Where a sidecar
+// of a mesh encrypts what leaves the pod, it is the pod's loopback interface,
+// on which sidecar and application talk in the clear.
+package kubernetes
 
 import (
 	"cmp"
@@ -24,25 +32,27 @@ import (
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/opnfv/clover/clovisor/target"
 )
 
-// KubernetesOptions adjust [Kubernetes]. The zero value works in a pod whose
+// Options adjust [Watcher]. The zero value works in a pod whose
 // spec sets NODE_NAME.
-type KubernetesOptions struct {
+type Options struct {
 	// Node is the node whose pods are followed; "" is what the environment's
 	// NODE_NAME says, else the host's name.
 	Node string
 	// Selection is what is traced until Select is called.
-	Selection Selection
+	Selection target.Selection
 	// Finder finds the pods on the node; nil is a [NodeFinder].
 	Finder Finder
 	// Logger hears of trouble with the API server; nil: silence.
 	Logger *slog.Logger
 }
 
-// Kubernetes follows the pods of one node by watching the API server, which
+// Watcher follows the pods of one node by watching the API server, which
 // it asks for pods, services and endpoint slices and nothing else.
-type Kubernetes struct {
+type Watcher struct {
 	node   string
 	finder Finder
 	logger *slog.Logger
@@ -53,16 +63,16 @@ type Kubernetes struct {
 	wake chan struct{} // something may be different
 
 	mu        sync.Mutex
-	selection Selection
+	selection target.Selection
 	encrypted map[string]bool // IDs of targets
 }
 
-// NewKubernetes returns a watcher of the cluster of that configuration.
-func NewKubernetes(config *rest.Config, o KubernetesOptions) (*Kubernetes, error) {
+// New returns a Watcher of the cluster of that configuration.
+func New(config *rest.Config, o Options) (*Watcher, error) {
 	if o.Finder == nil {
 		o.Finder = NodeFinder{}
 	}
-	k := &Kubernetes{
+	k := &Watcher{
 		node: cmp.Or(o.Node, os.Getenv("NODE_NAME")), finder: o.Finder, logger: o.Logger, selection: o.Selection,
 		wake: make(chan struct{}, 1), encrypted: map[string]bool{},
 	}
@@ -83,7 +93,7 @@ func NewKubernetes(config *rest.Config, o KubernetesOptions) (*Kubernetes, error
 
 // watches prepares the three watches. Endpoint slices that Kubernetes itself
 // makes say nothing that services do not: they are left out.
-func (k *Kubernetes) watches(config *rest.Config) error {
+func (k *Watcher) watches(config *rest.Config) error {
 	core, err := k.client(config, "/api", corev1.SchemeGroupVersion)
 	if err != nil {
 		return err
@@ -135,7 +145,7 @@ func (listFirst) IsWatchListSemanticsUnSupported() bool { return true }
 
 // client returns one that knows the types of a group and no more: a full
 // client set would cost a daemon on every node megabytes.
-func (k *Kubernetes) client(config *rest.Config, path string, group schema.GroupVersion) (rest.Interface, error) {
+func (k *Watcher) client(config *rest.Config, path string, group schema.GroupVersion) (rest.Interface, error) {
 	scheme := runtime.NewScheme()
 	if err := errors.Join(corev1.AddToScheme(scheme), discoveryv1.AddToScheme(scheme)); err != nil {
 		return nil, fmt.Errorf("target: %w", err)
@@ -170,14 +180,14 @@ func slim(object any) (any, error) {
 }
 
 // wakeUp notes that an object has changed.
-type wakeUp struct{ k *Kubernetes }
+type wakeUp struct{ k *Watcher }
 
 func (w wakeUp) OnAdd(any, bool)   { w.k.Wake() }
 func (w wakeUp) OnUpdate(_, _ any) { w.k.Wake() }
 func (w wakeUp) OnDelete(any)      { w.k.Wake() }
 
 // Wake has the node looked at again soon. It is safe for concurrent use.
-func (k *Kubernetes) Wake() {
+func (k *Watcher) Wake() {
 	select {
 	case k.wake <- struct{}{}:
 	default:
@@ -185,7 +195,7 @@ func (k *Kubernetes) Wake() {
 }
 
 // Select changes what is traced. It is safe for concurrent use.
-func (k *Kubernetes) Select(s Selection) {
+func (k *Watcher) Select(s target.Selection) {
 	k.mu.Lock()
 	k.selection = s
 	k.mu.Unlock()
@@ -195,7 +205,7 @@ func (k *Kubernetes) Select(s Selection) {
 // Encrypted notes that TLS was seen at a target of that ID where something
 // else was expected, so that the pod is looked at from inside. It is safe for
 // concurrent use.
-func (k *Kubernetes) Encrypted(id string) {
+func (k *Watcher) Encrypted(id string) {
 	k.mu.Lock()
 	k.encrypted[id] = true
 	k.mu.Unlock()
@@ -203,7 +213,7 @@ func (k *Kubernetes) Encrypted(id string) {
 }
 
 // Node is the node whose pods are followed.
-func (k *Kubernetes) Node() string { return k.node }
+func (k *Watcher) Node() string { return k.node }
 
 const (
 	// settle is how long changes are gathered: a new pod comes with several.
@@ -216,7 +226,7 @@ const (
 // Run hands on what there is to trace: once when the cluster is known, then
 // whenever it is different. It calls update from one goroutine, which may
 // keep what it gets. Run ends with ctx, or when the node cannot be looked at.
-func (k *Kubernetes) Run(ctx context.Context, update func(Set)) error {
+func (k *Watcher) Run(ctx context.Context, update func(target.Set)) error {
 	defer utilnet.CloseIdleConnectionsFor(k.http.Transport)
 	group, ctx := errgroup.WithContext(ctx)
 	for _, informer := range []cache.SharedIndexInformer{k.pods, k.services, k.slices} {
@@ -231,11 +241,11 @@ func (k *Kubernetes) Run(ctx context.Context, update func(Set)) error {
 	return err
 }
 
-func (k *Kubernetes) follow(ctx context.Context, update func(Set)) error {
+func (k *Watcher) follow(ctx context.Context, update func(target.Set)) error {
 	if !cache.WaitForCacheSync(ctx.Done(), k.pods.HasSynced, k.services.HasSynced, k.slices.HasSynced) {
 		return nil // ctx has ended
 	}
-	var last *Set
+	var last *target.Set
 	retry, pause := time.NewTimer(0), minRetry
 	defer retry.Stop()
 	for {
@@ -253,11 +263,11 @@ func (k *Kubernetes) follow(ctx context.Context, update func(Set)) error {
 		if err != nil {
 			return err
 		}
-		if last == nil || !last.equal(&set) {
+		if last == nil || !last.Equal(&set) {
 			update(set)
 			last = &set
 		}
-		if set.unfinished() {
+		if unfinished(&set) {
 			retry.Reset(pause)
 			pause = min(2*pause, maxRetry)
 		}
@@ -265,7 +275,7 @@ func (k *Kubernetes) follow(ctx context.Context, update func(Set)) error {
 }
 
 // unfinished reports whether looking again may find more.
-func (s *Set) unfinished() bool {
+func unfinished(s *target.Set) bool {
 	for _, p := range s.Problems {
 		if strings.Contains(p.Reason, errNotYet.Error()) {
 			return true
@@ -286,7 +296,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // look finds what is selected of what is known now.
-func (k *Kubernetes) look() (Set, error) {
+func (k *Watcher) look() (target.Set, error) {
 	c := Cluster{Pods: objects[corev1.Pod](k.pods), Services: objects[corev1.Service](k.services), Slices: objects[discoveryv1.EndpointSlice](k.slices)}
 	k.mu.Lock()
 	selection := k.selection

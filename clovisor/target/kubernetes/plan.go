@@ -1,4 +1,4 @@
-package target
+package kubernetes
 
 import (
 	"cmp"
@@ -11,16 +11,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/opnfv/clover/clovisor/packet"
+	"github.com/opnfv/clover/clovisor/target"
 )
 
-// Selector picks the pods of a namespace, or those of them with a label.
-type Selector struct {
-	Namespace string
-	// Key and Value are a label; an empty Key means every pod.
-	Key, Value string
-}
-
-func (s Selector) matches(p *corev1.Pod) bool {
+// picks reports whether a selector picks a pod.
+func picks(s target.Selector, p *corev1.Pod) bool {
 	if s.Namespace != p.Namespace {
 		return false
 	}
@@ -28,31 +23,11 @@ func (s Selector) matches(p *corev1.Pod) bool {
 	return s.Key == "" || ok && value == s.Value
 }
 
-// EgressRule is a sort of connections from pods.
-type EgressRule struct {
-	Egress
-	// PodPrefix is how the names of these pods begin.
-	PodPrefix string
-}
-
-// Selection is what the operator wants to see.
-type Selection struct {
-	// Selectors are or-ed; none selects every pod of namespace "default".
-	Selectors []Selector
-	Egress    []EgressRule
-	// Known reports whether a parser is there for a protocol that is none of
-	// this package's; nil knows none.
-	Known func(protocol string) bool
-}
-
-// DefaultNamespace is what is traced if nothing is selected.
-const DefaultNamespace = "default"
-
-func (s Selection) matches(p *corev1.Pod) bool {
+func selected(s target.Selection, p *corev1.Pod) bool {
 	if len(s.Selectors) == 0 {
-		return p.Namespace == DefaultNamespace
+		return p.Namespace == target.DefaultNamespace
 	}
-	return slices.ContainsFunc(s.Selectors, func(sel Selector) bool { return sel.matches(p) })
+	return slices.ContainsFunc(s.Selectors, func(sel target.Selector) bool { return picks(sel, p) })
 }
 
 // Cluster is what is known of a cluster: the pods of one node, and services.
@@ -66,9 +41,9 @@ type Cluster struct {
 // Pod is a pod to trace, not yet found on the node.
 type Pod struct {
 	UID        types.UID
-	Workload   Workload
-	Ports      []Port
-	Egress     []Egress
+	Workload   target.Workload
+	Ports      []target.Port
+	Egress     []target.Egress
 	Containers []string // their IDs, as the runtime knows them
 	Sidecar    string   // the container that encrypts; "" for none
 	// HostNetwork is set where the pod has no interface of its own.
@@ -77,10 +52,10 @@ type Pod struct {
 
 // Plan returns the pods to trace, ordered by namespace and name: those that
 // are selected, have an address and have not ended.
-func (c Cluster) Plan(s Selection) []Pod {
+func (c Cluster) Plan(s target.Selection) []Pod {
 	var out []Pod
 	for _, p := range c.Pods {
-		if !s.matches(p) || ended(p) || len(p.Status.PodIPs) == 0 {
+		if !selected(s, p) || ended(p) || len(p.Status.PodIPs) == 0 {
 			continue
 		}
 		pod := Pod{
@@ -104,8 +79,8 @@ func ended(p *corev1.Pod) bool {
 	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
 }
 
-func workload(p *corev1.Pod) Workload {
-	w := Workload{Namespace: p.Namespace, Pod: p.Name, Node: p.Spec.NodeName}
+func workload(p *corev1.Pod) target.Workload {
+	w := target.Workload{Namespace: p.Namespace, Pod: p.Name, Node: p.Spec.NodeName}
 	w.Kind, w.Name = owner(p)
 	for _, ip := range p.Status.PodIPs {
 		if a, err := netip.ParseAddr(ip.IP); err == nil {
@@ -136,8 +111,8 @@ type portKey struct {
 
 // ports are those that the pod's containers declare and those that services
 // lead to, with the protocol that the service says, else the container.
-func (c Cluster) ports(p *corev1.Pod, s Selection) []Port {
-	found := map[portKey]Port{}
+func (c Cluster) ports(p *corev1.Pod, s target.Selection) []target.Port {
+	found := map[portKey]target.Port{}
 	add := func(number int32, protocol corev1.Protocol, says, service string) {
 		transport, ok := transportOf(protocol)
 		if number <= 0 || number > 65535 || !ok {
@@ -146,7 +121,7 @@ func (c Cluster) ports(p *corev1.Pod, s Selection) []Port {
 		key := portKey{uint16(number), transport}
 		have := found[key]
 		if have.Number == 0 {
-			have = Port{Number: key.number, Transport: transport}
+			have = target.Port{Number: key.number, Transport: transport}
 		}
 		have.Protocol, have.Service = cmp.Or(have.Protocol, says), cmp.Or(have.Service, service)
 		found[key] = have
@@ -156,7 +131,7 @@ func (c Cluster) ports(p *corev1.Pod, s Selection) []Port {
 		if app != nil {
 			a = *app
 		}
-		return cmp.Or(ProtocolOf(name, a), custom(name, s.Known))
+		return s.Protocol(name, a)
 	}
 	for _, svc := range c.servicesOf(p) {
 		for _, port := range svc.Spec.Ports {
@@ -179,11 +154,11 @@ func (c Cluster) ports(p *corev1.Pod, s Selection) []Port {
 			add(port.ContainerPort, port.Protocol, says(port.Name, nil), "")
 		}
 	}
-	out := make([]Port, 0, len(found))
+	out := make([]target.Port, 0, len(found))
 	for _, port := range found {
 		out = append(out, port)
 	}
-	slices.SortFunc(out, func(a, b Port) int {
+	slices.SortFunc(out, func(a, b target.Port) int {
 		return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(a.Transport, b.Transport))
 	})
 	return out

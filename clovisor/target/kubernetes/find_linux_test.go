@@ -1,15 +1,15 @@
-package target
+package kubernetes
 
 import (
 	"context"
 	"net/netip"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/opnfv/clover/clovisor/target"
 	"github.com/opnfv/clover/internal/testutil"
 )
 
@@ -35,14 +35,14 @@ func inhabit(t *testing.T, ns *testutil.NetNamespace) {
 }
 
 func podAt(addr netip.Addr) Pod {
-	return Pod{UID: "uid", Workload: Workload{Namespace: "default", Pod: "p", Addresses: []netip.Addr{addr}}, Ports: []Port{{Number: 80, Transport: 6}}}
+	return Pod{UID: "uid", Workload: target.Workload{Namespace: "default", Pod: "p", Addresses: []netip.Addr{addr}}, Ports: []target.Port{{Number: 80, Transport: 6}}}
 }
 
 // find looks until something is there: a process is another one until it has
 // entered its namespace.
-func find(t *testing.T, p Pod, encrypted bool) Target {
+func find(t *testing.T, p Pod, encrypted bool) target.Target {
 	t.Helper()
-	var set Set
+	var set target.Set
 	testutil.Eventually(t, 20*time.Second, func() (bool, string) {
 		var err error
 		set, err = NodeFinder{}.Find([]Pod{p}, map[string]bool{"uid": encrypted})
@@ -99,42 +99,6 @@ func TestFindNothing(t *testing.T) {
 	}
 }
 
-// TestLinks names interfaces of this machine and of a namespace.
-func TestLinks(t *testing.T) {
-	ns := testutil.Namespace(t)
-	path, err := NetnsPath(ns.Name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		netns string
-		names []string
-		want  Target
-	}{
-		{"", []string{ns.HostInterface}, Target{Interface: ns.HostInterface}},
-		{"", []string{"lo"}, Target{Interface: "lo", Inside: true, Loopback: true}},
-		{path, nil, Target{Interface: ns.Interface, Inside: true}},
-		{path, []string{"lo"}, Target{Interface: "lo", Inside: true, Loopback: true}},
-	} {
-		got, err := Links(c.netns, c.names, []Port{{Number: 80}}, nil)
-		if err != nil || len(got) != 1 {
-			t.Errorf("%s %v: %v, %v", c.netns, c.names, got, err)
-			continue
-		}
-		g := got[0]
-		if g.Interface != c.want.Interface || g.Inside != c.want.Inside || g.Loopback != c.want.Loopback || g.Index == 0 ||
-			g.Netns != c.netns || (g.NetnsInode == 0) != (c.netns == "") || g.ID == "" {
-			t.Errorf("%s %v: %+v", c.netns, c.names, g)
-		}
-	}
-	if _, err := Links(path, []string{"nonesuch"}, nil, nil); err == nil || !strings.Contains(err.Error(), "there are") || !strings.Contains(err.Error(), ns.Interface) {
-		t.Errorf("no interface: %v", err)
-	}
-	if _, err := NetnsPath("nonesuch"); err == nil || !strings.Contains(err.Error(), ns.Name) {
-		t.Errorf("no namespace: %v", err)
-	}
-}
-
 // TestWatchLinks sees an interface come.
 func TestWatchLinks(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
@@ -159,18 +123,5 @@ func TestWatchLinks(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
-	}
-}
-
-func TestSameSet(t *testing.T) {
-	a := Set{Targets: []Target{{ID: "a", Netns: "/proc/1/ns/net", NetnsInode: 7, Ports: []Port{{Number: 1}}}}}
-	b := Set{Targets: slices.Clone(a.Targets)}
-	b.Targets[0].Netns = "/proc/2/ns/net"
-	if !a.equal(&b) {
-		t.Error("another way to the same namespace is a change")
-	}
-	b.Targets[0].Ports = []Port{{Number: 2}}
-	if a.equal(&b) || !a.Targets[0].SamePlace(&b.Targets[0]) {
-		t.Error("another port is no change, or another place")
 	}
 }

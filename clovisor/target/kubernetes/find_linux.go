@@ -1,4 +1,4 @@
-package target
+package kubernetes
 
 import (
 	"cmp"
@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/vishvananda/netlink"
+
+	"github.com/opnfv/clover/clovisor/target"
 )
 
 // NodeFinder finds the interfaces of pods on this node, whatever network plug-in
@@ -32,21 +34,21 @@ type NodeFinder struct {
 var errNotYet = errors.New("its network namespace is not found among the processes of this node: does Clovisor see them (hostPID)?")
 
 // Find implements [Finder].
-func (f NodeFinder) Find(pods []Pod, encrypted map[string]bool) (Set, error) {
+func (f NodeFinder) Find(pods []Pod, encrypted map[string]bool) (target.Set, error) {
 	links, err := netlink.LinkList()
 	if err != nil {
-		return Set{}, fmt.Errorf("target: list the interfaces of the node: %w", err)
+		return target.Set{}, fmt.Errorf("target: list the interfaces of the node: %w", err)
 	}
 	pids, err := f.processes(pods)
 	if err != nil {
-		return Set{}, fmt.Errorf("target: list the processes of the node: %w", err)
+		return target.Set{}, fmt.Errorf("target: list the processes of the node: %w", err)
 	}
-	var set Set
+	var set target.Set
 	for i := range pods {
 		p := &pods[i]
 		found, err := f.interfaces(p, pids[i], links, encrypted[string(p.UID)])
 		if err != nil {
-			set.Problems = append(set.Problems, Problem{Workload: p.Workload, Reason: err.Error()})
+			set.Problems = append(set.Problems, target.Problem{Workload: p.Workload, Reason: err.Error()})
 			continue
 		}
 		for _, t := range found {
@@ -54,12 +56,12 @@ func (f NodeFinder) Find(pods []Pod, encrypted map[string]bool) (Set, error) {
 			set.Targets = append(set.Targets, t)
 		}
 	}
-	set.sort()
+	set.Sort()
 	return set, nil
 }
 
 // interfaces are those of a pod of which one process is known.
-func (f NodeFinder) interfaces(p *Pod, pid int, links []netlink.Link, encrypted bool) ([]Target, error) {
+func (f NodeFinder) interfaces(p *Pod, pid int, links []netlink.Link, encrypted bool) ([]target.Target, error) {
 	switch {
 	case p.HostNetwork:
 		return nil, errors.New("it uses the node's network and has no interface of its own: trace it by --interface")
@@ -79,16 +81,16 @@ func (f NodeFinder) interfaces(p *Pod, pid int, links []netlink.Link, encrypted 
 
 // outside are the node's interfaces that lead to a pod; where there are none,
 // the pod's own one.
-func (f NodeFinder) outside(pid int, links []netlink.Link) ([]Target, error) {
+func (f NodeFinder) outside(pid int, links []netlink.Link) ([]target.Target, error) {
 	id, err := netlink.GetNetNsIdByPid(pid)
 	if err != nil {
 		return nil, fmt.Errorf("its network namespace: %w", err)
 	}
-	var out []Target
+	var out []target.Target
 	for _, l := range links {
 		a := l.Attrs()
 		if id >= 0 && a.NetNsID == id && a.ParentIndex > 0 {
-			out = append(out, Target{Interface: a.Name, Index: a.Index, Why: "the host's end of its " + l.Type()})
+			out = append(out, target.Target{Interface: a.Name, Index: a.Index, Why: "the host's end of its " + l.Type()})
 		}
 	}
 	if len(out) > 0 {
@@ -99,7 +101,7 @@ func (f NodeFinder) outside(pid int, links []netlink.Link) ([]Target, error) {
 
 // inside returns an interface of a pod as the pod has it; "" the first one
 // that is not loopback.
-func (f NodeFinder) inside(pid int, name, why string) ([]Target, error) {
+func (f NodeFinder) inside(pid int, name, why string) ([]target.Target, error) {
 	if name == "" {
 		text, err := os.ReadFile(f.path(pid, "net/dev"))
 		if err != nil {
@@ -109,7 +111,7 @@ func (f NodeFinder) inside(pid int, name, why string) ([]Target, error) {
 			return nil, errNotYet
 		}
 	}
-	t := Target{Netns: f.path(pid, "ns/net"), Interface: name, Inside: true, Loopback: name == "lo", Why: why}
+	t := target.Target{Netns: f.path(pid, "ns/net"), Interface: name, Inside: true, Loopback: name == "lo", Why: why}
 	info, err := os.Stat(t.Netns)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
@@ -122,7 +124,7 @@ func (f NodeFinder) inside(pid int, name, why string) ([]Target, error) {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		t.NetnsInode = st.Ino
 	}
-	return []Target{t}, nil
+	return []target.Target{t}, nil
 }
 
 // firstInterface returns the first interface of /proc/net/dev but loopback.

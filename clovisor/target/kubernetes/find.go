@@ -1,9 +1,11 @@
-package target
+package kubernetes
 
 import (
 	"encoding/hex"
 	"net/netip"
 	"strings"
+
+	"github.com/opnfv/clover/clovisor/target"
 )
 
 // Finder finds pods on their node.
@@ -11,7 +13,7 @@ type Finder interface {
 	// Find returns the interfaces of pods, and which pods it has not found.
 	// Pods with a sidecar are looked at from inside instead, those whose UID
 	// is in encrypted from inside too. It is not called concurrently.
-	Find(pods []Pod, encrypted map[string]bool) (Set, error)
+	Find(pods []Pod, encrypted map[string]bool) (target.Set, error)
 }
 
 // The lengths of a container's ID, of a pod's UID, and of that of a pod that
