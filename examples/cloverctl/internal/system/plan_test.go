@@ -31,9 +31,9 @@ func TestEverySystemRendersWhatDeletingFinds(t *testing.T) {
 			}
 			continue
 		}
-		o, namespace := Options{Values: map[string]any{"sdc": map[string]any{"istio": map[string]any{"enabled": true}}}}, deploy.DefaultNamespace
+		o := Options{Values: map[string]any{"sdc": map[string]any{"istio": map[string]any{"enabled": true}}}}
 		if s.spinnaker { // no part of the chart
-			o, namespace = Options{}, s.DefaultNamespace()
+			o = Options{}
 		}
 		objects, err := Render(t.Context(), nil, s, o)
 		if err != nil || len(objects) == 0 {
@@ -49,7 +49,7 @@ func TestEverySystemRendersWhatDeletingFinds(t *testing.T) {
 			if l[ManagedByLabel] != FieldManager || !slices.Contains(components, l[deploy.ComponentLabel]) {
 				t.Errorf("%s: %s has the labels %v", s.Name, Describe(u), l)
 			}
-			if u.GetNamespace() == "" && gk.Kind != "Namespace" && l[NamespaceLabel] != namespace {
+			if u.GetNamespace() == "" && gk.Kind != "Namespace" && l[NamespaceLabel] != s.DefaultNamespace() {
 				t.Errorf("%s: cluster-wide %s does not say whose it is", s.Name, Describe(u))
 			}
 		}
