@@ -120,4 +120,3 @@ func TestOTLPWithoutAnEndpoint(t *testing.T) {
 	}
 	end()
 }
-
