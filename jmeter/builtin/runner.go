@@ -45,7 +45,7 @@ func (r *Runner) Check(p *jmeter.Plan) error {
 
 // Run runs a plan.
 func (r *Runner) Run(ctx context.Context, p *jmeter.Plan, o jmeter.RunOptions) (jmeter.Outcome, error) {
-	if err := p.Validate(); err != nil {
+	if err := errors.Join(p.Validate(), jmeter.CheckRunID(o.RunID)); err != nil {
 		return jmeter.Outcome{}, err
 	}
 	resolved, err := p.Resolve(o.Dir)
@@ -87,8 +87,9 @@ type run struct {
 	active   atomic.Int64
 	missed   atomic.Int64
 
-	files     sync.Map // what was read of files, by path
-	fileBytes atomic.Int64
+	filesMu   sync.Mutex        // guards the two below
+	files     map[string][]byte // what was read of files, by path
+	fileBytes int64
 }
 
 func (r *run) do(ctx context.Context, stop <-chan struct{}) (jmeter.Outcome, error) {
@@ -236,8 +237,11 @@ func (r *run) atRate(ctx context.Context, g *group, began, end time.Time) {
 	work := make(chan time.Time, most)
 	var free atomic.Int64 // users that wait for work
 	var users sync.WaitGroup
-	defer users.Wait()
-	defer close(work)
+	defer func() {
+		close(work)
+		users.Wait()
+		r.missed.Add(int64(len(work))) // all users have ended before
+	}()
 	started, last := 0, time.Time{}
 	for n := 0; ; n++ {
 		due := began.Add(arrival(n, g.load))
