@@ -177,7 +177,10 @@ func (c *controller) takes(u *user) bool {
 }
 
 func (u *user) transaction(c *controller) bool {
-	t := &transaction{start: time.Now()}
+	t := &transaction{start: u.due}
+	if u.due.IsZero() {
+		t.start = time.Now()
+	}
 	u.inside = append(u.inside, t)
 	goesOn := u.all(c.steps)
 	u.inside = u.inside[:len(u.inside)-1]
