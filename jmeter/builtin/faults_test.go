@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -95,5 +97,21 @@ func TestRunID(t *testing.T) {
 		if _, err := builtin.New(builtin.Options{}).Run(t.Context(), plan, jmeter.RunOptions{RunID: id}); !errors.Is(err, jmeter.ErrInvalid) {
 			t.Errorf("%q: %v", id, err)
 		}
+	}
+}
+
+// TestBrokenDataIsNoted holds that users who end because of their data do not
+// end in silence.
+func TestBrokenDataIsNoted(t *testing.T) {
+	server := httptest.NewServer(&runnertest.Recorder{})
+	defer server.Close()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "d.csv"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	plan := parse(t, "data: [{file: d.csv, variables: [a]}]\nurl_list: [{name: a, url: ADDR/d/a}]", server.URL)
+	_, outcome, err := jmeter.Run(t.Context(), builtin.New(builtin.Options{}), plan, jmeter.RunOptions{Dir: dir}, jmeter.Watch{})
+	if err != nil || len(outcome.Notes) != 1 || !strings.Contains(outcome.Notes[0], "d.csv") {
+		t.Errorf("%q, %v", outcome.Notes, err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -78,9 +79,10 @@ type run struct {
 	runID   string
 	threads func(int)
 
-	mu      sync.Mutex // guards sink and sinkErr
+	mu      sync.Mutex // guards sink, sinkErr and notes
 	sink    func(*jmeter.Sample) error
 	sinkErr error
+	notes   []string // under mu too
 
 	stopOnce sync.Once
 	stopping chan struct{} // closed: begin nothing new
@@ -111,7 +113,7 @@ func (r *run) do(ctx context.Context, stop <-chan struct{}) (jmeter.Outcome, err
 	groups.Wait()
 	close(done)
 	watcher.Wait()
-	return jmeter.Outcome{Missed: r.missed.Load()}, errors.Join(ctx.Err(), r.sinkErr)
+	return jmeter.Outcome{Missed: r.missed.Load(), Notes: r.notes}, errors.Join(ctx.Err(), r.sinkErr)
 }
 
 // stop lets nothing new begin.
@@ -128,6 +130,16 @@ func (r *run) take(x *jmeter.Sample) {
 		if r.sinkErr = r.sink(x); r.sinkErr != nil {
 			r.stop()
 		}
+	}
+}
+
+// note notes what users should know, once.
+func (r *run) note(text string) {
+	const most = 20
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.notes) < most && !slices.Contains(r.notes, text) {
+		r.notes = append(r.notes, text)
 	}
 }
 
