@@ -1,10 +1,12 @@
 package jmeter
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -13,31 +15,79 @@ import (
 type Policy struct {
 	// Allow are patterns of host names (*.default.svc.cluster.local), addresses
 	// and networks (10.0.0.0/8). "*" allows everything but the addresses that
-	// only this machine and its cloud have: loopback and link-local ones, where
-	// metadata is. These have to be allowed as addresses, or as localhost.
+	// only this machine and its cloud have: loopback and link-local ones, and
+	// those of metadata. These have to be allowed as addresses, or as localhost.
 	Allow []string
 	// Deny are patterns that are never allowed.
 	Deny []string
 }
 
-// Check looks at the hosts of a plan. One that comes from a variable cannot be
-// known before the run and is not allowed.
+// Check looks at a plan as it was read, before Resolve. It denies hosts that
+// are not allowed, and what cannot be known before the run: hosts that come
+// from a variable, functions and elements that only JMeter has, which may be
+// programs, and files that are not in the plan's own folder.
 func (p Policy) Check(plan *Plan) error {
+	denied := func(what, why string) error { return fmt.Errorf("%w: %s: %s", ErrDenied, what, why) }
+	if plan.Functions {
+		return denied("functions", "JMeter's functions can reach anything; want functions: false")
+	}
+	for _, o := range plan.Others {
+		if !o.Disabled {
+			return denied(o.label(), onlyJMeter)
+		}
+	}
 	var err error
 	plan.Walk(func(_ *Group, s Step) {
-		q, ok := s.(*Request)
-		if !ok || err != nil {
-			return
-		}
-		host := strings.Trim(q.URL.Host, "[]")
-		switch {
-		case strings.Contains(host, "${"):
-			err = fmt.Errorf("%w: %s: the host %q comes from a variable", ErrDenied, q.Name, host)
-		case !p.allowsName(host):
-			err = fmt.Errorf("%w: %s: %q; the operator of the controller can allow it", ErrDenied, q.Name, host)
+		switch s := s.(type) {
+		case *Opaque:
+			if !s.Disabled {
+				err = cmp.Or(err, denied(s.label(), onlyJMeter))
+			}
+		case *Request:
+			err = cmp.Or(err, p.request(s, denied))
 		}
 	})
+	for _, name := range plan.fileNames() {
+		if strings.Contains(name, "${") || !filepath.IsLocal(filepath.FromSlash(name)) {
+			err = cmp.Or(err, denied(name, "want a file in the folder of the plan"))
+		}
+	}
 	return err
+}
+
+const onlyJMeter = "an element that only JMeter has, which may do anything"
+
+func (p Policy) request(q *Request, denied func(what, why string) error) error {
+	if unknown := q.Unknown(); len(unknown) > 0 {
+		return denied(q.Name, strings.Join(unknown, ", ")+": "+onlyJMeter)
+	}
+	host := strings.Trim(q.URL.Host, "[]")
+	switch {
+	case strings.Contains(host, "${"):
+		return denied(q.Name, fmt.Sprintf("the host %q comes from a variable", host))
+	case !p.allowsName(host):
+		return denied(q.Name, fmt.Sprintf("%q; the operator of the controller can allow it", host))
+	}
+	return nil
+}
+
+// fileNames returns the names of all files that a plan reads.
+func (p *Plan) fileNames() []string {
+	names := []string{p.TLS.CAFile, p.TLS.CertFile, p.TLS.KeyFile}
+	for _, g := range p.Groups {
+		for _, d := range g.Data {
+			names = append(names, d.File)
+		}
+	}
+	p.Walk(func(_ *Group, s Step) {
+		if q, ok := s.(*Request); ok {
+			names = append(names, q.Body.File)
+			for _, f := range q.Body.Files {
+				names = append(names, f.File)
+			}
+		}
+	})
+	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
 }
 
 // AllowAddress decides on an address that a name was resolved to. It returns
@@ -69,9 +119,24 @@ func (p Policy) allowsName(host string) bool {
 	return !matchesAny(p.Deny, host, netip.Addr{}) && matchesAny(p.Allow, host, netip.Addr{})
 }
 
-// special reports whether an address means this machine or its link.
+// metadata are addresses of clouds' metadata that are not link-local: AWS,
+// Azure, Alibaba, Oracle.
+var metadata = []netip.Addr{
+	netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("168.63.129.16"),
+	netip.MustParseAddr("100.100.100.200"), netip.MustParseAddr("192.0.0.192"),
+}
+
+// nat64 are the addresses by which an IPv6 network reaches those of IPv4,
+// which are their last four bytes.
+var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+
+// special reports whether an address means this machine, its link or its cloud.
 func special(a netip.Addr) bool {
-	return a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified() || a.IsMulticast()
+	if nat64.Contains(a) {
+		b := a.As16()
+		return special(netip.AddrFrom4([4]byte(b[12:])))
+	}
+	return a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified() || a.IsMulticast() || slices.Contains(metadata, a)
 }
 
 func withoutStar(patterns []string) []string {

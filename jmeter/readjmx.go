@@ -217,7 +217,7 @@ func openLoad(schedule string) (Load, bool) {
 	rate, err := strconv.ParseFloat(m[2], 64)
 	l := Load{Rate: rate, RampUp: readSeconds(m[1])}
 	l.Duration = l.RampUp + readSeconds(m[3])
-	return l, err == nil && rate > 0
+	return l, err == nil && rate > 0 && rate <= MaxRate
 }
 
 func (r jmxReader) dataSet(el *element) DataSet {

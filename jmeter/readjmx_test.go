@@ -63,3 +63,21 @@ func TestChangedPlanKeepsTheRest(t *testing.T) {
 		t.Errorf("changed: %q", differ)
 	}
 }
+
+// TestRatesOfJMXAreBounded holds that a rate whose arrivals would never end is
+// left to JMeter.
+func TestRatesOfJMXAreBounded(t *testing.T) {
+	plan, err := jmeter.ParsePlan([]byte("load_spec: {rate: 5, duration: 1}\nurl_list: [{name: a, url: http://a/}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := plan.JMX()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(string(data), "rate(5/sec)", "rate(1"+strings.Repeat("0", 300)+"/sec)", 1)
+	plan, err = jmeter.ReadJMX([]byte(text))
+	if err == nil && len(plan.Groups) > 0 {
+		t.Errorf("a group with a rate of %g", plan.Groups[0].Load.Rate)
+	}
+}

@@ -25,7 +25,8 @@ type Runner interface {
 
 // RunOptions say how a plan is run. Its zero value works.
 type RunOptions struct {
-	// RunID is what requests carry in the header x-clover-run-id. "": a new one.
+	// RunID is what requests carry in the header x-clover-run-id, of the form
+	// that CheckRunID takes. "": a new one.
 	RunID string
 	// Dir is the folder that the plan's files are relative to. "": the current.
 	Dir string
@@ -74,7 +75,7 @@ type Watch struct {
 // measured is still in the numbers, and the error says how many samples are
 // missing in the sink.
 func Run(ctx context.Context, r Runner, p *Plan, o RunOptions, w Watch) (*Results, Outcome, error) {
-	if err := errors.Join(p.Validate(), r.Check(p)); err != nil {
+	if err := errors.Join(p.Validate(), r.Check(p), CheckRunID(o.RunID)); err != nil {
 		return &Results{}, Outcome{}, err
 	}
 	run := &watchedRun{results: &Results{}, last: &Results{}, sink: o.Sink, began: time.Now(), stop: make(chan struct{})}

@@ -6,7 +6,7 @@ import (
 	"regexp"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/goccy/go-yaml/ast"
 )
 
 // DockerRegistry is the file of an account of a docker registry. Zero values
@@ -41,7 +41,7 @@ type DockerRegistry struct {
 // Empty: everybody.
 type Permissions struct{ Read, Write, Execute []string }
 
-func (p *Permissions) read(r *reader, n *yaml.Node, at string) {
+func (p *Permissions) read(r *reader, n ast.Node, at string) {
 	r.mapping(n, at, []key{{"READ", texts(&p.Read)}, {"WRITE", texts(&p.Write)}, {"EXECUTE", texts(&p.Execute)}})
 }
 

@@ -70,7 +70,7 @@ func TestFilesRefuse(t *testing.T) {
 	}{
 		{docker, "", "empty"},
 		{docker, "- a", "want keys with values"},
-		{docker, "name: a\n---\nname: b", "more than one document"},
+		{docker, "name: a\n---\nname: b", "a second document"},
 		{docker, "name: [", "not YAML"},
 		{docker, "name: x\naddress: d\nport: 1", `line 3, column 1: unknown key "port"; want one of: name, address`},
 		{docker, "name: x\nname: y", "given twice"},
@@ -84,7 +84,7 @@ func TestFilesRefuse(t *testing.T) {
 		{docker, "name: x\naddress: d\npassword: {hunter2: 1}", "want one value"},
 		{docker, "name: x\naddress: d\ncacheThreads: hunter2", "not a whole number"},
 		{docker, "name: x\naddress: d\ntrackDigests: hunter2", "not true or false"},
-		{docker, "name: x\naddress: d\nusername: &a x\npassword: *a", "a reference"},
+		{docker, "name: x\naddress: d\nusername: &a x\npassword: *a", "an anchor or alias"},
 		{docker, strings.Repeat("#", 300<<10), "at most"},
 		{kubernetes, "name: x", "kubeconfigFile: is missing"},
 		{kubernetes, "name: x\nkubeconfigFile: f\nproviderVersion: V3", "want V2"},

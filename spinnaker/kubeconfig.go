@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -275,4 +276,14 @@ func (k *Kubeconfig) Minify(name string) (Secret, error) {
 		return Secret{}, fmt.Errorf("kubeconfig: %w", err)
 	}
 	return NewSecret(string(data)), nil
+}
+
+// lineOf returns what may be told of a parser's error: the line, not the text.
+func lineOf(err error) string {
+	for _, word := range strings.Fields(err.Error()) {
+		if n, convErr := strconv.Atoi(strings.TrimSuffix(word, ":")); convErr == nil {
+			return fmt.Sprintf(": line %d cannot be read; check indentation, quotes and brackets there", n)
+		}
+	}
+	return ": check indentation, quotes and brackets"
 }

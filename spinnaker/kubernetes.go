@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/goccy/go-yaml/ast"
+
+	"github.com/opnfv/clover/internal/strictyaml"
 )
 
 // Kubernetes is the file of an account of a Kubernetes cluster. Zero values
@@ -65,10 +67,10 @@ func ReadKubernetes(data []byte) (Kubernetes, error) {
 }
 
 // readReference reads an item of dockerRegistries; a name alone will do.
-func (k *Kubernetes) readReference(r *reader, n *yaml.Node, at string) {
+func (k *Kubernetes) readReference(r *reader, n ast.Node, at string) {
 	var ref DockerRegistryReference
-	if n.Kind == yaml.ScalarNode {
-		ref.AccountName = n.Value
+	if name, ok := strictyaml.Scalar(n); ok {
+		ref.AccountName = name
 	} else {
 		r.mapping(n, at, []key{{"accountName", text(&ref.AccountName)}, {"namespaces", texts(&ref.Namespaces)}})
 	}

@@ -3,23 +3,25 @@ package spinnaker
 import (
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/goccy/go-yaml/ast"
+
+	"github.com/opnfv/clover/internal/strictyaml"
 )
 
 // Bounds of a file of an account.
 const (
 	maxFileBytes = 256 << 10
 	maxItems     = 10_000
+	maxDepth     = 50
 )
 
 // key is a key of a file with the reader of its value.
 type key struct {
 	name string
-	read func(r *reader, n *yaml.Node, at string)
+	read func(r *reader, n ast.Node, at string)
 }
 
 // reader collects the faults of one file. Its messages never quote values:
@@ -38,62 +40,47 @@ func readFile(data []byte, keys []key) error {
 }
 
 // document returns the only document of a file.
-func document(data []byte) (*yaml.Node, error) {
-	if len(data) > maxFileBytes {
-		return nil, &FieldError{Msg: fmt.Sprintf("%d bytes; at most %d", len(data), maxFileBytes)}
-	}
-	decoder := yaml.NewDecoder(strings.NewReader(string(data)))
-	var doc, second yaml.Node
-	switch err := decoder.Decode(&doc); {
-	case errors.Is(err, io.EOF):
+func document(data []byte) (ast.Node, error) {
+	root, fault := strictyaml.Document(data, strictyaml.Limits{Bytes: maxFileBytes, Depth: maxDepth, Secret: true})
+	switch {
+	case fault != nil:
+		return nil, &FieldError{Line: fault.Line, Column: fault.Column, Msg: fault.Msg}
+	case root == nil:
 		return nil, &FieldError{Msg: "empty; want keys with values, e.g. name: my-account"}
-	case err != nil:
-		return nil, &FieldError{Msg: "not YAML" + lineOf(err)}
 	}
-	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
-		return nil, &FieldError{Line: second.Line, Column: second.Column, Msg: "more than one document; want one"}
-	}
-	return doc.Content[0], nil
+	return root, nil
 }
 
-// lineOf returns what may be told of a parser's error: the line, not the text.
-func lineOf(err error) string {
-	for _, word := range strings.Fields(err.Error()) {
-		if n, convErr := strconv.Atoi(strings.TrimSuffix(word, ":")); convErr == nil {
-			return fmt.Sprintf(": line %d cannot be read; check indentation, quotes and brackets there", n)
-		}
-	}
-	return ": check indentation, quotes and brackets"
-}
-
-func (r *reader) fault(n *yaml.Node, at, format string, args ...any) {
-	r.faults = append(r.faults, &FieldError{Line: n.Line, Column: n.Column, Field: at, Msg: fmt.Sprintf(format, args...)})
+func (r *reader) fault(n ast.Node, at, format string, args ...any) {
+	line, column := strictyaml.Place(n)
+	r.faults = append(r.faults, &FieldError{Line: line, Column: column, Field: at, Msg: fmt.Sprintf(format, args...)})
 }
 
 // mapping reads a mapping with those keys. Keys may be written with "_" or
 // "-" between words, and in any case.
-func (r *reader) mapping(n *yaml.Node, at string, keys []key) {
-	if n.Kind != yaml.MappingNode {
-		r.fault(n, at, "%s; want keys with values: %s", kindOf(n), names(keys))
+func (r *reader) mapping(n ast.Node, at string, keys []key) {
+	pairs, ok := strictyaml.Pairs(n)
+	if !ok {
+		r.fault(n, at, "%s; want keys with values: %s", strictyaml.Describe(n), names(keys))
 		return
 	}
 	seen := map[string]bool{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		k, v := n.Content[i], n.Content[i+1]
-		found := lookUp(keys, k.Value)
+	for _, p := range pairs {
+		written, _ := strictyaml.Key(p.Key)
+		found := lookUp(keys, written)
 		if found == nil {
-			r.fault(k, at, "unknown key %q; want one of: %s", clip(k.Value), names(keys))
+			r.fault(p.Key, at, "unknown key %q; want one of: %s", clip(written), names(keys))
 			continue
 		}
 		if seen[found.name] {
-			r.fault(k, at, "%s is given twice", found.name)
+			r.fault(p.Key, at, "%s is given twice", found.name)
 			continue
 		}
 		seen[found.name] = true
-		if v.Kind == yaml.ScalarNode && v.Tag == "!!null" {
+		if _, none := p.Value.(*ast.NullNode); none {
 			continue // "password:" without a value
 		}
-		found.read(r, v, join(at, found.name))
+		found.read(r, p.Value, strictyaml.JoinKey(at, found.name))
 	}
 }
 
@@ -118,53 +105,34 @@ func names(keys []key) string {
 	return strings.Join(list, ", ")
 }
 
-func join(at, name string) string {
-	if at == "" {
-		return name
-	}
-	return at + "." + name
-}
-
-func kindOf(n *yaml.Node) string {
-	switch n.Kind {
-	case yaml.MappingNode:
-		return "keys with values"
-	case yaml.SequenceNode:
-		return "a list"
-	case yaml.AliasNode:
-		return "a reference to another place (*)"
-	default:
-		return "one value"
-	}
-}
-
 // scalar returns the text of a value, which may be a string, a number or a
 // truth value.
-func (r *reader) scalar(n *yaml.Node, at string) (string, bool) {
-	if n.Kind != yaml.ScalarNode {
-		r.fault(n, at, "%s; want one value", kindOf(n))
+func (r *reader) scalar(n ast.Node, at string) (string, bool) {
+	v, ok := strictyaml.Scalar(n)
+	if !ok {
+		r.fault(n, at, "%s; want one value", strictyaml.Describe(n))
 		return "", false
 	}
-	if strings.ContainsRune(n.Value, 0) {
+	if strings.ContainsRune(v, 0) {
 		r.fault(n, at, "has a zero byte")
 		return "", false
 	}
-	return n.Value, true
+	return v, true
 }
 
-func text(to *string) func(*reader, *yaml.Node, string) {
-	return func(r *reader, n *yaml.Node, at string) { *to, _ = r.scalar(n, at) }
+func text(to *string) func(*reader, ast.Node, string) {
+	return func(r *reader, n ast.Node, at string) { *to, _ = r.scalar(n, at) }
 }
 
-func secret(to *Secret) func(*reader, *yaml.Node, string) {
-	return func(r *reader, n *yaml.Node, at string) {
+func secret(to *Secret) func(*reader, ast.Node, string) {
+	return func(r *reader, n ast.Node, at string) {
 		v, _ := r.scalar(n, at)
 		*to = NewSecret(v)
 	}
 }
 
-func number(to *int64, least int64) func(*reader, *yaml.Node, string) {
-	return func(r *reader, n *yaml.Node, at string) {
+func number(to *int64, least int64) func(*reader, ast.Node, string) {
+	return func(r *reader, n ast.Node, at string) {
 		v, ok := r.scalar(n, at)
 		if !ok {
 			return
@@ -178,8 +146,8 @@ func number(to *int64, least int64) func(*reader, *yaml.Node, string) {
 	}
 }
 
-func truth(to *bool) func(*reader, *yaml.Node, string) {
-	return func(r *reader, n *yaml.Node, at string) {
+func truth(to *bool) func(*reader, ast.Node, string) {
+	return func(r *reader, n ast.Node, at string) {
 		v, ok := r.scalar(n, at)
 		if !ok {
 			return
@@ -196,24 +164,25 @@ func truth(to *bool) func(*reader, *yaml.Node, string) {
 }
 
 // list reads a list, or one item without the list around it.
-func list(item func(r *reader, n *yaml.Node, at string)) func(*reader, *yaml.Node, string) {
-	return func(r *reader, n *yaml.Node, at string) {
-		if n.Kind != yaml.SequenceNode {
+func list(item func(r *reader, n ast.Node, at string)) func(*reader, ast.Node, string) {
+	return func(r *reader, n ast.Node, at string) {
+		seq, ok := n.(*ast.SequenceNode)
+		if !ok {
 			item(r, n, at)
 			return
 		}
-		if len(n.Content) > maxItems {
-			r.fault(n, at, "%d items; at most %d", len(n.Content), maxItems)
+		if len(seq.Values) > maxItems {
+			r.fault(n, at, "%d items; at most %d", len(seq.Values), maxItems)
 			return
 		}
-		for i, c := range n.Content {
+		for i, c := range seq.Values {
 			item(r, c, fmt.Sprintf("%s[%d]", at, i))
 		}
 	}
 }
 
-func texts(to *[]string) func(*reader, *yaml.Node, string) {
-	return list(func(r *reader, n *yaml.Node, at string) {
+func texts(to *[]string) func(*reader, ast.Node, string) {
+	return list(func(r *reader, n ast.Node, at string) {
 		v, ok := r.scalar(n, at)
 		if !ok {
 			return

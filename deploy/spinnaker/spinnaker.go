@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -60,6 +61,9 @@ type Options struct {
 // objects are the caller's.
 func Render(ctx context.Context, o Options) ([]*unstructured.Unstructured, error) {
 	o.Namespace = cmp.Or(o.Namespace, DefaultNamespace)
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	objects, err := read(o.replacer())
 	if err != nil {
 		return nil, fmt.Errorf("spinnaker manifests: %w", err)
@@ -74,6 +78,23 @@ func Render(ctx context.Context, o Options) ([]*unstructured.Unstructured, error
 		o.place(u)
 	}
 	return objects, nil
+}
+
+// The grammar of an image's name and tag, in which nothing means anything in
+// YAML.
+var (
+	tagPattern      = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+	registryPattern = regexp.MustCompile(`^[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[a-z0-9._-]+)*/?$`)
+)
+
+func (o Options) check() error {
+	if o.Tag != "" && !tagPattern.MatchString(o.Tag) {
+		return fmt.Errorf("tag %.60q; want that of an image, e.g. 2026.2.0", o.Tag)
+	}
+	if o.Registry != "" && !registryPattern.MatchString(o.Registry) {
+		return fmt.Errorf("registry %.60q; want what stands before the images' names, e.g. ghcr.io/spinnaker", o.Registry)
+	}
+	return nil
 }
 
 // resources lists the files of the kustomization, in its order.

@@ -146,3 +146,45 @@ func TestOptions(t *testing.T) {
 		}
 	}
 }
+
+// TestOptionsAreNoYAML holds that a tag or registry stays a part of a name.
+func TestOptionsAreNoYAML(t *testing.T) {
+	for _, o := range []Options{
+		{Tag: "1\n          command: [sh]"}, {Tag: "1 # x"}, {Tag: "a:b"}, {Registry: "x\ny"}, {Registry: "{x}"}, {Registry: "https://x"},
+	} {
+		if _, err := Render(t.Context(), o); err == nil {
+			t.Errorf("%+v is taken", o)
+		}
+	}
+	for _, registry := range []string{"opnfv", "localhost:5000/spin/", "ghcr.io/a/b_c"} {
+		if _, err := Render(t.Context(), Options{Registry: registry}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestPolicyHoldsForAllPods holds that no service is left open.
+func TestPolicyHoldsForAllPods(t *testing.T) {
+	objects, err := Render(t.Context(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pods, closed []string
+	for _, u := range objects {
+		switch u.GetKind() {
+		case "Deployment", "StatefulSet":
+			labels, _, _ := unstructured.NestedStringMap(u.Object, "spec", "template", "metadata", "labels")
+			pods = append(pods, labels["app.kubernetes.io/name"])
+		case "NetworkPolicy":
+			all, _, _ := unstructured.NestedSlice(u.Object, "spec", "podSelector", "matchExpressions")
+			for _, one := range all {
+				names, _, _ := unstructured.NestedStringSlice(one.(map[string]any), "values")
+				closed = append(closed, names...)
+			}
+		}
+	}
+	slices.Sort(pods)
+	if !slices.Equal(pods, closed) {
+		t.Errorf("the policy is for\n%v, the pods are\n%v", closed, pods)
+	}
+}

@@ -17,6 +17,9 @@ import (
 type Limits struct {
 	Bytes int // how large it may be
 	Depth int // how deeply nested; the time to parse grows with its square
+	// Secret keeps the parser's own words out of faults: they may quote the
+	// file. Keys that are given twice are then the reader's to find.
+	Secret bool
 }
 
 // Fault is a fault at one place of a file.
@@ -54,9 +57,13 @@ func Document(data []byte, limits Limits) (ast.Node, *Fault) {
 	if line := tooDeep(data, limits.Depth); line > 0 {
 		return nil, &Fault{Line: line, Column: 1, Msg: "nested too deeply; want lists of values at most"}
 	}
-	file, err := parser.ParseBytes(data, 0)
+	var options []parser.Option
+	if limits.Secret {
+		options = append(options, parser.AllowDuplicateMapKey())
+	}
+	file, err := parser.ParseBytes(data, 0, options...)
 	if err != nil {
-		return nil, syntaxFault(err)
+		return nil, syntaxFault(err, limits.Secret)
 	}
 	var body ast.Node
 	for _, d := range file.Docs {
@@ -75,17 +82,21 @@ func Document(data []byte, limits Limits) (ast.Node, *Fault) {
 // may quote the file.
 const maxParserWords = 200
 
-func syntaxFault(err error) *Fault {
+func syntaxFault(err error, secret bool) *Fault {
+	fault := &Fault{}
+	words := err.Error()
 	var syntax *yaml.SyntaxError
 	if errors.As(err, &syntax) && syntax.Token != nil {
-		at := syntax.Token.Position
-		return &Fault{Line: at.Line, Column: at.Column, Msg: "not YAML: " + syntax.Message}
-	}
-	words := err.Error()
-	if len(words) > maxParserWords {
+		fault.Line, fault.Column = syntax.Token.Position.Line, syntax.Token.Position.Column
+		words = syntax.Message
+	} else if len(words) > maxParserWords {
 		words = strings.ToValidUTF8(words[:maxParserWords], "") + "…"
 	}
-	return &Fault{Msg: "not YAML: " + words}
+	if secret {
+		words = "check indentation, quotes and brackets there"
+	}
+	fault.Msg = "not YAML: " + words
+	return fault
 }
 
 // tooDeep returns the first line whose nesting exceeds a limit, by a count of

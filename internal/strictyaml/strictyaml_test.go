@@ -39,6 +39,23 @@ func TestDocument(t *testing.T) {
 	}
 }
 
+// TestSecret holds that a file with secrets is not quoted.
+func TestSecret(t *testing.T) {
+	secret := limits
+	secret.Secret = true
+	for _, text := range []string{"a: [hunter2", "a: 'hunter2", "hunter2: x: y", "a: @hunter2", "a: b\n hunter2: c\nd", "hunter2: *hunter2 x"} {
+		if _, fault := strictyaml.Document([]byte(text), secret); fault != nil && strings.Contains(fault.Error(), "hunter2") {
+			t.Errorf("%s: %v", text, fault)
+		}
+	}
+	if _, fault := strictyaml.Document([]byte("a: 'x"), secret); fault == nil || fault.Line != 1 {
+		t.Errorf("%v, want a fault on line 1", fault)
+	}
+	if root, fault := strictyaml.Document([]byte("a: 1\na: 2"), secret); fault != nil || root == nil {
+		t.Errorf("a key that is given twice: %v", fault)
+	}
+}
+
 // TestNodes holds what is said of each kind of value.
 func TestNodes(t *testing.T) {
 	for _, test := range []struct {

@@ -204,7 +204,20 @@ func joinCookies(list []jmeter.Pair) []jmeter.Pair {
 // failed fills the sample of a request that got no answer.
 func (u *user) failed(x *jmeter.Sample, err error) {
 	x.Success, x.DataType = false, "text"
-	x.Code, x.Message = "Non HTTP response code: "+cause(err), "Non HTTP response message: "+err.Error()
+	x.Code, x.Message = "Non HTTP response code: "+cause(err), "Non HTTP response message: "+reason(err)
+}
+
+// reason is the text of an error without the client's own port, which would
+// make each failure one of its kind.
+func reason(err error) string {
+	text := err.Error()
+	var op *net.OpError
+	if errors.As(err, &op) && op.Source != nil {
+		plain := *op
+		plain.Source = nil
+		text = strings.Replace(text, op.Error(), plain.Error(), 1)
+	}
+	return text
 }
 
 // cause is a short name of what went wrong.

@@ -58,19 +58,20 @@ func (d *dataReader) begin() error {
 	return nil
 }
 
-// next sets the variables to the next row; false: there is none.
-func (d *dataReader) next(vars map[string]string) bool {
+// next sets the variables to the next row. The error is io.EOF if there is
+// none.
+func (d *dataReader) next(vars map[string]string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	row, err := d.in.Read()
 	if errors.Is(err, io.EOF) && !d.set.Once {
-		if d.begin() != nil {
-			return false
+		if err := d.begin(); err != nil {
+			return err
 		}
 		row, err = d.in.Read()
 	}
 	if err != nil {
-		return false
+		return err
 	}
 	for i, name := range d.names {
 		vars[name] = ""
@@ -78,7 +79,7 @@ func (d *dataReader) next(vars map[string]string) bool {
 			vars[name] = row[i]
 		}
 	}
-	return true
+	return nil
 }
 
 // open opens the data sets, so that one that is missing is known before the

@@ -3,6 +3,7 @@ package builtin
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -31,7 +32,7 @@ func (c *client) exchange2(q *request, t *target, method string, extra []jmeter.
 		},
 		GotFirstResponseByte: func() { latency.Store(int64(time.Since(start))) },
 	})
-	req, err := http.NewRequestWithContext(context.WithValue(ctx, targetKey{}, t), method, t.url.String(), bytes.NewReader(t.body))
+	req, err := http.NewRequestWithContext(context.WithValue(ctx, dialKey{}, dialFor{t, q.ConnectTimeout}), method, t.url.String(), bytes.NewReader(t.body))
 	if err != nil {
 		return answer{}, err
 	}
@@ -75,8 +76,14 @@ func (c *client) exchange2(q *request, t *target, method string, extra []jmeter.
 	return a, r.unpack(a.gzip && q.keepBody, limit)
 }
 
-// targetKey is the context's key for the request that a connection is for.
-type targetKey struct{}
+// dialFor is what a connection is for, dialKey its key in a context.
+type (
+	dialFor struct {
+		target  *target
+		timeout time.Duration // 0: the default
+	}
+	dialKey struct{}
+)
 
 func (c *client) transport() *http.Transport {
 	protocols := new(http.Protocols)
@@ -86,13 +93,13 @@ func (c *client) transport() *http.Transport {
 		Protocols: protocols, DisableCompression: true, TLSClientConfig: c.user.run.tls.Clone(), ForceAttemptHTTP2: true,
 		TLSHandshakeTimeout: jmeter.DefaultConnectTimeout,
 		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
-			t, _ := ctx.Value(targetKey{}).(*target)
-			if t == nil {
-				t = &target{addr: addr}
+			q, _ := ctx.Value(dialKey{}).(dialFor)
+			if q.target == nil {
+				return nil, errors.New("dial " + addr + ": for no request")
 			}
-			plain := *t
+			plain := *q.target
 			plain.secure = false // TLS is made by the transport
-			return c.dial(ctx, &plain, jmeter.DefaultConnectTimeout)
+			return c.dial(ctx, &plain, orDefault(q.timeout, jmeter.DefaultConnectTimeout))
 		},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,7 +46,7 @@ func (r *Runner) Check(p *jmeter.Plan) error {
 
 // Run runs a plan.
 func (r *Runner) Run(ctx context.Context, p *jmeter.Plan, o jmeter.RunOptions) (jmeter.Outcome, error) {
-	if err := p.Validate(); err != nil {
+	if err := errors.Join(p.Validate(), jmeter.CheckRunID(o.RunID)); err != nil {
 		return jmeter.Outcome{}, err
 	}
 	resolved, err := p.Resolve(o.Dir)
@@ -78,17 +79,19 @@ type run struct {
 	runID   string
 	threads func(int)
 
-	mu      sync.Mutex // guards sink and sinkErr
+	mu      sync.Mutex // guards sink, sinkErr and notes
 	sink    func(*jmeter.Sample) error
 	sinkErr error
+	notes   []string // under mu too
 
 	stopOnce sync.Once
 	stopping chan struct{} // closed: begin nothing new
 	active   atomic.Int64
 	missed   atomic.Int64
 
-	files     sync.Map // what was read of files, by path
-	fileBytes atomic.Int64
+	filesMu   sync.Mutex        // guards the two below
+	files     map[string][]byte // what was read of files, by path
+	fileBytes int64
 }
 
 func (r *run) do(ctx context.Context, stop <-chan struct{}) (jmeter.Outcome, error) {
@@ -110,7 +113,7 @@ func (r *run) do(ctx context.Context, stop <-chan struct{}) (jmeter.Outcome, err
 	groups.Wait()
 	close(done)
 	watcher.Wait()
-	return jmeter.Outcome{Missed: r.missed.Load()}, errors.Join(ctx.Err(), r.sinkErr)
+	return jmeter.Outcome{Missed: r.missed.Load(), Notes: r.notes}, errors.Join(ctx.Err(), r.sinkErr)
 }
 
 // stop lets nothing new begin.
@@ -127,6 +130,16 @@ func (r *run) take(x *jmeter.Sample) {
 		if r.sinkErr = r.sink(x); r.sinkErr != nil {
 			r.stop()
 		}
+	}
+}
+
+// note notes what users should know, once.
+func (r *run) note(text string) {
+	const most = 20
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.notes) < most && !slices.Contains(r.notes, text) {
+		r.notes = append(r.notes, text)
 	}
 }
 
@@ -236,8 +249,11 @@ func (r *run) atRate(ctx context.Context, g *group, began, end time.Time) {
 	work := make(chan time.Time, most)
 	var free atomic.Int64 // users that wait for work
 	var users sync.WaitGroup
-	defer users.Wait()
-	defer close(work)
+	defer func() {
+		close(work)
+		users.Wait()
+		r.missed.Add(int64(len(work))) // all users have ended before
+	}()
 	started, last := 0, time.Time{}
 	for n := 0; ; n++ {
 		due := began.Add(arrival(n, g.load))

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -89,6 +90,10 @@ func TestIntendedTime(t *testing.T) {
 	}
 	if outcome.Missed == 0 || outcome.Missed+results.All.Count != 10 {
 		t.Errorf("%d missed and %d done, want 10 together", outcome.Missed, results.All.Count)
+	}
+	// The second was to be sent 200 ms before the first one had ended.
+	if results.All.Max < 450*time.Millisecond {
+		t.Errorf("the longest took %v; the time that it waited is not in it", results.All.Max)
 	}
 }
 

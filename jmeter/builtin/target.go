@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"mime/multipart"
 	"net"
 	"net/textproto"
@@ -169,21 +170,35 @@ const maxFileBytes = 256 << 20
 
 // file returns the content of a file, which is read once in a run.
 func (r *run) file(path string) ([]byte, error) {
-	if data, ok := r.files.Load(path); ok {
-		return data.([]byte), nil
+	r.filesMu.Lock()
+	defer r.filesMu.Unlock()
+	if data, ok := r.files[path]; ok {
+		return data, nil
 	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
-	if r.fileBytes.Add(info.Size()) > maxFileBytes {
-		return nil, fmt.Errorf("%s: files of more than %d bytes in all", path, maxFileBytes)
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: no regular file", path)
 	}
-	data, err := os.ReadFile(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	r.files.Store(path, data)
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes-r.fileBytes+1))
+	if err != nil {
+		return nil, err
+	}
+	if r.fileBytes+int64(len(data)) > maxFileBytes {
+		return nil, fmt.Errorf("%s: files of more than %d bytes in all", path, maxFileBytes)
+	}
+	if r.files == nil {
+		r.files = map[string][]byte{}
+	}
+	r.files[path] = data
+	r.fileBytes += int64(len(data))
 	return data, nil
 }
 

@@ -2,6 +2,9 @@ package builtin
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http/cookiejar"
 	"strconv"
@@ -83,14 +86,18 @@ func (u *user) iteration() bool {
 		if d == nil {
 			if u.data[i] == nil {
 				own, err := openData(set)
-				if err != nil {
-					return false // it was opened before the run
+				if err != nil { // it was opened before the run
+					u.run.note(fmt.Sprintf("%s: users have ended early: data: %v", u.group.name, err))
+					return false
 				}
 				u.data[i] = own
 			}
 			d = u.data[i]
 		}
-		if !d.next(u.vars) {
+		if err := d.next(u.vars); err != nil {
+			if !errors.Is(err, io.EOF) {
+				u.run.note(fmt.Sprintf("%s: users have ended early: data: %s: %v", u.group.name, set.File, err))
+			}
 			return false
 		}
 	}
@@ -177,7 +184,10 @@ func (c *controller) takes(u *user) bool {
 }
 
 func (u *user) transaction(c *controller) bool {
-	t := &transaction{start: time.Now()}
+	t := &transaction{start: u.due}
+	if u.due.IsZero() {
+		t.start = time.Now()
+	}
 	u.inside = append(u.inside, t)
 	goesOn := u.all(c.steps)
 	u.inside = u.inside[:len(u.inside)-1]

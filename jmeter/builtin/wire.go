@@ -57,7 +57,8 @@ func (c *client) exchange(q *request, t *target, method string, extra []jmeter.P
 		again := k.used
 		k.used = true
 		a, begun, err := c.roundTrip(k, q, t, method, extra, x, r)
-		if err != nil || a.close || q.NoKeepAlive {
+		// What is left would be taken for the next answer.
+		if err != nil || a.close || q.NoKeepAlive || k.in.Buffered() > 0 {
 			c.drop(key, k)
 		}
 		if err != nil && again && !begun && c.user.ctx.Err() == nil && cause(err) == "connection closed" {
@@ -309,6 +310,9 @@ func (r *response) unpack(packed bool, limit int64) error {
 		return nil
 	}
 	plain, err := unpack(r.body, limit)
+	if errors.Is(err, io.ErrUnexpectedEOF) && r.size > int64(len(r.body)) {
+		err = nil // the rest was counted and not kept
+	}
 	if err == nil {
 		r.body = plain
 	}

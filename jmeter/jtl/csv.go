@@ -194,6 +194,7 @@ func (r *Reader) wrongValue(column int, err error) error {
 // next returns the next record without its end; it is valid until the next call.
 func (r *Reader) next() ([]byte, error) {
 	r.record = r.record[:0]
+	quotes := 0
 	for {
 		piece, err := r.in.ReadSlice('\n')
 		if errors.Is(err, io.EOF) && len(piece)+len(r.record) > 0 {
@@ -208,9 +209,10 @@ func (r *Reader) next() ([]byte, error) {
 			if r.record = append(r.record, piece...); len(r.record) > MaxRecordBytes {
 				return nil, fmt.Errorf("%w: line %d: longer than %d bytes", ErrSyntax, r.line+1, MaxRecordBytes)
 			}
+			quotes += bytes.Count(piece, quote)
 			if whole {
 				r.line++
-				if bytes.Count(r.record, quote)%2 == 0 || !bytes.HasSuffix(piece, newline) {
+				if quotes%2 == 0 || !bytes.HasSuffix(piece, newline) {
 					return trimEnd(r.record), nil
 				}
 			}

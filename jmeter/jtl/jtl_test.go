@@ -240,3 +240,12 @@ func BenchmarkRead(b *testing.B) {
 		}
 	})
 }
+
+// TestQuoteWithoutEnd holds that a record's cost does not grow with the square
+// of its lines.
+func TestQuoteWithoutEnd(t *testing.T) {
+	text := "timeStamp,elapsed,label\n1,2,\"" + strings.Repeat("\n", jtl.MaxRecordBytes+1)
+	if _, err := jtl.Collect(strings.NewReader(text)); !errors.Is(err, jtl.ErrSyntax) {
+		t.Error(err)
+	}
+}

@@ -93,7 +93,7 @@ type run struct {
 
 // prepare writes the files of a run.
 func (j *JMeter) prepare(ctx context.Context, p *jmeter.Plan, o jmeter.RunOptions, args ...string) (*run, error) {
-	if err := errors.Join(p.Validate(), j.Check(p)); err != nil {
+	if err := errors.Join(p.Validate(), j.Check(p), jmeter.CheckRunID(o.RunID)); err != nil {
 		return nil, err
 	}
 	data, err := p.JMX()

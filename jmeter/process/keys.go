@@ -32,19 +32,27 @@ func MakeKeys(ctx context.Context, java, file string) (Keys, error) {
 	cmd := exec.CommandContext(ctx, keytool, "-genkeypair", "-keyalg", "RSA", "-keysize", "2048", "-alias", "rmi", "-dname", "CN=clover-jmeter",
 		"-validity", "3650", "-storetype", "PKCS12", "-keystore", file, "-storepass:file", passwordFile)
 	if out, err := cmd.CombinedOutput(); err != nil {
+		_ = os.Remove(passwordFile) // the error says more
 		return Keys{}, fmt.Errorf("keytool: %w: %s", err, strings.TrimSpace(string(out)))
 	}
 	return k, os.Chmod(file, 0o600)
 }
 
-// args tell JMeter to use the keys.
-func (k Keys) args(plain bool) []string {
+// args tell JMeter to use the keys. What holds the password is a file in dir,
+// because everybody on a machine can see the arguments of its programs, and
+// JMeter writes properties that are arguments into its log.
+func (k Keys) args(plain bool, dir string) ([]string, error) {
 	if plain {
-		return []string{"-Jserver.rmi.ssl.disable=true"}
+		return []string{"-Jserver.rmi.ssl.disable=true"}, nil
 	}
-	return []string{
-		"-Jserver.rmi.ssl.keystore.type=PKCS12", "-Jserver.rmi.ssl.keystore.file=" + k.File, "-Jserver.rmi.ssl.keystore.password=" + k.Password,
-		"-Jserver.rmi.ssl.keystore.alias=rmi",
-		"-Jserver.rmi.ssl.truststore.type=PKCS12", "-Jserver.rmi.ssl.truststore.file=" + k.File, "-Jserver.rmi.ssl.truststore.password=" + k.Password,
+	var b strings.Builder
+	escape := strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`).Replace
+	for _, store := range []string{"keystore", "truststore"} {
+		for name, value := range map[string]string{"type": "PKCS12", "file": k.File, "password": k.Password} {
+			fmt.Fprintf(&b, "server.rmi.ssl.%s.%s=%s\n", store, name, escape(value))
+		}
 	}
+	b.WriteString("server.rmi.ssl.keystore.alias=rmi\n")
+	file := filepath.Join(dir, "rmi.properties")
+	return []string{"-q", file}, os.WriteFile(file, []byte(b.String()), 0o600)
 }

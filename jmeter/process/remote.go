@@ -68,7 +68,7 @@ func (r *Remote) Run(ctx context.Context, p *jmeter.Plan, o jmeter.RunOptions) (
 	}
 	// By default slaves keep results for up to a minute, and a slave that dies
 	// takes them with it.
-	args := append([]string{"-R", strings.Join(r.Slaves, ","), "-Jmode=StrippedAsynch", "-Gmode=StrippedAsynch"}, r.Keys.args(r.Plain)...)
+	args := []string{"-R", strings.Join(r.Slaves, ","), "-Jmode=StrippedAsynch", "-Gmode=StrippedAsynch"}
 	if r.Host != "" {
 		args = append(args, "-Djava.rmi.server.hostname="+r.Host)
 	}
@@ -77,6 +77,11 @@ func (r *Remote) Run(ctx context.Context, p *jmeter.Plan, o jmeter.RunOptions) (
 		return jmeter.Outcome{}, err
 	}
 	defer one.clean()
+	keys, err := r.Keys.args(r.Plain, one.dir)
+	if err != nil {
+		return jmeter.Outcome{}, err
+	}
+	one.args = append(one.args, keys...)
 	w := &slaveWatch{slaves: r.Slaves, done: map[string]int64{}, dead: map[string]bool{}, finished: map[string]bool{}, end: one.end}
 	one.onLine, one.onTake, w.log = w.line, w.take, one.path("jmeter.log")
 	over := make(chan struct{})
@@ -262,8 +267,16 @@ func (s *Slave) Run(ctx context.Context) error {
 	if s.Keys == (Keys{}) && !s.Plain {
 		return fmt.Errorf("%w: a slave without keys; make them with MakeKeys, or set Plain", jmeter.ErrInvalid)
 	}
-	args := append([]string{"-s", "-Jserver_port=" + port, "-Djava.rmi.server.hostname=" + host, "-j", "-"}, s.Keys.args(s.Plain)...)
-	args[4] = "jmeter-server-" + port + ".log"
+	dir, err := os.MkdirTemp("", "clover-jmeter-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // a folder in the system's own for such
+	keys, err := s.Keys.args(s.Plain, dir)
+	if err != nil {
+		return err
+	}
+	args := append([]string{"-s", "-Jserver_port=" + port, "-Djava.rmi.server.hostname=" + host, "-j", "jmeter-server-" + port + ".log"}, keys...)
 	if s.ObjectPort != 0 {
 		args = append(args, fmt.Sprintf("-Jserver.rmi.localport=%d", s.ObjectPort))
 	}

@@ -259,13 +259,18 @@ func (c *Client) waitTask(ctx context.Context, call rest.Call, id string) error 
 	var task struct {
 		Status    Status `json:"status"`
 		Variables []struct {
-			Key   string         `json:"key"`
-			Value map[string]any `json:"value"`
+			Key   string `json:"key"`
+			Value any    `json:"value"` // a text, a list, an object
 		} `json:"variables"`
 	}
-	for wait, start := c.opts.FirstPoll, time.Now(); ; wait = min(wait+wait/2, slowestPoll) {
+	for wait, reached := c.opts.FirstPoll, time.Now(); ; wait = min(wait+wait/2, slowestPoll) {
 		err := c.get(ctx, call.Op, call.Target, &task, nil, "tasks", id)
-		if err != nil && (!errors.Is(err, spinnaker.ErrTemporary) || time.Since(start) > c.opts.Patience) {
+		switch {
+		case err == nil:
+			reached = time.Now()
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case !errors.Is(err, spinnaker.ErrTemporary) || time.Since(reached) > c.opts.Patience:
 			return err
 		}
 		if task.Status.Complete() {

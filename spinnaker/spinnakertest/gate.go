@@ -204,15 +204,19 @@ func (g *Gate) createTask(w http.ResponseWriter, r *http.Request) {
 		springError(w, r, http.StatusBadRequest, "")
 		return
 	}
-	id, task := uuid(), map[string]any{"status": "SUCCEEDED", "variables": []any{}}
-	name, _ := body.Job[0].Application["name"].(string)
-	if job := body.Job[0]; job.Type == "createApplication" && name != "" {
+	job := body.Job[0]
+	variable := func(key string, value any) map[string]any { return map[string]any{"key": key, "value": value} }
+	// Orca's TaskController.groovy lists all that is in the stages' contexts.
+	variables := []any{variable("notification.type", strings.ToLower(job.Type)), variable("application", job.Application)}
+	id, task := uuid(), map[string]any{"status": "SUCCEEDED"}
+	name, _ := job.Application["name"].(string)
+	if job.Type == "createApplication" && name != "" {
 		g.apps[strings.ToLower(name)] = job.Application
 	} else {
 		task["status"] = "TERMINAL"
-		task["variables"] = []any{map[string]any{"key": "exception", "value": exception("An application must have a name")}}
+		variables = append(variables, variable("exception", exception("An application must have a name")))
 	}
-	task["id"] = id
+	task["id"], task["variables"] = id, variables
 	g.tasks[id] = task
 	answer(w, http.StatusOK, map[string]string{"ref": "/tasks/" + id})
 }

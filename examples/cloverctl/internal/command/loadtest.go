@@ -76,6 +76,9 @@ func (a *app) runTest(ctx context.Context, f testFlags) error {
 	if f.runID == "" {
 		f.runID = jmeter.NewRunID()
 	}
+	if err := errors.Join(runner.Check(plan), jmeter.CheckRunID(f.runID)); err != nil {
+		return usageError{err} // before a file of results is written over
+	}
 	ctx, stop, end := gently(ctx, f.limit)
 	defer end()
 	o := jmeter.RunOptions{RunID: f.runID, Dir: dir, Stop: stop}

@@ -59,5 +59,12 @@ func TestLoadTest(t *testing.T) {
 	data, err := os.ReadFile(results)
 	if code != exitOK || err != nil || strings.Count(string(data), "\n") != 7 {
 		t.Errorf("exit code %d, %v: %s", code, err, data)
+	} // A test that cannot begin leaves the results of the one before.
+	for _, args := range [][]string{{"--run-id", "a\nb"}, {"--jmeter", dir}} {
+		args = append([]string{"test", "-q", "-f", plan("http2: true\n" + good), "--results", results}, args...)
+		code := Run(t.Context(), args, Streams{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}})
+		if after, err := os.ReadFile(results); code != exitUsage || err != nil || !bytes.Equal(after, data) {
+			t.Errorf("%q: exit code %d, %v: %s", args, code, err, after)
+		}
 	}
 }
