@@ -109,6 +109,9 @@ func runChild(ending string) error {
 	if err := json.NewDecoder(os.Stdin).Decode(&cfg); err != nil {
 		return err
 	}
+	// Before it says that it is there: the signal may come at once.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
 	c, err := New(cfg.Options)
 	if err != nil {
 		return err
@@ -125,8 +128,6 @@ func runChild(ending string) error {
 	if err := json.NewEncoder(os.Stdout).Encode(ids); err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
 	return c.Run(ctx, func(*packet.Segment) {
 		switch ending {
 		case "panic":
