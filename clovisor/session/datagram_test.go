@@ -28,3 +28,19 @@ func TestDatagramIsNoTLS(t *testing.T) {
 		}
 	}
 }
+
+// TestDatagramCut captures an answer without its end.
+func TestDatagramCut(t *testing.T) {
+	c := ask(7)
+	answer := &c.Segments[1]
+	answer.Payload = answer.Payload[:len(answer.Payload)-4]
+	got, lines := sessiontest.Run(session.Options{}, c.Segments)
+	if len(got) != 1 || got[0].Outcome != session.Truncated || !got[0].Response.Truncated || got[0].Response.BodyBytes != int64(answer.Length) {
+		t.Errorf("%+v", got)
+	}
+	for _, l := range lines {
+		if l.Protocol == "dns" && l.LostBytes != 4 {
+			t.Errorf("%d bytes lost, want 4", l.LostBytes)
+		}
+	}
+}
