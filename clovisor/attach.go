@@ -20,7 +20,7 @@ import (
 // capture is what attaching needs of a [kernel.Capture].
 type capture interface {
 	Attach(t kernel.Target) error
-	Detach(id uint32) error
+	Detach(id uint32) (kernel.Counters, error)
 	SetRules(id uint32, r kernel.Rules) error
 }
 
@@ -47,6 +47,7 @@ type attachment struct {
 	places map[uint16]export.Place // by port of the workload, 0 for any other
 	ports  map[packet.Transport]map[uint16]string
 	remote map[uint16]string
+	last   *kernel.Counters // what was counted when it was detached; nil: not known
 }
 
 func newAttachments(c capture, o *Options) *attachments {
@@ -58,8 +59,8 @@ func newAttachments(c capture, o *Options) *attachments {
 
 func keyOf(t *target.Target) string { return t.ID + "\x00" + t.Interface }
 
-// want changes what there is to trace. It returns what was detached: their
-// connections do not go on, and after they are done with, forget ends them.
+// want changes what there is to trace. It returns what was detached: what it
+// captured may still be on its way, and is theirs until forget ends them.
 func (a *attachments) want(set target.Set) (detached []*attachment) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -156,7 +157,10 @@ func (a *attachments) follow(key string, t *target.Target) error {
 }
 
 func (a *attachments) detach(key string, at *attachment) {
-	if err := a.capture.Detach(at.id); err != nil && !errors.Is(err, kernel.ErrClosed) {
+	last, err := a.capture.Detach(at.id)
+	if err == nil {
+		at.last = &last
+	} else if !errors.Is(err, kernel.ErrClosed) {
 		a.logger.Warn("not detached", "target", describe(&at.target), "error", err)
 	}
 	a.logger.Info("no longer traced", "target", describe(&at.target))

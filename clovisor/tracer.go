@@ -32,9 +32,16 @@ type Tracer struct {
 	engine  *session.Engine
 	limits  config.Limits
 	dropped map[uint32]map[string]int64 // what the engine knows of
+	leaving []leaving
 	past    past
 	failure error // of a sink
 	stop    context.CancelFunc
+}
+
+// leaving is what was detached at that time.
+type leaving struct {
+	*attachment
+	since time.Time
 }
 
 // The states of a Tracer.
@@ -87,8 +94,10 @@ func (t *Tracer) newEngine(l config.Limits) *session.Engine {
 }
 
 // tick is how often the engine is told what time it is, and retry how often
-// what could not be attached is tried again.
-const tick, retry = 100 * time.Millisecond, time.Second
+// what could not be attached is tried again. linger is how long what was
+// captured may be on its way: the reader of the buffer sleeps for a second at
+// most.
+const tick, retry, linger = 100 * time.Millisecond, time.Second, 3 * time.Second
 
 // Run traces until ctx ends; then it hands on what it has seen, sends the
 // spans that wait, leaves nothing in the kernel and returns nil. It is called
@@ -218,18 +227,33 @@ func (t *Tracer) update(set target.Set) {
 	for _, p := range set.Problems {
 		t.o.Logger.Debug("not traced", "namespace", p.Workload.Namespace, "pod", p.Workload.Pod, "reason", p.Reason)
 	}
-	detached := t.targets.want(set)
+	detached, now := t.targets.want(set), time.Now()
 	t.mu.Lock()
-	t.account()
 	for _, at := range detached {
+		t.leaving = append(t.leaving, leaving{at, now})
+		if at.last != nil {
+			t.drop(at.id, *at.last)
+		}
+	}
+	t.mu.Unlock()
+	t.state.CompareAndSwap(starting, running)
+}
+
+// release forgets what was detached once all that it captured is here.
+func (t *Tracer) release(now time.Time) {
+	var gone []*attachment
+	t.mu.Lock()
+	for len(t.leaving) > 0 && now.Sub(t.leaving[0].since) >= linger {
+		at := t.leaving[0].attachment
+		t.leaving = t.leaving[1:]
 		for _, line := range t.engine.Forget(at.id) { // hands on the sessions that were open
 			t.past.add(newEntry(&at.target, line))
 		}
 		delete(t.dropped, at.id)
+		gone = append(gone, at)
 	}
 	t.mu.Unlock()
-	t.targets.forget(detached)
-	t.state.CompareAndSwap(starting, running)
+	t.targets.forget(gone)
 }
 
 // segment takes what the kernel has captured.
@@ -253,6 +277,7 @@ func (t *Tracer) ticks(ctx context.Context) {
 			// What the kernel has seen may still be on its way.
 			t.engine.Tick(now.Add(-tick))
 			t.mu.Unlock()
+			t.release(now)
 			if now.Sub(last) >= retry {
 				last = now
 				t.targets.retry()
@@ -327,12 +352,17 @@ func (t *Tracer) account() {
 		return
 	}
 	for id, c := range stats.Targets {
-		now := drops(c)
-		for reason, n := range newDrops(t.dropped[id], now) {
-			t.engine.Dropped(id, reason, n)
-		}
-		t.dropped[id] = now
+		t.drop(id, c)
 	}
+}
+
+// drop tells the engine what the kernel has dropped at a target.
+func (t *Tracer) drop(id uint32, c kernel.Counters) {
+	now := drops(c)
+	for reason, n := range newDrops(t.dropped[id], now) {
+		t.engine.Dropped(id, reason, n)
+	}
+	t.dropped[id] = now
 }
 
 // Ready is nil while sessions are traced, and else says why they are not.

@@ -141,7 +141,7 @@ func TestFileFaults(t *testing.T) {
 		"egress_match: '1.2.3.4'":            `f: line 1, column 15: egress_match[0]: "1.2.3.4"; want IP:PORT`,
 		"jaeger_collector: [a]":              `f: line 1, column 19: jaeger_collector: a list; want one value`,
 		"jaeger_collector: jaeger":           `f: line 1, column 19: jaeger_collector: "jaeger"; want HOST:PORT`,
-		"jaeger_collector: http://a:b@c:1":   `f: line 1, column 19: jaeger_collector: "http://a:b@c:1"; want HOST:PORT`,
+		"jaeger_collector: http://a:b@c:1":   `f: line 1, column 19: jaeger_collector: "http://REDACTED@c:1"; want HOST:PORT`,
 		"jaeger_agent: 'a b:1'":              `f: line 1, column 15: jaeger_agent: "a b" is no host`,
 		"jaeger_agent: ftp://a:1":            `f: line 1, column 15: jaeger_agent: "ftp://a:1" has scheme "ftp"`,
 		"proto_cfg: {x: /proto/x.so}":        `f: line 1, column 16: proto_cfg["x"]: "/proto/x.so" is a native plug-in, which is not supported; build`,
@@ -208,4 +208,17 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q: %v", text, err)
 		}
 	})
+}
+
+// TestNoPasswords holds that what a user has written by mistake is not logged.
+func TestNoPasswords(t *testing.T) {
+	for _, endpoint := range []string{
+		"http://me:hunter2@jaeger:4318", "ftp://me:hunter2@jaeger:4317", "http://me:hunter2%zz@jaeger:4318",
+		"me:hunter2@jaeger:4317", "hunter2@jaeger:4317",
+	} {
+		_, err := config.Values{JaegerCollector: endpoint}.Config()
+		if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "@jaeger") {
+			t.Errorf("%s: %v", endpoint, err)
+		}
+	}
 }

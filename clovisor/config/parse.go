@@ -119,9 +119,9 @@ func checkEndpoint(text string) error {
 		u, err := url.Parse(text)
 		switch {
 		case err != nil || u.User != nil || u.RawQuery != "" || u.Fragment != "":
-			return fmt.Errorf("%q; %s", clip(text), want)
+			return fmt.Errorf("%q; %s", clip(hideUser(text)), want)
 		case u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "grpc" && u.Scheme != "grpcs":
-			return fmt.Errorf("%q has scheme %q; %s", clip(text), clip(u.Scheme), want)
+			return fmt.Errorf("%q has scheme %q; %s", clip(hideUser(text)), clip(u.Scheme), want)
 		}
 		if address = u.Host; u.Port() == "" && strings.HasPrefix(u.Scheme, "http") {
 			address += ":80"
@@ -129,15 +129,30 @@ func checkEndpoint(text string) error {
 	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return fmt.Errorf("%q; %s", clip(text), want)
+		return fmt.Errorf("%q; %s", clip(hideUser(text)), want)
 	}
 	if _, err := netip.ParseAddr(host); err != nil && !hostName.MatchString(host) {
-		return fmt.Errorf("%q is no host; %s", clip(host), want)
+		return fmt.Errorf("%q is no host; %s", clip(hideUser(host)), want)
 	}
 	if _, err := parsePort(port); err != nil {
 		return fmt.Errorf("%w; %s", err, want)
 	}
 	return nil
+}
+
+// hideUser hides what may be a password: messages are logged.
+func hideUser(text string) string {
+	at := strings.LastIndexByte(text, '@')
+	if at < 0 {
+		return text
+	}
+	scheme, _, ok := strings.Cut(text[:at], "://")
+	if ok {
+		scheme += "://"
+	} else {
+		scheme = ""
+	}
+	return scheme + "REDACTED" + text[at:]
 }
 
 // checkProtocol accepts names of protocols as ports have them.

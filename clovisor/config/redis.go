@@ -71,7 +71,9 @@ func (s *Source) take(e event) {
 	}
 	if _, known := s.generations[e.protocol]; known || len(s.generations) < MaxEntries {
 		s.generations[e.protocol]++
-		s.published = append(s.published, e.protocol)
+		if !slices.Contains(s.published, e.protocol) { // while Redis cannot be read, they wait
+			s.published = append(s.published, e.protocol)
+		}
 	}
 }
 

@@ -85,7 +85,7 @@ func NewRecord(s *session.Session, p Place) Record {
 		Time: span.Start.UTC(), DurationNS: int64(span.Duration), TTFBNS: int64(FirstByte(s)), Direction: "ingress",
 		Node: p.Node, Namespace: p.Namespace, Pod: p.Pod, Container: p.Container, Workload: p.Workload, Service: p.Service,
 		Client: s.Client, Server: s.Server, Transport: transport(s), Protocol: s.Protocol, Stream: s.Stream,
-		Method: clip(s.Method), URL: span.URL, Target: clip(s.Target), Host: clip(s.Host), Status: s.Status, GRPCService: clip(s.GRPCService), GRPCMethod: clip(s.GRPCMethod),
+		Method: clip(s.Method), URL: span.URL, Target: clip(target(s)), Host: clip(withoutUser(s.Host)), Status: s.Status, GRPCService: clip(s.GRPCService), GRPCMethod: clip(s.GRPCMethod),
 		UserAgent: span.UserAgent, ContentType: clip(s.ContentType), RequestID: span.RequestID,
 		Request: recordMessage(&s.Request), Response: recordMessage(&s.Response),
 		Outcome: string(s.Outcome), Complete: Complete(s),

@@ -1,6 +1,8 @@
 package export_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -336,6 +338,28 @@ func TestBesideASidecar(t *testing.T) {
 		s := export.Span(get(func(s *session.Session) { s.Trace = c.trace }), c.place)
 		if s.Kind != c.want {
 			t.Errorf("%s: kind %v, want %v", name, s.Kind, c.want)
+		}
+	}
+}
+
+// TestNoPasswords holds that what an URL hides is not said beside it.
+func TestNoPasswords(t *testing.T) {
+	for _, change := range []func(*session.Session){
+		func(s *session.Session) { s.Host = "me:hunter2@web:80" },
+		func(s *session.Session) { s.Host = "me:hunter2@web" },
+		func(s *session.Session) { s.Target = "http://me:hunter2@web/" },
+		func(s *session.Session) { s.Target = "/file?sig=hunter2&a=1" },
+		func(s *session.Session) { s.Method, s.Target = "CONNECT", "me:hunter2@web:443" },
+	} {
+		s := get(change)
+		record, err := json.Marshal(export.NewRecord(s, pod))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range []string{string(record), fmt.Sprintf("%+v", export.Span(s, pod)), line(t, s, pod, export.Text), line(t, s, pod, export.JSON)} {
+			if strings.Contains(text, "hunter2") {
+				t.Errorf("%s %s: %s", s.Target, s.Host, text)
+			}
 		}
 	}
 }

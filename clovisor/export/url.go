@@ -59,6 +59,22 @@ func hideUser(url string) string {
 	return scheme + "://" + redacted + ":" + redacted + rest[user:]
 }
 
+// target is a request's target as it was sent, but for what [URL] hides.
+func target(s *session.Session) string {
+	if !isHTTP(s) {
+		return s.Target
+	}
+	if s.Method == http.MethodConnect {
+		return withoutUser(s.Target)
+	}
+	return hideQuery(hideUser(s.Target))
+}
+
+// withoutUser cuts off the user of an authority.
+func withoutUser(authority string) string {
+	return authority[strings.LastIndexByte(authority, '@')+1:]
+}
+
 // hideQuery hides the values of parameters that are secrets.
 func hideQuery(url string) string {
 	base, query, ok := strings.Cut(url, "?")
@@ -112,6 +128,7 @@ func splitHost(s *session.Session) (host, port string) {
 	if s.Method == http.MethodConnect {
 		authority = s.Target
 	}
+	authority = withoutUser(authority)
 	if host, port, err := net.SplitHostPort(authority); err == nil {
 		return host, port
 	}

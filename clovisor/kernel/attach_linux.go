@@ -53,7 +53,7 @@ func (c *Capture) Attach(t Target) error {
 			return err
 		}
 		if err := c.hook(a, &t, l.Attrs()); err != nil {
-			_, undoErr := c.discard(t.ID, a)
+			_, undoErr := c.discard(t.ID, a, &c.detached)
 			return errors.Join(err, undoErr)
 		}
 		return nil
@@ -152,15 +152,17 @@ func ignoreGone(err error) error {
 }
 
 // discard undoes an attachment, whose mutex the caller holds, and returns what
-// was counted on it.
-func (c *Capture) discard(id uint32, a *attachment) (Counters, error) {
+// was counted on it, which it adds to sum unless that is nil.
+func (c *Capture) discard(id uint32, a *attachment, sum *Counters) (Counters, error) {
 	a.gone = true
 	err := c.unhook(a)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	last, countErr := c.counters(a.slot)
 	err = errors.Join(err, countErr, c.clearRules(a))
-	c.detached.add(last)
+	if sum != nil {
+		sum.add(last)
+	}
 	delete(c.targets, id)
 	// To the end of the row: a program that still runs must not find another
 	// target in its slot.
@@ -168,32 +170,34 @@ func (c *Capture) discard(id uint32, a *attachment) (Counters, error) {
 	return last, err
 }
 
-// Detach ends the capture from a target. That its interface is gone already
-// is no error. An error is an [*Error].
-func (c *Capture) Detach(id uint32) error {
+// Detach ends the capture from a target and returns what was counted on it
+// until then. That its interface is gone already is no error. An error is an
+// [*Error].
+func (c *Capture) Detach(id uint32) (Counters, error) {
 	c.mu.Lock()
 	a, ok := c.targets[id]
 	closed := c.closed
 	c.mu.Unlock()
+	var last Counters
 	err := ErrUnknownTarget
 	if closed {
 		err = ErrClosed
 	} else if ok {
-		_, err = c.detach(id, a)
+		last, err = c.detach(id, a, &c.detached)
 	}
 	if err != nil {
-		return &Error{Op: "detach", Target: id, Err: err}
+		return last, &Error{Op: "detach", Target: id, Err: err}
 	}
-	return nil
+	return last, nil
 }
 
-func (c *Capture) detach(id uint32, a *attachment) (Counters, error) {
+func (c *Capture) detach(id uint32, a *attachment, sum *Counters) (Counters, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.gone {
 		return Counters{}, ErrUnknownTarget
 	}
-	return c.discard(id, a)
+	return c.discard(id, a, sum)
 }
 
 // detachAll ends the capture: it detaches every target and returns what was
@@ -206,7 +210,10 @@ func (c *Capture) detachAll() (map[uint32]Counters, error) {
 	var errs []error
 	counted := make(map[uint32]Counters, len(targets))
 	for id, a := range targets {
-		last, err := c.detach(id, a)
+		last, err := c.detach(id, a, nil)
+		if errors.Is(err, ErrUnknownTarget) {
+			continue // Detach was at it
+		}
 		counted[id] = last
 		if err != nil {
 			errs = append(errs, &Error{Op: "detach", Target: id, Err: err})

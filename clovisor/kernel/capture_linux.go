@@ -138,9 +138,10 @@ func (c *Capture) end() error {
 	if c.last.Targets != nil {
 		return nil
 	}
-	before := c.detached
 	counted, err := c.detachAll()
-	c.last = Stats{Targets: counted, Detached: before}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last = Stats{Targets: counted, Detached: c.detached}
 	return err
 }
 

@@ -18,7 +18,7 @@ func New(Options) (*Capture, error) { return nil, ErrUnsupported }
 func (*Capture) Attach(Target) error { return ErrUnsupported }
 
 // Detach returns [ErrUnsupported].
-func (*Capture) Detach(uint32) error { return ErrUnsupported }
+func (*Capture) Detach(uint32) (Counters, error) { return Counters{}, ErrUnsupported }
 
 // SetRules returns [ErrUnsupported].
 func (*Capture) SetRules(uint32, Rules) error { return ErrUnsupported }

@@ -313,7 +313,7 @@ func TestDisciplineStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	foreignFilter(t, l.Attrs().Index, netlink.HANDLE_MIN_EGRESS, 9)
-	if err := c.Detach(1); err != nil {
+	if _, err := c.Detach(1); err != nil {
 		t.Fatal(err)
 	}
 	left := onInterface(t, ns.HostInterface)
@@ -334,7 +334,7 @@ func TestInterfaceGoes(t *testing.T) {
 				t.Fatalf("ip link del: %v: %s", err, out)
 			}
 			for id := range uint32(2) {
-				if err := c.Detach(id + 1); err != nil {
+				if _, err := c.Detach(id + 1); err != nil {
 					t.Error(err)
 				}
 			}

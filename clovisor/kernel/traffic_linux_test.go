@@ -258,6 +258,7 @@ func TestManyTargets(t *testing.T) {
 func TestAttachErrors(t *testing.T) {
 	ns := testutil.Namespace(t)
 	c := start(t, Options{MaxPorts: 2})
+	_, notAttached := c.Detach(4)
 	target := Target{ID: 1, Interface: ns.HostInterface, Rules: Rules{Ports: []Port{{Number: 80}, {Number: 443}}}}
 	c.attach(target)
 	second := target
@@ -268,7 +269,7 @@ func TestAttachErrors(t *testing.T) {
 		"too many in rules": {c.SetRules(1, Rules{Ports: []Port{{Number: 1}, {Number: 2}, {Number: 3}}}), ErrTooMany},
 		"no interface":      {c.Attach(Target{ID: 3, Interface: "nosuchinterface"}), ErrNoInterface},
 		"no namespace":      {c.Attach(Target{ID: 3, Interface: "lo", NetNS: "/run/netns/nosuchnamespace"}), fs.ErrNotExist},
-		"not attached":      {c.Detach(4), ErrUnknownTarget},
+		"not attached":      {notAttached, ErrUnknownTarget},
 		"rules of nothing":  {c.SetRules(4, Rules{}), ErrUnknownTarget},
 		"skip of nothing":   {c.Skip(4, packet.Flow{Source: client4, Destination: server4}, 1), ErrUnknownTarget},
 	} {
@@ -279,7 +280,7 @@ func TestAttachErrors(t *testing.T) {
 	if err := c.SetRules(1, target.Rules); err != nil {
 		t.Errorf("the old rules again: %v", err)
 	}
-	if err := c.Detach(1); err != nil {
+	if _, err := c.Detach(1); err != nil {
 		t.Error(err)
 	}
 	if err := c.Attach(second); err != nil {

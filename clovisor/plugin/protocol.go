@@ -155,6 +155,7 @@ func (p *connection) request(m protocol.Message, acked int64, tags map[string]st
 		p.abandon(protocol.EvictedOutcome)
 		p.queue.RequestsLost(true)
 	}
+	p.ctx.Weigh(x)
 	p.queue.Push(x, m.Offset, acked)
 }
 

@@ -28,7 +28,7 @@ type Context struct {
 	begun, over int64
 }
 
-// exchangeBytes is about what an exchange takes with its strings.
+// exchangeBytes is about what an exchange takes with its short strings.
 const exchangeBytes = 640
 
 // Use tells that the parser keeps n more bytes, or less where n is negative.
@@ -36,6 +36,22 @@ func (c *Context) Use(n int) { c.used += int64(n) }
 
 // Used is how much the parser keeps.
 func (c *Context) Used() int64 { return c.used }
+
+// Weigh accounts for the long texts of an exchange, which may wait for its
+// other half with them. It may be called again when there are more.
+func (c *Context) Weigh(x *Exchange) {
+	n := 0
+	for _, s := range [...]string{x.Target, x.Host, x.UserAgent, x.ContentType, x.RequestID, x.Trace.State} {
+		if len(s) > maxIntern { // what is shorter is shared
+			n += len(s)
+		}
+	}
+	for _, a := range x.Attributes {
+		n += len(a.Key) + len(a.Value)
+	}
+	c.used += int64(n - x.weight)
+	x.weight = n
+}
 
 // New returns an exchange to fill in.
 func (c *Context) New() *Exchange {
@@ -57,7 +73,7 @@ func (c *Context) New() *Exchange {
 func (c *Context) Done(x *Exchange, o Outcome) {
 	x.Outcome = o
 	c.Emit(x)
-	c.used -= exchangeBytes
+	c.used -= exchangeBytes + int64(x.weight)
 	c.over++
 	if len(c.Shared.free) < maxFree {
 		c.Shared.free = append(c.Shared.free, x)

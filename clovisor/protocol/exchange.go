@@ -24,6 +24,8 @@ type Exchange struct {
 	Attributes []Attribute // what else was found
 
 	Replies int // how many replies the request asks for; its parser's own
+
+	weight int // of its texts, as accounted for
 }
 
 // Message is one side of a session.

@@ -18,6 +18,10 @@ func (c *conn) deliver(h held) {
 	if peer.known {
 		k.Acked = max(peer.offset+behind(h.acked, peer.next), 0)
 	}
+	if c.ctx.Datagrams {
+		c.whole(k, st, h)
+		return
+	}
 	if len(h.data) > 0 {
 		st.next += uint32(len(h.data))
 		st.offset += int64(len(h.data))
@@ -31,6 +35,24 @@ func (c *conn) deliver(h held) {
 	}
 }
 
+// whole hands on a datagram, which is one chunk, also where its end is not
+// here. What parsers say that they do not need is of no use: they all begin
+// with what they do.
+func (c *conn) whole(k *protocol.Chunk, st *stream, h held) {
+	k.Missing = max(h.length-int64(len(h.data)), 0)
+	k.Lost = k.Missing > 0
+	c.lost(k.Missing)
+	st.next += uint32(h.length)
+	st.offset += h.length
+	c.parser.Data(k)
+}
+
+// lost counts bytes that were wanted and are not here.
+func (c *conn) lost(n int64) {
+	c.tcp.LostBytes += n
+	c.line.LostBytes += n
+}
+
 // missing tells the parser of bytes that are not here. What was left out
 // though the parser needs it is lost too.
 func (c *conn) missing(k *protocol.Chunk, st *stream, n int64, elided bool) {
@@ -40,8 +62,7 @@ func (c *conn) missing(k *protocol.Chunk, st *stream, n int64, elided bool) {
 		st.next += uint32(n)
 		st.offset += n
 		if lost {
-			c.tcp.LostBytes += n
-			c.line.LostBytes += n
+			c.lost(n)
 		} else {
 			c.line.ElidedBytes += n
 		}

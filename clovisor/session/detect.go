@@ -71,7 +71,9 @@ func (c *conn) detect(last bool) {
 		candidates = over(e.protocols, c.ctx.Datagrams)
 	}
 	from, first := c.early[0].from, c.firstOf(c.early[0].from)
+	// Not over UDP: the id of a DNS query may look like the start of a record.
 	switch v := sniffTLS(first); {
+	case c.ctx.Datagrams:
 	case v == protocol.Yes:
 		c.follow(tls, opaqueProtocol(c.early[0].time, protocol.Ciphertext))
 		return

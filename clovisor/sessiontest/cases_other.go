@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/dns/dnsmessage"
@@ -59,8 +60,13 @@ func redisCases() []Case {
 		}
 		m.Want = append(m.Want, w)
 	}
+	quiet := []pair{ // without replies, but the last
+		{"CLIENT", "REPLY", Command("CLIENT", "REPLY", "SKIP"), "", ""}, {"SET", "quiet", Command("SET", "quiet", "1"), "", ""},
+		{"CLIENT", "REPLY", Command("CLIENT", "REPLY", "off"), "", ""}, {"SET", "quiet", Command("SET", "quiet", "2"), "", ""},
+		{"CLIENT", "REPLY", Command("CLIENT", "REPLY", "ON"), "+OK\r\n", ""},
+	}
 	m := start("Redis, one after the other", Server)
-	for _, p := range pairs {
+	for _, p := range slices.Concat(quiet, pairs) {
 		m.c.Client(p.request)
 		m.c.Server(p.reply)
 		want(m, p)

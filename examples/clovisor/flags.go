@@ -2,10 +2,12 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -155,6 +157,9 @@ func (s *settings) configure() (err error) {
 		return nil
 	}
 	o, err := redis.ParseURL(s.redis)
+	if _, ok := errors.AsType[*url.Error](err); ok { // which would show the password
+		return cli.Usagef("--redis: no URL of a Redis; want redis://HOST:PORT/DB, what is special in a password percent-encoded, or the password in REDIS_PASSWORD")
+	}
 	if err != nil {
 		return cli.Usagef("--redis: %w", err)
 	}

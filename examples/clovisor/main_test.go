@@ -59,6 +59,7 @@ func TestWrongUse(t *testing.T) {
 		{"--interface lo --label a:b", "want NAMESPACE"},
 		{"--interface lo --egress-match 80", "want IP:PORT"},
 		{"--interface lo --redis http://x", "--redis: "},
+		{"--interface lo --redis redis://:hunter2@x:port", "--redis: no URL"},
 		{"--interface lo --log-level loud", "--log-level"},
 		{"--pcap " + filepath.Join(t.TempDir(), "absent"), "no such file"},
 		{"--kubernetes --kubeconfig absent", "--kubeconfig"},
@@ -68,6 +69,8 @@ func TestWrongUse(t *testing.T) {
 		err := run(context.Background(), strings.Fields(c.args), &out, &errs)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.args, err, c.want)
+		} else if strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("the password is shown: %v", err)
 		}
 	}
 }

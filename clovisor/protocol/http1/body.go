@@ -18,6 +18,7 @@ func (p *Parser) headEnd(h *half, c *protocol.Chunk) {
 		p.complete(h, c)
 		return
 	}
+	p.ctx.Weigh(h.x)
 	d := &h.head
 	if d.coding && d.fault == "" {
 		switch {

@@ -70,6 +70,7 @@ func (p *Parser) beginRequest(h *half, method, target []byte) {
 	x := p.ctx.New()
 	x.Method, x.Scheme = p.ctx.Bounded(method, 64), "http"
 	x.Target = p.ctx.Bounded(target, 8192)
+	p.ctx.Weigh(x)
 	h.x = x
 	if p.queue.Full() { // nobody answers: forget all, and what order they had
 		p.queue.Drain(func(x *protocol.Exchange) { p.ctx.Done(x, protocol.EvictedOutcome) })

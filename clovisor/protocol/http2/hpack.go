@@ -34,6 +34,8 @@ const (
 	defaultTable  = 4096
 	maxTable      = 64 << 10 // larger ones are followed as far as this
 	entryOverhead = 32
+	maxScratch    = 4096      // what is kept of it between blocks
+	maxFields     = 256 << 10 // of the fields of a block that are looked at
 )
 
 var errHPACK = errors.New("http2: header block cannot be decoded")
@@ -47,8 +49,25 @@ func (d *decoder) forget() {
 
 // decode calls each for every field of a block. known says that the field was
 // not lost with the table; a field whose name is unknown has none. The bytes
-// are good until each returns.
+// are good until each returns. A block of a few bytes may stand for megabytes
+// of fields: those beyond maxFields count as not known, without their bytes.
 func (d *decoder) decode(block []byte, each func(name, value []byte, known bool)) error {
+	total := 0
+	bounded := func(name, value []byte, known bool) {
+		if total += len(name) + len(value) + entryOverhead; total > maxFields {
+			name, value, known = nil, nil, false
+		}
+		each(name, value, known)
+	}
+	err := d.fields(block, bounded)
+	if cap(d.name)+cap(d.value) > maxScratch {
+		d.name, d.value = nil, nil
+	}
+	return err
+}
+
+// fields is decode without its bounds.
+func (d *decoder) fields(block []byte, each func(name, value []byte, known bool)) error {
 	for len(block) > 0 {
 		b := block[0]
 		var err error

@@ -3,6 +3,7 @@ package http2
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 
 	"golang.org/x/net/http2/hpack"
@@ -72,5 +73,35 @@ func TestForget(t *testing.T) {
 		if got := decode(write(c.name, c.value)); got != c.want {
 			t.Errorf("%s=%s: %q, want %q", c.name, c.value, got, c.want)
 		}
+	}
+}
+
+// TestFieldsAreBounded sends a block that stands for far more than it has.
+func TestFieldsAreBounded(t *testing.T) {
+	var b bytes.Buffer
+	_ = hpack.NewEncoder(&b).WriteField(hpack.HeaderField{Name: ":path", Value: strings.Repeat("/", 4000)})
+	d := newDecoder(false)
+	known, unknown := 0, 0
+	err := d.decode(append(b.Bytes(), bytes.Repeat([]byte{0xBE}, 10_000)...), func(name, value []byte, ok bool) {
+		if ok {
+			known += len(name) + len(value)
+		} else {
+			unknown++
+		}
+	})
+	if err != nil || known > maxFields || unknown < 9_000 {
+		t.Errorf("%v, %d bytes of fields, %d are left out", err, known, unknown)
+	}
+}
+
+// TestScratchIsReturned holds that a long field is not kept for the next.
+func TestScratchIsReturned(t *testing.T) {
+	block := append([]byte{0x00, 1, 'a', 0x7F, 0xA1, 0xC2, 0x03}, make([]byte, 57_760)...) // not Huffman coded
+	d := newDecoder(false)
+	if err := d.decode(block, func([]byte, []byte, bool) {}); err != nil {
+		t.Fatal(err)
+	}
+	if n := cap(d.name) + cap(d.value); n > maxScratch {
+		t.Errorf("%d bytes are kept", n)
 	}
 }

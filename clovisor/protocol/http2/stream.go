@@ -175,6 +175,7 @@ func (p *Parser) headers(h *half, c *protocol.Chunk, block []byte) {
 	m.Touch(c.Time)
 	m.HeaderBytes += h.blockBytes
 	m.Truncated = m.Truncated || unknown > 0
+	p.ctx.Weigh(s.x)
 	interim := from == protocol.Server && s.x.Status >= 100 && s.x.Status < 200
 	if !interim {
 		s.seen[from] = true

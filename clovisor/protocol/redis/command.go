@@ -42,6 +42,10 @@ func (p *Parser) command(v *value) {
 	case subscribes:
 		x.Target = p.ctx.String(v.word[1])
 	}
+	if p.unanswered(x, v) {
+		p.ctx.Done(x, outcome(x))
+		return
+	}
 	if p.queue.Full() {
 		p.queue.Drain(func(x *protocol.Exchange) { p.ctx.Done(x, protocol.EvictedOutcome) })
 		p.queue.RequestsLost(true)
@@ -51,6 +55,28 @@ func (p *Parser) command(v *value) {
 		x.Replies = int(max(v.elements-1, 1)) // a confirmation for every channel
 	}
 	p.queue.Push(x, v.start, v.acked)
+}
+
+// unanswered reports whether a command gets no reply because CLIENT REPLY says
+// so: the next reply would be taken for its.
+func (p *Parser) unanswered(x *protocol.Exchange, v *value) bool {
+	if x.Method == "CLIENT" && x.Target == "REPLY" {
+		switch string(bytes.ToUpper(v.word[2])) {
+		case "ON":
+			p.silent, p.skipped = false, 0
+		case "OFF":
+			p.silent = true
+		case "SKIP":
+			if !p.silent {
+				p.skipped = 2 // this one and the next
+			}
+		}
+	}
+	if p.skipped > 0 {
+		p.skipped--
+		return true
+	}
+	return p.silent
 }
 
 // reply takes a reply, or what the server sends unasked.

@@ -67,6 +67,8 @@ type Parser struct {
 	monitor    bool
 	sub        *protocol.Exchange // SUBSCRIBE of which not all channels are confirmed
 	confirm    int
+	silent     bool // the client wants no replies
+	skipped    int  // the replies to so many commands it does not want
 }
 
 // New makes a parser; mid says that the connection's start was not seen.

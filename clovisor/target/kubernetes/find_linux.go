@@ -83,6 +83,9 @@ func (f NodeFinder) interfaces(p *Pod, pid int, links []netlink.Link, encrypted 
 // the pod's own one.
 func (f NodeFinder) outside(pid int, links []netlink.Link) ([]target.Target, error) {
 	id, err := netlink.GetNetNsIdByPid(pid)
+	if isGone(err) {
+		return nil, errNotYet
+	}
 	if err != nil {
 		return nil, fmt.Errorf("its network namespace: %w", err)
 	}
@@ -104,6 +107,9 @@ func (f NodeFinder) outside(pid int, links []netlink.Link) ([]target.Target, err
 func (f NodeFinder) inside(pid int, name, why string) ([]target.Target, error) {
 	if name == "" {
 		text, err := os.ReadFile(f.path(pid, "net/dev"))
+		if isGone(err) {
+			return nil, errNotYet
+		}
 		if err != nil {
 			return nil, fmt.Errorf("its interfaces: %w", err)
 		}
@@ -116,7 +122,7 @@ func (f NodeFinder) inside(pid int, name, why string) ([]target.Target, error) {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("%s, but Clovisor may not look into its network namespace: it needs CAP_SYS_PTRACE and CAP_SYS_ADMIN for that", why)
-	case errors.Is(err, fs.ErrNotExist):
+	case isGone(err):
 		return nil, errNotYet
 	case err != nil:
 		return nil, fmt.Errorf("its network namespace: %w", err)
@@ -125,6 +131,12 @@ func (f NodeFinder) inside(pid int, name, why string) ([]target.Target, error) {
 		t.NetnsInode = st.Ino
 	}
 	return []target.Target{t}, nil
+}
+
+// isGone reports whether an error is that of a process that has ended since
+// the processes were listed: another one of the pod is found next time.
+func isGone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH)
 }
 
 // firstInterface returns the first interface of /proc/net/dev but loopback.

@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -95,6 +96,40 @@ func TestFindNothing(t *testing.T) {
 		set, err := NodeFinder{}.Find([]Pod{p}, nil)
 		if err != nil || len(set.Targets) != 0 || len(set.Problems) != 1 || !strings.Contains(set.Problems[0].Reason, want) {
 			t.Errorf("%s: %+v, %v", want, set, err)
+		}
+	}
+}
+
+// TestProcessHasEnded holds that a pod is looked for again if the process that
+// it was known by has just ended.
+func TestProcessHasEnded(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "true")
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	ended := cmd.Process.Pid
+	for name, find := range map[string]func() ([]target.Target, error){
+		"outside":       func() ([]target.Target, error) { return NodeFinder{}.outside(ended, nil) },
+		"loopback":      func() ([]target.Target, error) { return NodeFinder{}.inside(ended, "lo", "") },
+		"any interface": func() ([]target.Target, error) { return NodeFinder{}.inside(ended, "", "") },
+	} {
+		if found, err := find(); !errors.Is(err, errNotYet) {
+			t.Errorf("%s: %v, %v, want %v", name, found, err, errNotYet)
+		}
+	}
+}
+
+// TestEncryptedWakesOnce holds that connection after connection with TLS costs
+// no look at the node each.
+func TestEncryptedWakesOnce(t *testing.T) {
+	k := &Watcher{wake: make(chan struct{}, 1), encrypted: map[string]bool{}}
+	for i, want := range []int{1, 0, 0} {
+		k.Encrypted("uid")
+		if len(k.wake) != want {
+			t.Errorf("call %d: woken %d times, want %d", i, len(k.wake), want)
+		}
+		for len(k.wake) > 0 {
+			<-k.wake
 		}
 	}
 }

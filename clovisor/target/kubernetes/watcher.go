@@ -203,13 +203,16 @@ func (k *Watcher) Select(s target.Selection) {
 }
 
 // Encrypted notes that TLS was seen at a target of that ID where something
-// else was expected, so that the pod is looked at from inside. It is safe for
-// concurrent use.
+// else was expected, so that the pod is looked at from inside. It may be
+// called for each connection, and is safe for concurrent use.
 func (k *Watcher) Encrypted(id string) {
 	k.mu.Lock()
+	known := k.encrypted[id]
 	k.encrypted[id] = true
 	k.mu.Unlock()
-	k.Wake()
+	if !known { // to look at the node means to read of all its processes
+		k.Wake()
+	}
 }
 
 // Node is the node whose pods are followed.
