@@ -94,10 +94,12 @@ func (t *Tracer) newEngine(l config.Limits) *session.Engine {
 }
 
 // tick is how often the engine is told what time it is, and retry how often
-// what could not be attached is tried again. linger is how long what was
-// captured may be on its way: the reader of the buffer sleeps for a second at
-// most.
-const tick, retry, linger = 100 * time.Millisecond, time.Second, 3 * time.Second
+// what could not be attached is tried again.
+const tick, retry = 100 * time.Millisecond, time.Second
+
+// linger is how long what was captured may be on its way: the reader of the
+// buffer sleeps for a second at most. Only tests change it.
+var linger = 3 * time.Second
 
 // Run traces until ctx ends; then it hands on what it has seen, sends the
 // spans that wait, leaves nothing in the kernel and returns nil. It is called
