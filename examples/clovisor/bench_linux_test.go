@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -60,7 +61,8 @@ type bench struct {
 // It reports medians: the ratios traced to untraced, of the throughput at the
 // highest rate and of the 99th percentile at a steady one; the CPU time of a
 // request in the program and in the kernel; the share of the requests that is
-// accounted for; and memory with 1,000 connections.
+// accounted for; and memory with 1,000 connections. That is without spans, and
+// with spans that are sent by OTLP to a receiver that drops them.
 func BenchmarkTraced(b *testing.B) {
 	nginx, wrk := testutil.Require(b, components.Nginx()), testutil.Require(b, components.Wrk())
 	x := &bench{B: b, ns: testutil.Namespace(b), program: filepath.Join(b.TempDir(), "clovisor")}
@@ -84,13 +86,21 @@ func BenchmarkTraced(b *testing.B) {
 	stats, err := ebpf.EnableStats(unix.BPF_STATS_RUN_TIME)
 	x.check(err)
 	defer stats.Close()
+	b.Run("sessions", func(b *testing.B) { x.run(b, wrk) })
+	receiver := receive(b)
+	b.Run("spans", func(b *testing.B) { x.run(b, wrk, "--otlp", receiver) })
+}
+
+// run measures rounds, with these flags of Clovisor.
+func (x *bench) run(b *testing.B, wrk string, flags ...string) {
+	x = &bench{B: b, ns: x.ns, program: x.program, addr: x.addr}
 	figures := map[string][]float64{}
 	add := func(name string, v float64) { figures[name] = append(figures[name], v) }
 	b.ResetTimer()
 	for b.Loop() {
 		plainRate, _ := x.wrk(wrk)
 		plain99, _ := x.steady()
-		t := x.trace()
+		t := x.trace(flags...)
 		traced99, n := x.steady()
 		user, kernel := t.cpu()
 		add("user-µs/req", user/float64(n))
@@ -107,6 +117,17 @@ func BenchmarkTraced(b *testing.B) {
 		slices.Sort(list)
 		b.ReportMetric(list[len(list)/2], name)
 	}
+}
+
+// receive takes OTLP by HTTP and looks at nothing of it, so that the receiver
+// takes little of the machine. It returns its URL.
+func receive(b *testing.B) string {
+	b.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // an empty answer means that all was taken
+	}))
+	b.Cleanup(s.Close)
+	return s.URL
 }
 
 func (x *bench) check(err error) {
@@ -198,13 +219,13 @@ type traced struct {
 	kernel  float64
 }
 
-// trace starts Clovisor, which sends spans to where nobody takes them.
-func (x *bench) trace() *traced {
+// trace starts Clovisor.
+func (x *bench) trace(flags ...string) *traced {
 	x.Helper()
 	t := &traced{x: x, http: testutil.FreeAddr(x)}
-	t.process = testutil.Start(x, testutil.Command{Name: "clovisor", Path: x.program, Args: []string{
+	t.process = testutil.Start(x, testutil.Command{Name: "clovisor", Path: x.program, Args: append([]string{
 		"--interface", x.ns.HostInterface, "--port", "8080=http", "--output", "none", "--http-addr", t.http, "--name", "bench",
-	}})
+	}, flags...)})
 	t.process.WaitReady(30*time.Second, func(ctx context.Context) error {
 		_, err := t.get(ctx, "readyz")
 		return err

@@ -39,7 +39,7 @@ func trace(ctx context.Context, s *settings, stdout, stderr io.Writer) error {
 		return err
 	}
 	if s.kubernetes || s.otlp != "" || s.file != "" || s.redis != "" {
-		o.OTLP = clovisor.NewOTLP(tracing.ExporterOptions{Logger: s.logger})
+		o.OTLP = clovisor.NewOTLP(tracing.ExporterOptions{Logger: s.logger, NoCompression: !s.gzip})
 	}
 	o.Plugins = plugin.NewHost(plugin.Options{
 		Dir: s.pluginDir, MemoryBytes: s.config.Limits.PluginMemoryBytes, Timeout: s.config.Limits.PluginTimeout, Logger: s.logger,
@@ -134,7 +134,7 @@ func replay(ctx context.Context, s *settings, stdout, stderr io.Writer) error {
 		o.Ports[p.Number] = p.Protocol
 	}
 	if s.otlp != "" {
-		o.OTLP = clovisor.NewOTLP(tracing.ExporterOptions{Logger: s.logger, QueueSpans: replayQueue})
+		o.OTLP = clovisor.NewOTLP(tracing.ExporterOptions{Logger: s.logger, NoCompression: !s.gzip, QueueSpans: replayQueue})
 		if err := o.OTLP.SetEndpoint(s.otlp); err != nil {
 			return err
 		}
