@@ -82,10 +82,11 @@ type ExporterStats struct {
 	Retries  uint64            // requests repeated
 }
 
-// transport sends one request, once. Its errors are an [*Error] whose kind
-// says whether to repeat.
+// transport sends one request, an encoded ExportTraceServiceRequest, once. It
+// does not keep the bytes. Its errors are an [*Error] whose kind says whether
+// to repeat. One goroutine uses it.
 type transport interface {
-	send(ctx context.Context, req *coltracepb.ExportTraceServiceRequest) (*coltracepb.ExportTraceServiceResponse, error)
+	send(ctx context.Context, req []byte) (*coltracepb.ExportTraceServiceResponse, error)
 	close() error
 }
 
@@ -105,7 +106,10 @@ type Exporter struct {
 	ran     bool
 	stopped bool
 	stats   ExporterStats
-	failing bool // the last try failed; owned by Run
+
+	// Owned by Run.
+	failing bool // the last try failed
+	encoder OTLPEncoder
 }
 
 // NewExporter makes an Exporter for an endpoint: "host:port" or
@@ -288,7 +292,7 @@ func (e *Exporter) finish() {
 
 // deliver tries to send a batch until it is taken, refused or given up.
 func (e *Exporter) deliver(sendCtx context.Context, conn transport, batch []Span) (exported int, reason string, lost int) {
-	req := &coltracepb.ExportTraceServiceRequest{ResourceSpans: ToOTLP(batch)}
+	req := e.encoder.Encode(batch)
 	begin, backoff := time.Now(), e.o.MinBackoff
 	for {
 		try, cancel := context.WithTimeout(sendCtx, e.o.Timeout)
