@@ -98,7 +98,7 @@ type Exporter struct {
 	o      ExporterOptions
 	target string
 	dial   func() (transport, error)
-	wake   chan struct{} // something is in the queue
+	wake   chan struct{} // the queue has its first span, or a batch
 
 	mu      sync.Mutex
 	queue   []Span // waiting; its capacity is reused
@@ -110,6 +110,7 @@ type Exporter struct {
 	// Owned by Run.
 	failing bool // the last try failed
 	encoder OTLPEncoder
+	batch   []Span // being sent; its capacity is reused
 }
 
 // NewExporter makes an Exporter for an endpoint: "host:port" or
@@ -166,14 +167,19 @@ func (e *Exporter) Export(spans ...Span) int {
 		room, reason = 0, DropStopped
 	}
 	n := min(room, len(spans))
+	before := len(e.queue)
 	e.queue = append(e.queue, spans[:n]...)
+	// Waking Run for each span would cost more than encoding it.
+	news := before == 0 && n > 0 || before < e.o.BatchSpans && len(e.queue) >= e.o.BatchSpans
 	if lost := len(spans) - n; lost > 0 {
 		e.stats.Dropped[reason] += uint64(lost)
 	}
 	e.mu.Unlock()
-	select {
-	case e.wake <- struct{}{}:
-	default:
+	if news {
+		select {
+		case e.wake <- struct{}{}:
+		default:
+		}
 	}
 	return n
 }
@@ -257,6 +263,7 @@ func (e *Exporter) flush(sendCtx context.Context, conn transport) {
 			return
 		}
 		exported, reason, lost := e.deliver(sendCtx, conn, batch)
+		clear(batch)
 		e.mu.Lock()
 		e.sending = 0
 		e.stats.Exported += uint64(exported)
@@ -271,12 +278,12 @@ func (e *Exporter) take() []Span {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	n := min(len(e.queue), e.o.BatchSpans)
-	batch := append([]Span(nil), e.queue[:n]...)
+	e.batch = append(e.batch[:0], e.queue[:n]...)
 	rest := copy(e.queue, e.queue[n:])
 	clear(e.queue[rest:])
 	e.queue = e.queue[:rest]
 	e.sending = n
-	return batch
+	return e.batch
 }
 
 // finish drops what is left.
