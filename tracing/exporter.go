@@ -82,10 +82,11 @@ type ExporterStats struct {
 	Retries  uint64            // requests repeated
 }
 
-// transport sends one request, once. Its errors are an [*Error] whose kind
-// says whether to repeat.
+// transport sends one request, an encoded ExportTraceServiceRequest, once. It
+// does not keep the bytes. Its errors are an [*Error] whose kind says whether
+// to repeat. One goroutine uses it.
 type transport interface {
-	send(ctx context.Context, req *coltracepb.ExportTraceServiceRequest) (*coltracepb.ExportTraceServiceResponse, error)
+	send(ctx context.Context, req []byte) (*coltracepb.ExportTraceServiceResponse, error)
 	close() error
 }
 
@@ -97,7 +98,7 @@ type Exporter struct {
 	o      ExporterOptions
 	target string
 	dial   func() (transport, error)
-	wake   chan struct{} // something is in the queue
+	wake   chan struct{} // the queue has its first span, or a batch
 
 	mu      sync.Mutex
 	queue   []Span // waiting; its capacity is reused
@@ -105,7 +106,11 @@ type Exporter struct {
 	ran     bool
 	stopped bool
 	stats   ExporterStats
-	failing bool // the last try failed; owned by Run
+
+	// Owned by Run.
+	failing bool // the last try failed
+	encoder OTLPEncoder
+	batch   []Span // being sent; its capacity is reused
 }
 
 // NewExporter makes an Exporter for an endpoint: "host:port" or
@@ -162,14 +167,19 @@ func (e *Exporter) Export(spans ...Span) int {
 		room, reason = 0, DropStopped
 	}
 	n := min(room, len(spans))
+	before := len(e.queue)
 	e.queue = append(e.queue, spans[:n]...)
+	// Waking Run for each span would cost more than encoding it.
+	news := before == 0 && n > 0 || before < e.o.BatchSpans && len(e.queue) >= e.o.BatchSpans
 	if lost := len(spans) - n; lost > 0 {
 		e.stats.Dropped[reason] += uint64(lost)
 	}
 	e.mu.Unlock()
-	select {
-	case e.wake <- struct{}{}:
-	default:
+	if news {
+		select {
+		case e.wake <- struct{}{}:
+		default:
+		}
 	}
 	return n
 }
@@ -253,6 +263,7 @@ func (e *Exporter) flush(sendCtx context.Context, conn transport) {
 			return
 		}
 		exported, reason, lost := e.deliver(sendCtx, conn, batch)
+		clear(batch)
 		e.mu.Lock()
 		e.sending = 0
 		e.stats.Exported += uint64(exported)
@@ -267,12 +278,12 @@ func (e *Exporter) take() []Span {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	n := min(len(e.queue), e.o.BatchSpans)
-	batch := append([]Span(nil), e.queue[:n]...)
+	e.batch = append(e.batch[:0], e.queue[:n]...)
 	rest := copy(e.queue, e.queue[n:])
 	clear(e.queue[rest:])
 	e.queue = e.queue[:rest]
 	e.sending = n
-	return batch
+	return e.batch
 }
 
 // finish drops what is left.
@@ -288,7 +299,7 @@ func (e *Exporter) finish() {
 
 // deliver tries to send a batch until it is taken, refused or given up.
 func (e *Exporter) deliver(sendCtx context.Context, conn transport, batch []Span) (exported int, reason string, lost int) {
-	req := &coltracepb.ExportTraceServiceRequest{ResourceSpans: ToOTLP(batch)}
+	req := e.encoder.Encode(batch)
 	begin, backoff := time.Now(), e.o.MinBackoff
 	for {
 		try, cancel := context.WithTimeout(sendCtx, e.o.Timeout)

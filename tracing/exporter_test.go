@@ -135,7 +135,7 @@ type fakeTransport struct {
 	fail  func(ctx context.Context, try int) (*coltracepb.ExportTraceServiceResponse, error)
 }
 
-func (f *fakeTransport) send(ctx context.Context, _ *coltracepb.ExportTraceServiceRequest) (*coltracepb.ExportTraceServiceResponse, error) {
+func (f *fakeTransport) send(ctx context.Context, _ []byte) (*coltracepb.ExportTraceServiceResponse, error) {
 	f.mu.Lock()
 	f.times = append(f.times, time.Now())
 	try := len(f.times)

@@ -19,7 +19,10 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/encoding"
 	grpcgzip "google.golang.org/grpc/encoding/gzip"
+	grpcproto "google.golang.org/grpc/encoding/proto"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -28,7 +31,6 @@ import (
 // grpcTransport sends by OTLP/gRPC.
 type grpcTransport struct {
 	conn    *grpc.ClientConn
-	client  coltracepb.TraceServiceClient
 	headers metadata.MD
 	options []grpc.CallOption
 }
@@ -46,7 +48,8 @@ func dialGRPC(address string, secure bool, o ExporterOptions) (transport, error)
 	if err != nil {
 		return nil, err
 	}
-	t := &grpcTransport{conn: conn, client: coltracepb.NewTraceServiceClient(conn), headers: metadata.New(o.Headers)}
+	t := &grpcTransport{conn: conn, headers: metadata.New(o.Headers)}
+	t.options = []grpc.CallOption{grpc.StaticMethod(), grpc.ForceCodecV2(readyCodec{encoding.GetCodecV2(grpcproto.Name)})}
 	if !o.NoCompression {
 		t.options = append(t.options, grpc.UseCompressor(grpcgzip.Name))
 	}
@@ -55,11 +58,24 @@ func dialGRPC(address string, secure bool, o ExporterOptions) (transport, error)
 
 func (t *grpcTransport) close() error { return t.conn.Close() }
 
-func (t *grpcTransport) send(ctx context.Context, req *coltracepb.ExportTraceServiceRequest) (*coltracepb.ExportTraceServiceResponse, error) {
+// readyCodec is gRPC's codec for protobuf, but for requests that are encoded
+// already.
+type readyCodec struct{ encoding.CodecV2 }
+
+// Marshal copies the bytes: gRPC may still hold them when a call has ended.
+func (c readyCodec) Marshal(v any) (mem.BufferSlice, error) {
+	if req, ok := v.([]byte); ok {
+		return mem.BufferSlice{mem.Copy(req, mem.DefaultBufferPool())}, nil
+	}
+	return c.CodecV2.Marshal(v)
+}
+
+func (t *grpcTransport) send(ctx context.Context, req []byte) (*coltracepb.ExportTraceServiceResponse, error) {
 	if len(t.headers) > 0 {
 		ctx = metadata.NewOutgoingContext(ctx, t.headers)
 	}
-	resp, err := t.client.Export(ctx, req, t.options...)
+	resp := &coltracepb.ExportTraceServiceResponse{}
+	err := t.conn.Invoke(ctx, coltracepb.TraceService_Export_FullMethodName, req, resp, t.options...)
 	if err == nil {
 		return resp, nil
 	}
@@ -76,7 +92,7 @@ func (t *grpcTransport) send(ctx context.Context, req *coltracepb.ExportTraceSer
 type httpTransport struct {
 	url     string
 	headers map[string]string
-	gzip    bool
+	gzip    *gzip.Writer // nil: no compression
 	base    *http.Transport
 	client  *http.Client
 }
@@ -99,12 +115,16 @@ func tracesURL(endpoint string) (string, error) {
 func dialHTTP(url string, o ExporterOptions) transport {
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	base.TLSClientConfig = o.TLS
-	return &httpTransport{
-		url: url, headers: o.Headers, gzip: !o.NoCompression, base: base,
+	t := &httpTransport{
+		url: url, headers: o.Headers, base: base,
 		client: &http.Client{Transport: base, CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse // a POST does not survive being redirected
 		}},
 	}
+	if !o.NoCompression {
+		t.gzip = gzip.NewWriter(io.Discard)
+	}
+	return t
 }
 
 func (t *httpTransport) close() error {
@@ -115,7 +135,7 @@ func (t *httpTransport) close() error {
 // maxAnswerBytes is more than any answer of OTLP's needs.
 const maxAnswerBytes = 1 << 20
 
-func (t *httpTransport) send(ctx context.Context, req *coltracepb.ExportTraceServiceRequest) (*coltracepb.ExportTraceServiceResponse, error) {
+func (t *httpTransport) send(ctx context.Context, req []byte) (*coltracepb.ExportTraceServiceResponse, error) {
 	fail := func(kind ErrorKind, err error) (*coltracepb.ExportTraceServiceResponse, error) {
 		return nil, &Error{Op: "export spans", Target: t.url, Kind: kind, Err: err}
 	}
@@ -131,7 +151,7 @@ func (t *httpTransport) send(ctx context.Context, req *coltracepb.ExportTraceSer
 		post.Header.Set(k, v)
 	}
 	post.Header.Set("Content-Type", typeProtobuf)
-	if t.gzip {
+	if t.gzip != nil {
 		post.Header.Set("Content-Encoding", "gzip")
 	}
 	answer, err := t.client.Do(post)
@@ -153,17 +173,18 @@ func (t *httpTransport) send(ctx context.Context, req *coltracepb.ExportTraceSer
 	return resp, nil
 }
 
-func (t *httpTransport) encode(req *coltracepb.ExportTraceServiceRequest) ([]byte, error) {
-	plain, err := proto.Marshal(req)
-	if err != nil || !t.gzip {
-		return plain, err
+// encode returns a body of its own: net/http may still read it when a call
+// has ended.
+func (t *httpTransport) encode(plain []byte) ([]byte, error) {
+	if t.gzip == nil {
+		return bytes.Clone(plain), nil
 	}
 	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	if _, err := z.Write(plain); err != nil {
+	t.gzip.Reset(&b)
+	if _, err := t.gzip.Write(plain); err != nil {
 		return nil, err
 	}
-	if err := z.Close(); err != nil {
+	if err := t.gzip.Close(); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), nil

@@ -3,6 +3,7 @@ package tracing
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -79,38 +80,74 @@ func toKeyValues(list []Attribute) []*commonpb.KeyValue {
 }
 
 func toKeyValue(a *Attribute) *commonpb.KeyValue {
-	return &commonpb.KeyValue{Key: valid(a.Key), Value: toAnyValue(a)}
+	t := typeOf(a)
+	return t.keyValue()
 }
 
-// toAnyValue gives an attribute its type back. A value that does not fit its
-// type is exported as the string it is.
-func toAnyValue(a *Attribute) *commonpb.AnyValue {
+func appendKeyValues(out []*commonpb.KeyValue, list []typed) []*commonpb.KeyValue {
+	for i := range list {
+		out = append(out, list[i].keyValue())
+	}
+	return out
+}
+
+// typed is an attribute whose value has the type that OTLP has for it.
+type typed struct {
+	key  string
+	kind ValueType
+	text string             // TypeString, not yet valid UTF-8
+	bits uint64             // TypeBool, TypeInt, TypeFloat (IEEE 754)
+	json *commonpb.AnyValue // TypeJSON
+}
+
+// typeOf gives an attribute its type back. A value that does not fit its type
+// is exported as the string it is.
+func typeOf(a *Attribute) typed {
+	t := typed{key: a.Key, kind: a.Type}
 	switch a.Type {
 	case TypeBool:
+		if a.Value == "true" {
+			t.bits = 1
+		}
 		if a.Value == "true" || a.Value == "false" {
-			return &commonpb.AnyValue{Value: &commonpb.AnyValue_BoolValue{BoolValue: a.Value == "true"}}
+			return t
 		}
 	case TypeInt:
 		if v, err := strconv.ParseInt(a.Value, 10, 64); err == nil {
-			return intValue(v)
+			t.bits = uint64(v)
+			return t
 		}
 	case TypeFloat:
 		if v, err := strconv.ParseFloat(a.Value, 64); err == nil {
-			return &commonpb.AnyValue{Value: &commonpb.AnyValue_DoubleValue{DoubleValue: v}}
+			t.bits = math.Float64bits(v)
+			return t
 		}
 	case TypeJSON:
-		v := &commonpb.AnyValue{}
-		if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal([]byte(a.Value), v); err == nil {
-			return v
+		t.json = &commonpb.AnyValue{}
+		if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal([]byte(a.Value), t.json); err == nil {
+			return t
 		}
 	}
-	return stringValue(a.Value)
+	return typed{key: a.Key, kind: TypeString, text: a.Value}
+}
+
+func (t *typed) keyValue() *commonpb.KeyValue {
+	kv := &commonpb.KeyValue{Key: valid(t.key)}
+	switch t.kind {
+	case TypeBool:
+		kv.Value = &commonpb.AnyValue{Value: &commonpb.AnyValue_BoolValue{BoolValue: t.bits == 1}}
+	case TypeInt:
+		kv.Value = &commonpb.AnyValue{Value: &commonpb.AnyValue_IntValue{IntValue: int64(t.bits)}}
+	case TypeFloat:
+		kv.Value = &commonpb.AnyValue{Value: &commonpb.AnyValue_DoubleValue{DoubleValue: math.Float64frombits(t.bits)}}
+	case TypeJSON:
+		kv.Value = t.json
+	default:
+		kv.Value = stringValue(t.text)
+	}
+	return kv
 }
 
 func stringValue(v string) *commonpb.AnyValue {
 	return &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: valid(v)}}
-}
-
-func intValue(v int64) *commonpb.AnyValue {
-	return &commonpb.AnyValue{Value: &commonpb.AnyValue_IntValue{IntValue: v}}
 }

@@ -141,6 +141,12 @@ func joinProtocol(name, version string) (string, bool) {
 
 // splitProtocol is the inverse of joinProtocol; ok is false if there is none.
 func splitProtocol(protocol string) (name, version string, ok bool) {
+	switch protocol { // without changing case, which allocates
+	case "HTTP/1.1":
+		return "http", "1.1", true
+	case "HTTP/2":
+		return "http", "2", true
+	}
 	upper, version, _ := strings.Cut(protocol, "/")
 	name = strings.ToLower(upper)
 	back, ok := joinProtocol(name, version)

@@ -21,19 +21,33 @@ func BenchmarkSpan(b *testing.B) {
 }
 
 // BenchmarkOTLP is what a span costs until it is on the wire, in batches as
-// tracing.Exporter makes them; Span is in it.
+// tracing.Exporter makes them, and by way of OTLP's messages; Span is in it.
 func BenchmarkOTLP(b *testing.B) {
-	s := get()
-	batch := make([]tracing.Span, 0, 512)
-	b.ReportAllocs()
-	for b.Loop() {
-		if batch = append(batch, export.Span(s, pod)); len(batch) < cap(batch) {
-			continue
-		}
-		if _, err := proto.Marshal(&coltracepb.ExportTraceServiceRequest{ResourceSpans: tracing.ToOTLP(batch)}); err != nil {
-			b.Fatal(err)
-		}
-		batch = batch[:0]
+	var encoder tracing.OTLPEncoder
+	for name, encode := range map[string]func([]tracing.Span) error{
+		"encoder": func(batch []tracing.Span) error {
+			encoder.Encode(batch)
+			return nil
+		},
+		"messages": func(batch []tracing.Span) error {
+			_, err := proto.Marshal(&coltracepb.ExportTraceServiceRequest{ResourceSpans: tracing.ToOTLP(batch)})
+			return err
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			s := get()
+			batch := make([]tracing.Span, 0, 512)
+			b.ReportAllocs()
+			for b.Loop() {
+				if batch = append(batch, export.Span(s, pod)); len(batch) < cap(batch) {
+					continue
+				}
+				if err := encode(batch); err != nil {
+					b.Fatal(err)
+				}
+				batch = batch[:0]
+			}
+		})
 	}
 }
 

@@ -49,6 +49,7 @@ func TestGuide(t *testing.T) {
 	k.guideBalancers(copied)
 	k.guideAlerts()
 	k.guideReader()
+	k.guideDelivery()
 	k.guideClear()
 	k.agentsKnowTheController()
 	granted := k.granted()

@@ -41,6 +41,27 @@ func (k *kit) guideReader() {
 	k.ends("cloverctl clear visibility --token-file reader", 1, "clover-reader", "delete", "visibility")
 }
 
+// guideDelivery asks for delivery, which wants a Spinnaker that is not there.
+// Whether one may ask comes first.
+func (k *kit) guideDelivery() {
+	k.Helper()
+	k.write("docker.yml", "name: registry\naddress: https://registry.example.com\n")
+	for _, line := range []string{
+		"get provider docker-registry", "create provider docker-registry -f docker.yml", "delete provider docker-registry -n registry",
+		"get pipeline -a demo", "start pipeline deliver -a demo", "delete pipeline deliver -a demo",
+	} {
+		a := k.run("cloverctl " + line)
+		k.Logf("$ cloverctl %s\n%s", line, a.all())
+		if a.code == 0 || strings.Contains(a.all(), "not allowed") {
+			k.Errorf("cloverctl %s: exit code %d, want that it may and cannot:\n%s", line, a.code, a.all())
+		}
+		asReader := k.run("cloverctl " + line + " --token-file reader")
+		if mayNot := strings.Contains(asReader.all(), "not allowed"); mayNot == strings.HasPrefix(line, "get ") {
+			k.Errorf("cloverctl %s as a reader: not allowed: %t\n%s", line, mayNot, asReader.all())
+		}
+	}
+}
+
 // granted reads what the roles of the cluster give to Clover's service
 // accounts. An account without a role has an entry as well.
 func (k *kit) granted() rights {
