@@ -19,7 +19,11 @@ const (
 	maxAnswerBytes = 64 << 20
 	// maxReconnectDelay is how soon a collector that comes back is noticed
 	// without a question.
-	maxReconnectDelay = 2 * time.Second
+	maxReconnectDelay = 500 * time.Millisecond
+	// connectTimeout is how long one attempt may take. It is short because an
+	// attempt may be lost for good: where the cluster's network did not know a
+	// service yet, its packets go nowhere, those that are sent again too.
+	connectTimeout = time.Second
 	// maxReconnectWait is how long a question waits for a connection that is
 	// tried again because of it, but not longer than half of its time. A
 	// collector that is ready is reached by the cluster's network a moment
@@ -44,7 +48,7 @@ func dial(target string, creds credentials.TransportCredentials) (*grpc.ClientCo
 		grpc.WithTransportCredentials(creds),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswerBytes)),
 		grpc.WithChainUnaryInterceptor(explainUnary, reconnectUnary), grpc.WithChainStreamInterceptor(explainStream, reconnectStream),
-		grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: 5 * time.Second}),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: connectTimeout}),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: server.MinPingInterval, Timeout: 10 * time.Second}),
 	)
 }

@@ -50,6 +50,7 @@ func (k *kit) guideDelivery() {
 		"get provider docker-registry", "create provider docker-registry -f docker.yml", "delete provider docker-registry -n registry",
 		"get pipeline -a demo", "start pipeline deliver -a demo", "delete pipeline deliver -a demo",
 	} {
+		line += " --timeout 3s"
 		a := k.run("cloverctl " + line)
 		k.Logf("$ cloverctl %s\n%s", line, a.all())
 		if a.code == 0 || strings.Contains(a.all(), "not allowed") {
