@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/opnfv/clover/clovisor/export"
 	"github.com/opnfv/clover/clovisor/kernel"
@@ -259,4 +260,31 @@ func (a *attachments) attached() int {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	return len(a.byKey)
+}
+
+// linger is how long what was captured may be on its way: the reader of the
+// buffer sleeps for a second at most. Only tests change it.
+var linger = 3 * time.Second
+
+// leaving is what was detached at that time.
+type leaving struct {
+	*attachment
+	since time.Time
+}
+
+// release forgets what was detached once all that it captured is here.
+func (t *Tracer) release(now time.Time) {
+	var gone []*attachment
+	t.mu.Lock()
+	for len(t.leaving) > 0 && now.Sub(t.leaving[0].since) >= linger {
+		at := t.leaving[0].attachment
+		t.leaving = t.leaving[1:]
+		for _, line := range t.engine.Forget(at.id) { // hands on the sessions that were open
+			t.past.add(newEntry(&at.target, line))
+		}
+		delete(t.dropped, at.id)
+		gone = append(gone, at)
+	}
+	t.mu.Unlock()
+	t.targets.forget(gone)
 }

@@ -38,12 +38,6 @@ type Tracer struct {
 	stop    context.CancelFunc
 }
 
-// leaving is what was detached at that time.
-type leaving struct {
-	*attachment
-	since time.Time
-}
-
 // The states of a Tracer.
 const (
 	starting int32 = iota
@@ -96,10 +90,6 @@ func (t *Tracer) newEngine(l config.Limits) *session.Engine {
 // tick is how often the engine is told what time it is, and retry how often
 // what could not be attached is tried again.
 const tick, retry = 100 * time.Millisecond, time.Second
-
-// linger is how long what was captured may be on its way: the reader of the
-// buffer sleeps for a second at most. Only tests change it.
-var linger = 3 * time.Second
 
 // Run traces until ctx ends; then it hands on what it has seen, sends the
 // spans that wait, leaves nothing in the kernel and returns nil. It is called
@@ -239,23 +229,6 @@ func (t *Tracer) update(set target.Set) {
 	}
 	t.mu.Unlock()
 	t.state.CompareAndSwap(starting, running)
-}
-
-// release forgets what was detached once all that it captured is here.
-func (t *Tracer) release(now time.Time) {
-	var gone []*attachment
-	t.mu.Lock()
-	for len(t.leaving) > 0 && now.Sub(t.leaving[0].since) >= linger {
-		at := t.leaving[0].attachment
-		t.leaving = t.leaving[1:]
-		for _, line := range t.engine.Forget(at.id) { // hands on the sessions that were open
-			t.past.add(newEntry(&at.target, line))
-		}
-		delete(t.dropped, at.id)
-		gone = append(gone, at)
-	}
-	t.mu.Unlock()
-	t.targets.forget(gone)
 }
 
 // segment takes what the kernel has captured.

@@ -36,8 +36,8 @@ const (
 	DefaultNamespace = "spinnaker"
 	// Component is the value of [deploy.ComponentLabel] on all objects.
 	Component = "spinnaker"
-	// registry and tag are those of Spinnaker's images in the manifests.
-	registry, tag = "ghcr.io/spinnaker/", "main-latest"
+	// repository and tag are those of Spinnaker's images in the manifests.
+	repository, tag = "image: spinnaker/", "main-latest"
 	// credentials is the secret that all services read.
 	credentials = "spin-credentials"
 )
@@ -50,7 +50,8 @@ type Options struct {
 	// Namespace of all objects. "": DefaultNamespace.
 	Namespace string
 	// Registry and Tag of Spinnaker's own images. "": those of the manifests,
-	// which is the latest build of the main branch: pin them.
+	// which name no registry, and the latest build of the main branch: give
+	// both.
 	Registry, Tag string
 	// Lookup finds the secret of an earlier call, whose passwords are kept.
 	// nil: there is none, and passwords are new.
@@ -92,7 +93,7 @@ func (o Options) check() error {
 		return fmt.Errorf("tag %.60q; want that of an image, e.g. 2026.2.0", o.Tag)
 	}
 	if o.Registry != "" && !registryPattern.MatchString(o.Registry) {
-		return fmt.Errorf("registry %.60q; want what stands before the images' names, e.g. ghcr.io/spinnaker", o.Registry)
+		return fmt.Errorf("registry %.60q; want what stands before the images' names, e.g. registry.example/spinnaker", o.Registry)
 	}
 	return nil
 }
@@ -142,8 +143,11 @@ func read(replace *strings.Replacer) ([]*unstructured.Unstructured, error) {
 
 // replacer changes the images of Spinnaker.
 func (o Options) replacer() *strings.Replacer {
-	from := cmp.Or(o.Registry, strings.TrimSuffix(registry, "/"))
-	return strings.NewReplacer(registry, strings.TrimSuffix(from, "/")+"/", ":"+tag, ":"+cmp.Or(o.Tag, tag))
+	from := repository
+	if o.Registry != "" {
+		from = "image: " + strings.TrimSuffix(o.Registry, "/") + "/"
+	}
+	return strings.NewReplacer(repository, from, ":"+tag, ":"+cmp.Or(o.Tag, tag))
 }
 
 // secret returns the credentials: those that are there, else new ones.

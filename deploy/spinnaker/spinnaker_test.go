@@ -156,7 +156,7 @@ func TestOptionsAreNoYAML(t *testing.T) {
 			t.Errorf("%+v is taken", o)
 		}
 	}
-	for _, registry := range []string{"opnfv", "localhost:5000/spin/", "ghcr.io/a/b_c"} {
+	for _, registry := range []string{"opnfv", "localhost:5000/spin/", "example.com/a/b_c"} {
 		if _, err := Render(t.Context(), Options{Registry: registry}); err != nil {
 			t.Error(err)
 		}
