@@ -56,9 +56,50 @@ type candidate struct {
 // compressed are the endings of files that hold no records any more.
 var compressed = []string{".gz", ".bz2", ".xz", ".zst", ".lz4", ".tmp"}
 
+// looks bounds how often the folder is looked at for one answer.
+const looks = 20
+
 // candidates are the files of the log, the oldest first. The one under the
 // path's own name is the last.
+//
+// A rotation renames one file after the other, so one look at the folder may
+// find a file under two names, or under none. What two looks in a row agree on
+// was so at one time, because no file gets a former name back. While they do
+// not agree there are no candidates.
 func (f *File) candidates() ([]candidate, error) {
+	before, err := f.look()
+	for range looks {
+		if err != nil {
+			return nil, err
+		}
+		var now []candidate
+		if now, err = f.look(); err == nil && slices.EqualFunc(before, now, candidate.is) {
+			slices.SortFunc(now, func(a, b candidate) int {
+				return cmp.Or(f.live(a)-f.live(b), a.info.ModTime().Compare(b.info.ModTime()), byName(a.path, b.path))
+			})
+			return now, nil
+		}
+		before = now
+	}
+	return nil, err
+}
+
+// is reports whether both are the same file under the same name.
+func (c candidate) is(other candidate) bool {
+	return c.path == other.path && os.SameFile(c.info, other.info)
+}
+
+// live is 1 for the file under the path's own name and 0 for others.
+func (f *File) live(c candidate) int {
+	if c.path == f.path {
+		return 1
+	}
+	return 0
+}
+
+// look returns the files of the log as they are found one after the other, in
+// the order of their names.
+func (f *File) look() ([]candidate, error) {
 	dir, base := filepath.Split(f.path)
 	entries, err := os.ReadDir(cmp.Or(dir, "."))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -70,12 +111,12 @@ func (f *File) candidates() ([]candidate, error) {
 	var all []candidate
 	for _, e := range entries {
 		rest, ok := strings.CutPrefix(e.Name(), base)
-		if !ok || rest == "" || !strings.ContainsRune(".-", rune(rest[0])) || slices.Contains(compressed, filepath.Ext(rest)) {
+		if !ok || rest != "" && (!strings.ContainsRune(".-", rune(rest[0])) || slices.Contains(compressed, filepath.Ext(rest))) {
 			continue
 		}
 		name := dir + e.Name()
 		info, err := os.Stat(name)
-		if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
+		if errors.Is(err, fs.ErrNotExist) || err == nil && rest != "" && !info.Mode().IsRegular() {
 			continue // gone meanwhile
 		}
 		if err != nil {
@@ -83,17 +124,7 @@ func (f *File) candidates() ([]candidate, error) {
 		}
 		all = append(all, candidate{name, info})
 	}
-	slices.SortFunc(all, func(a, b candidate) int {
-		return cmp.Or(a.info.ModTime().Compare(b.info.ModTime()), byName(a.path, b.path))
-	})
-	info, err := os.Stat(f.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return all, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return append(all, candidate{f.path, info}), nil
+	return all, nil
 }
 
 // byName orders files that were written to at the same time, as far as the
