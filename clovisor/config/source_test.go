@@ -231,6 +231,20 @@ func TestRedisAway(t *testing.T) {
 	})
 }
 
+// TestLimits lays limits over one another one by one.
+func TestLimits(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "clovisor.yaml")
+	if err := os.WriteFile(file, []byte("limits: {connections: 5, plugin_timeout: 50ms, plugin_memory_bytes: 16MiB}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := follow(t, config.SourceOptions{File: file, Flags: config.Values{Limits: map[string]string{"plugin_timeout": "2s"}}})
+	f.is(nothing)
+	want := config.Limits{Connections: 5, PluginMemoryBytes: 16 << 20, PluginTimeout: 2 * time.Second}
+	if got := f.source.Status().Config.Limits; got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
 // TestNoRedis holds that a Redis that was never there does not keep the
 // defaults back, nor the end.
 func TestNoRedis(t *testing.T) {

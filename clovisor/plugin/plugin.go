@@ -13,7 +13,8 @@
 //
 // [Host] runs parsers by the name of their protocol. One that panics, traps,
 // takes too long, or returns what makes no sense is stopped and told by
-// [Host.Status]; nothing else is stopped by that. A module that is loaded in
+// [Host.Status]; nothing else is stopped by that. A module that takes more than
+// its share of the time ([Options]) rests now and then. A module that is loaded in
 // the place of another takes over its connections at their next byte.
 //
 // # WebAssembly
@@ -66,7 +67,7 @@ const (
 	MaxMessageBytes = 64 << 10
 	maxTags         = 64
 	maxResultBytes  = 64 << 10
-	maxModuleBytes  = 64 << 20
+	maxModuleBytes  = 16 << 20
 )
 
 // Errors to match with errors.Is.
@@ -77,6 +78,8 @@ var (
 		"GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -o NAME.wasm, with package clovisor/plugin/guest")
 	// ErrModule says that a file is no module for Clovisor.
 	ErrModule = errors.New("no plug-in of Clovisor")
+	// ErrTooSlow says that a module could not be compiled in time.
+	ErrTooSlow = errors.New("the module takes too long to compile")
 	// ErrStopped says that a plug-in was stopped since it did not work.
 	ErrStopped = errors.New("the plug-in is stopped")
 	// ErrUnknown says that there is no plug-in for a protocol.

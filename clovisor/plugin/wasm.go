@@ -41,13 +41,13 @@ type module struct {
 }
 
 // newModule starts a module that is in file. The cache outlives it.
-func newModule(file []byte, cache wazero.CompilationCache, memoryBytes int64, timeout time.Duration) (*module, error) {
+func newModule(file []byte, cache wazero.CompilationCache, l Limits) (*module, error) {
 	ctx := context.Background()
-	m := &module{stderr: &said{}, timeout: timeout}
+	m := &module{stderr: &said{}, timeout: l.Timeout}
 	m.runtime = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
 		WithCompilationCache(cache).
 		WithCloseOnContextDone(true). // makes loops look whether the module is closed
-		WithMemoryLimitPages(uint32(max(memoryBytes/pageBytes, 1))))
+		WithMemoryLimitPages(uint32(max(l.MemoryBytes/pageBytes, 1))))
 	if err := m.start(ctx, file); err != nil {
 		m.close()
 		return nil, err
