@@ -186,7 +186,7 @@ func (c *conn) follow(name string, make func(*protocol.Context, bool) protocol.P
 	}
 	for side, ended := range c.ended {
 		if ended {
-			c.parser.End(protocol.Side(side), protocol.Finished, c.engine.now)
+			c.parser.End(protocol.Side(side), protocol.Finished, c.engine.clock.wall())
 		}
 	}
 }
