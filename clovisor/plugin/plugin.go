@@ -6,7 +6,10 @@
 // did not use, which must be the end of what it was given, and tags. Tags that
 // are nil say that no message has ended yet. Any other tags, also without an
 // entry, say that a message ends where the rest begins. The rest comes again,
-// at once if something was used, else with the bytes that follow.
+// at once if something was used, else with the bytes that follow: each time, or,
+// where a message comes in very small pieces, when there are an eighth more,
+// the other side answers or the connection ends. So what a parser is given grows
+// with the message and not with its square.
 // Clovisor pairs the n-th request of a connection with its n-th response, and
 // makes one session of both and their tags. It keeps up to [MaxMessageBytes]
 // for a parser that waits for more.

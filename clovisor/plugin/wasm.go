@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
 	"strings"
 	"time"
 
@@ -152,11 +153,12 @@ func (m *module) explain(err error) error {
 func (m *module) write(key string, data []byte) error {
 	n := uint32(len(key) + len(data))
 	if n > m.room {
-		m.stack[0] = uint64(n)
+		room := uint32(1) << bits.Len32(max(n, firstView)-1) // it grows a few times only
+		m.stack[0] = uint64(room)
 		if err := m.call(m.buffer); err != nil {
 			return err
 		}
-		m.room, m.address = n, uint32(m.stack[0])
+		m.room, m.address = room, uint32(m.stack[0])
 	}
 	m.args = append(append(m.args[:0], key...), data...)
 	if !m.mod.Memory().Write(m.address, m.args) {
