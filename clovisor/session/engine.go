@@ -26,8 +26,8 @@ type Options struct {
 
 	// Port names the protocol of a server's port: "http", "http2", "grpc",
 	// "redis", "dns", "tls", or the name of one of Protocols; a suffix after
-	// a dash is ignored, as in Istio's port names. "": not known, then the
-	// first bytes tell. nil: nothing is known.
+	// a dash is ignored, as in Istio's port names. "tcp" and "udp": not to be
+	// parsed. "": not known, then the first bytes tell. nil: nothing is known.
 	Port func(iface uint32, server netip.AddrPort) string
 
 	// Protocols are followed beside the built-in ones, before which they are
