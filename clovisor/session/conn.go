@@ -65,7 +65,7 @@ type conn struct {
 }
 
 // connBytes is about what a connection takes with its parser.
-const connBytes, closedBytes = 2048, 768
+const connBytes, closedBytes = 2048, 960
 
 // linger is how long a connection that ended is remembered, so that segments
 // that come late begin no new one.
