@@ -104,8 +104,8 @@ func (c *corpus) attached(n int) {
 	testutil.Eventually(c, limit, func() (bool, string) {
 		c.tracer.targets.mu.RLock()
 		defer c.tracer.targets.mu.RUnlock()
-		have := len(c.tracer.targets.byID)
-		return have == n, fmt.Sprintf("%d targets, want %d", have, n)
+		have, known := len(c.tracer.targets.byKey), len(c.tracer.targets.byID)
+		return have == n && known == n, fmt.Sprintf("%d targets are attached and %d known, want %d", have, known, n)
 	})
 }
 

@@ -3,7 +3,6 @@ package kernel
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"regexp"
 
@@ -58,12 +57,12 @@ func cleanUpOthers(name string) (removed int, err error) {
 		if ns.is(own) {
 			continue
 		}
-		err := inNetNS(ns.path, func() error {
+		err := ns.visit(func() error {
 			n, err := cleanUpHere(name)
 			removed += n
 			return err
 		})
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err != nil {
 			errs = append(errs, fmt.Errorf("clean up in %s: %w", ns.path, err))
 		}
 	}
