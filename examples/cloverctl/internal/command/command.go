@@ -32,7 +32,6 @@ const (
 	exitUsage       = 2 // wrong command line, file, filter or range
 	exitUnreachable = 3 // the controller or the API server does not answer
 	exitNotFound    = 4 // what was asked for does not exist
-	exitPlanned     = 5 // what was asked for is not in this release yet
 	exitInterrupted = 130
 )
 
