@@ -126,11 +126,7 @@ func (a *app) readPlan(file string) (plan *jmeter.Plan, dir string, err error) {
 	if err != nil {
 		return nil, "", usageError{err}
 	}
-	if strings.HasPrefix(strings.TrimLeft(string(data[:min(len(data), 512)]), "\ufeff \t\r\n"), "<") {
-		plan, err = jmeter.ReadJMX(data)
-	} else {
-		plan, err = jmeter.ParsePlan(data)
-	}
+	plan, err = jmeter.ReadPlan(data)
 	if err != nil {
 		return nil, "", usageError{fmt.Errorf("%s: %w", file, err)}
 	}
