@@ -28,6 +28,9 @@ type Remote struct {
 	Slaves []string
 	// Host is the address at which slaves reach the master. "": the JVM's guess.
 	Host string
+	// ClientPort is the first of three ports at which slaves reach the master
+	// with their results. 0: any.
+	ClientPort int
 	// Keys are what master and slaves know each other by. Without them the
 	// run is refused unless Plain is true.
 	Keys Keys
@@ -71,6 +74,9 @@ func (r *Remote) Run(ctx context.Context, p *jmeter.Plan, o jmeter.RunOptions) (
 	args := []string{"-R", strings.Join(r.Slaves, ","), "-Jmode=StrippedAsynch", "-Gmode=StrippedAsynch"}
 	if r.Host != "" {
 		args = append(args, "-Djava.rmi.server.hostname="+r.Host)
+	}
+	if r.ClientPort != 0 {
+		args = append(args, fmt.Sprintf("-Jclient.rmi.localport=%d", r.ClientPort))
 	}
 	one, err := r.JMeter.prepare(ctx, p, o, args...)
 	if err != nil {
