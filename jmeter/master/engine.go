@@ -91,7 +91,9 @@ func (m *Master) prepare(ctx context.Context, plan *jmeter.Plan, engine string, 
 		p.notes = append(p.notes, fmt.Sprintf("%d slaves were asked for, %d answer and are used", slaves, n))
 	}
 	p.slaves = p.slaves[:min(len(p.slaves), slaves)]
-	p.runner = &process.Remote{JMeter: *m.opts.JMeter, Slaves: p.slaves, Host: m.opts.Host, Keys: m.opts.Keys, Plain: m.opts.Plain}
+	p.runner = &process.Remote{
+		JMeter: *m.opts.JMeter, Slaves: p.slaves, Host: m.opts.Host, ClientPort: m.opts.ClientPort, Keys: m.opts.Keys, Plain: m.opts.Plain,
+	}
 	return p, p.runner.Check(p.plan)
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"time"
 
 	"google.golang.org/grpc"
@@ -44,6 +45,9 @@ func ask[Req, Res any](ctx context.Context, s *Service, call func(context.Contex
 	return res, s.explain(err)
 }
 
+// dialing is what gRPC puts around the reason why there is no connection.
+var dialing = regexp.MustCompile(`^connection error: desc = "(?:transport: )?(?:Error while dialing: )?(.*)"$`)
+
 // explain says of whom an error is, and what to do. What the master says of a
 // plan or a run is the caller's to read.
 func (s *Service) explain(err error) error {
@@ -52,7 +56,7 @@ func (s *Service) explain(err error) error {
 	}
 	switch st := status.Convert(err); st.Code() {
 	case codes.Unavailable:
-		return status.Errorf(codes.Unavailable, "the master of load tests does not answer at %s: %s; create it with: cloverctl create system validation", s.address, st.Message())
+		return status.Errorf(codes.Unavailable, "the master of load tests does not answer at %s: %s; create it with: cloverctl create system validation", s.address, dialing.ReplaceAllString(st.Message(), "$1"))
 	case codes.DeadlineExceeded:
 		return status.Errorf(codes.DeadlineExceeded, "the master of load tests at %s has not answered in time", s.address)
 	case codes.Unauthenticated, codes.PermissionDenied:
