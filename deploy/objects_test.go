@@ -224,8 +224,8 @@ func TestWhoHasAToken(t *testing.T) {
 	}
 	want := map[string]string{
 		"clover-controller": "create tokenreviews, create subjectaccessreviews, get services, ",
-		"clover-operator":   "get ids, update ids, delete ids, get loadbalancers, update loadbalancers, get pipelines, update pipelines, delete pipelines, get providers, update providers, delete providers, get visibility, update visibility, delete visibility, ",
-		"clover-reader":     "get ids, get loadbalancers, get pipelines, get providers, get visibility, ",
+		"clover-operator":   "get ids, update ids, delete ids, get loadbalancers, update loadbalancers, get loadtests, update loadtests, get pipelines, update pipelines, delete pipelines, get providers, update providers, delete providers, get visibility, update visibility, delete visibility, ",
+		"clover-reader":     "get ids, get loadbalancers, get loadtests, get pipelines, get providers, get visibility, ",
 	}
 	if !maps.Equal(rules, want) {
 		t.Errorf("%v, want %v", rules, want)

@@ -55,7 +55,6 @@ func (m *masterFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&m.slavePort, "slaves-port", "1099", "`port` of RMI at those")
 	f.StringSliceVar(&m.slaves, "slave", nil, "`HOST:PORT` of one slave (may be given again)")
 	f.StringVar(&m.options.Host, "advertise", os.Getenv("POD_IP"), "`address` at which slaves reach this master")
-	f.IntVar(&m.options.ClientPort, "client-port", 0, "first of three `ports` at which slaves reach this master (default: any)")
 	f.StringSliceVar(&m.allow, "allow-target", nil, "`pattern` of a host, an address or a network that tests may reach beside services of the cluster (may be given again)")
 	f.StringSliceVar(&m.deny, "deny-target", nil, "`pattern` of what tests may never reach (may be given again)")
 	f.StringVar(&m.domain, "cluster-domain", "cluster.local", "`domain` of the cluster's services; empty: there are none, tests reach what --allow-target says")

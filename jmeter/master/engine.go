@@ -92,7 +92,7 @@ func (m *Master) prepare(ctx context.Context, plan *jmeter.Plan, engine string, 
 	}
 	p.slaves = p.slaves[:min(len(p.slaves), slaves)]
 	p.runner = &process.Remote{
-		JMeter: *m.opts.JMeter, Slaves: p.slaves, Host: m.opts.Host, ClientPort: m.opts.ClientPort, Keys: m.opts.Keys, Plain: m.opts.Plain,
+		JMeter: *m.opts.JMeter, Slaves: p.slaves, Host: m.opts.Host, Keys: m.opts.Keys, Plain: m.opts.Plain,
 	}
 	return p, p.runner.Check(p.plan)
 }

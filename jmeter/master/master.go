@@ -38,8 +38,6 @@ type Options struct {
 	Plain bool
 	// Host is the address at which slaves reach this master. "": the JVM's guess.
 	Host string
-	// ClientPort is the first of three ports at which they do. 0: any.
-	ClientPort int
 	// MaxRuns and MaxBytes bound what is kept of runs that have ended; the
 	// oldest are dropped. 0: 50 runs, 2 GiB. A run keeps the lines of its
 	// requests up to half of MaxBytes; beyond they are counted only.
