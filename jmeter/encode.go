@@ -13,6 +13,7 @@ type (
 	resultsForm struct {
 		All      Stats      `json:"all"`
 		Missed   int64      `json:"missed"`
+		Begun    int64      `json:"begun"`
 		Labels   []*Stats   `json:"labels"`
 		Start    int64      `json:"timeline_start"`
 		Width    int64      `json:"timeline_width"`
@@ -38,7 +39,7 @@ func (s *Sketch) UnmarshalJSON(data []byte) error {
 // MarshalJSON writes all of the results, so that a program that starts again
 // can go on with them. Package report writes those for people.
 func (r *Results) MarshalJSON() ([]byte, error) {
-	return json.Marshal(resultsForm{r.All, r.Missed, r.Labels(), r.timeline.start, r.timeline.width, r.timeline.counts})
+	return json.Marshal(resultsForm{r.All, r.Missed, r.Begun, r.Labels(), r.timeline.start, r.timeline.width, r.timeline.counts})
 }
 
 // UnmarshalJSON reads what MarshalJSON has written.
@@ -47,7 +48,7 @@ func (r *Results) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &f); err != nil {
 		return err
 	}
-	*r = Results{All: f.All, Missed: f.Missed, labels: map[string]*Stats{}, timeline: timeline{f.Start, f.Width, f.Timeline}}
+	*r = Results{All: f.All, Missed: f.Missed, Begun: f.Begun, labels: map[string]*Stats{}, timeline: timeline{f.Start, f.Width, f.Timeline}}
 	for _, s := range f.Labels {
 		if s != nil {
 			r.labels[s.Label] = s

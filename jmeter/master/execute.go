@@ -72,36 +72,33 @@ func (m *Master) conduct(ctx context.Context, j *job, stop chan<- struct{}, over
 		defer t.Stop()
 		limit = t.C
 	}
-	grace := make(<-chan time.Time)
 	select {
 	case <-over:
 		return
 	case <-j.stop:
 	case <-j.kill:
+	case <-ctx.Done():
 	case <-limit:
 		m.mu.Lock()
 		j.stopped = true
 		j.Notes = append(j.Notes, fmt.Sprintf("stopped at its limit of %v", j.Limit))
 		m.mu.Unlock()
-	case <-ctx.Done():
-		grace = time.After(m.opts.Grace)
 	}
 	close(stop)
-	for {
-		select {
-		case <-over:
-			return
-		case <-j.kill:
-			cancel()
-			<-over
-			return
-		case <-ctx.Done():
-			ctx, grace = context.WithoutCancel(ctx), time.After(m.opts.Grace)
-		case <-grace:
-			cancel()
-			<-over
-			return
-		}
+	select {
+	case <-over:
+		return
+	case <-j.kill:
+		cancel()
+		return
+	case <-ctx.Done():
+	}
+	select {
+	case <-over:
+	case <-j.kill:
+		cancel()
+	case <-time.After(m.opts.Grace):
+		cancel()
 	}
 }
 

@@ -120,16 +120,13 @@ func (m *Master) path(parts ...string) string {
 // ended, gently for as long as Grace, and is interrupted.
 func (m *Master) Run(ctx context.Context) error {
 	for {
-		if j := m.next(); j != nil {
+		for j := m.next(); j != nil && ctx.Err() == nil; j = m.next() {
 			m.execute(ctx, j)
-		} else {
-			select {
-			case <-ctx.Done():
-			case <-m.wake:
-			}
 		}
-		if ctx.Err() != nil {
+		select {
+		case <-ctx.Done():
 			return nil
+		case <-m.wake:
 		}
 	}
 }

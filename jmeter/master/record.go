@@ -58,7 +58,7 @@ func newRecorder(dir string, limit int64) (*recorder, error) {
 	if r.out, err = jtl.NewWriter(counted); err != nil {
 		return nil, errors.Join(err, r.detail.Close(), r.log.Close())
 	}
-	return r, r.out.Flush()
+	return r, nil
 }
 
 type countingWriter struct {

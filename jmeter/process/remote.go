@@ -77,12 +77,13 @@ func (r *Remote) Run(ctx context.Context, p *jmeter.Plan, o jmeter.RunOptions) (
 		return jmeter.Outcome{}, err
 	}
 	defer one.clean()
+	one.remote = true
 	keys, err := r.Keys.args(r.Plain, one.dir)
 	if err != nil {
 		return jmeter.Outcome{}, err
 	}
 	one.args = append(one.args, keys...)
-	w := &slaveWatch{slaves: r.Slaves, done: map[string]int64{}, dead: map[string]bool{}, finished: map[string]bool{}, end: one.end}
+	w := &slaveWatch{slaves: r.Slaves, done: map[string]int64{}, dead: map[string]bool{}, finished: map[string]bool{}, end: one.kill}
 	one.onLine, one.onTake, w.log = w.line, w.take, one.path("jmeter.log")
 	over := make(chan struct{})
 	var watcher sync.WaitGroup
