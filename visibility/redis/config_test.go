@@ -147,7 +147,7 @@ func TestNothingIsLostWhileOneSideIsNew(t *testing.T) {
 	w.services(r, "b", "c", "d", "e")
 	w.stop()
 
-	r.CLI("SET", agreementKey, "that of another time")
+	r.CLI("SET", agreementKey(ServicesKey), "that of another time")
 	r.CLI("SREM", "visibility_services", "b", "c", "d")
 	w.start()
 	w.services(r, "b", "c", "d", "e")
@@ -189,7 +189,7 @@ func TestWhatCannotBeObeyed(t *testing.T) {
 	w.update(visibility.ConfigUpdate{CustomMetrics: ours})
 	testutil.Eventually(t, wait, func() (bool, string) { n := r.CLI("SCARD", "custom_metrics"); return n == "600", n })
 	w.inStep()
-	r.CLI("EVAL", "redis.call('SET','"+agreementKey+"','another') redis.call('DEL','custom_metrics') for i=1,600 do redis.call('SADD','custom_metrics','theirs'..i) end", "0")
+	r.CLI("EVAL", "redis.call('SET','"+agreementKey(CustomMetricsKey)+"','another') redis.call('DEL','custom_metrics') for i=1,600 do redis.call('SADD','custom_metrics','theirs'..i) end", "0")
 	w.state("cannot be obeyed as they are", "at most 1000", "SREM")
 }
 

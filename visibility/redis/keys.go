@@ -46,9 +46,11 @@ const (
 	// ("written"), how many values were left out by limits ("left_out"), and
 	// on Redis Cluster the refresh under way ("writing").
 	StampKey = "clover:visibility:results"
-	// agreementKey names the state that both sides agreed on last.
-	agreementKey = "clover:visibility:config"
 )
+
+// agreementKey is a string beside a set of the configuration, in the same
+// slot: the ID of the state that both sides agreed on last.
+func agreementKey(set string) string { return "clover:visibility:config:{" + set + "}" }
 
 // Kind is the type of a key, as Redis' TYPE calls it.
 type Kind string
