@@ -15,12 +15,19 @@ import (
 
 // summary is what REST answers as figures of 2019.
 type summary struct {
-	TraceCount, SpanCount string
-	ResponseTimes         []struct{ Service, AvgRt, MinRt, MaxRt string }
-	Values                map[string]struct {
+	Traces string         `json:"trace_count"`
+	Spans  string         `json:"span_count"`
+	Times  []responseTime `json:"response_times"`
+	Values map[string]struct {
 		Values []struct{ Value, Count string }
 	}
-	DiscoveredServices []string
+}
+
+type responseTime struct {
+	Service string
+	Avg     string `json:"avg_rt"`
+	Min     string `json:"min_rt"`
+	Max     string `json:"max_rt"`
 }
 
 func get(t *testing.T, url string, into any) {
@@ -46,7 +53,9 @@ func TestRedisHoldsWhatTheAPIAnswers(t *testing.T) {
 		got := r.CLI("SMEMBERS", "tracing_services")
 		return len(strings.Fields(got)) == 8 && r.CLI("HGET", "clover_server1", "avg_rt") != "NA", got
 	})
-	var status struct{ Sources []struct{ Kind, Name, State, Target string } }
+	var status struct {
+		Sources []struct{ Kind, Name, State, Target string }
+	}
 	get(t, page+"/api/v1/visibility/status", &status)
 	if s := status.Sources; len(s) != 1 || s[0].Kind != "results" || s[0].State != "ok" || s[0].Target != r.Addr {
 		t.Errorf("status %+v", s)
@@ -60,21 +69,21 @@ func TestRedisHoldsWhatTheAPIAnswers(t *testing.T) {
 	get(t, page+"/api/v1/visibility/summary?range.from="+from, &answer)
 	testutil.Eventually(t, 30*time.Second, func() (bool, string) {
 		got := r.CLI("GET", "span_count")
-		return got == answer.SpanCount, got + " spans, want " + answer.SpanCount
+		return got == answer.Spans, got + " spans, want " + answer.Spans
 	})
 	compare(t, r, answer)
 }
 
 func compare(t *testing.T, r *testutil.RedisServer, answer summary) {
 	t.Helper()
-	if got := r.CLI("GET", "trace_count"); got != answer.TraceCount || got == "0" {
-		t.Errorf("%s traces, want %s", got, answer.TraceCount)
+	if got := r.CLI("GET", "trace_count"); got != answer.Traces || got == "0" {
+		t.Errorf("%s traces, want %s", got, answer.Traces)
 	}
-	if len(answer.ResponseTimes) != 2 {
-		t.Errorf("response times %+v", answer.ResponseTimes)
+	if len(answer.Times) != 2 {
+		t.Errorf("response times %+v", answer.Times)
 	}
-	for _, s := range answer.ResponseTimes {
-		want := fmt.Sprintf("%s\n%s\n%s", s.AvgRt, s.MinRt, s.MaxRt)
+	for _, s := range answer.Times {
+		want := fmt.Sprintf("%s\n%s\n%s", s.Avg, s.Min, s.Max)
 		if got := r.CLI("HMGET", strings.ReplaceAll(s.Service, "-", "_"), "avg_rt", "min_rt", "max_rt"); got != want {
 			t.Errorf("%s: %q, want %q", s.Service, got, want)
 		}
