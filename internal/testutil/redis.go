@@ -92,7 +92,7 @@ func (s *RedisServer) CLI(args ...string) string {
 		}
 		path, env = beside, append(env, "LD_LIBRARY_PATH="+strings.Join(libraries, ":"))
 	}
-	cmd := exec.Command(path, append([]string{"-e", "-p", port}, args...)...)
+	cmd := exec.CommandContext(s.t.Context(), path, append([]string{"-e", "-p", port}, args...)...)
 	cmd.Env = env
 	out, err := cmd.CombinedOutput()
 	if err != nil {
