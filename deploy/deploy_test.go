@@ -83,6 +83,9 @@ func TestGolden(t *testing.T) {
 				},
 			},
 		},
+		"collector-redis": {Components: []string{"collector"}, Values: tree{"tls": noTLS, "collector": tree{"redis": tree{
+			"address": "rediss://clover@redis.example:6380?master_name=mymaster", "secret": "redis-password", "tlsSecret": "redis-tls",
+		}}}},
 		"sdc-real": {Components: []string{"sdc"}, Values: tree{"tls": noTLS, "sdc": real}},
 	} {
 		t.Run(name, func(t *testing.T) {

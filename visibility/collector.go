@@ -31,6 +31,9 @@ type CollectorOptions struct {
 	// Opener makes sources of the configuration's URLs. nil: OpenSources,
 	// the clients of packages tracing and monitoring without credentials.
 	Opener Opener
+	// Outputs returns the state of what results are written to, e.g. Redis;
+	// Status shows them beside the sources. nil: there are none.
+	Outputs func() []SourceStatus
 	// Hub is told of each span that was stored. nil: nobody is.
 	Hub *Hub
 	// Logger gets changes of state, not every error. nil: none.

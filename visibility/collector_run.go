@@ -10,13 +10,16 @@ import (
 	"time"
 )
 
-// SourceKind says what a source delivers.
+// SourceKind says what a source delivers, or that it takes results.
 type SourceKind string
 
 // The kinds of sources.
 const (
 	SourceTraces  SourceKind = "traces"
 	SourceMetrics SourceKind = "metrics"
+	// KindResults is no source: results are written there. What it delivered
+	// are values written.
+	KindResults SourceKind = "results"
 )
 
 // sourceKey identifies a source among those of a collector.

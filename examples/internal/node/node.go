@@ -21,6 +21,7 @@ import (
 	"github.com/opnfv/clover/tracing"
 	"github.com/opnfv/clover/visibility"
 	"github.com/opnfv/clover/visibility/embedded"
+	visibilityredis "github.com/opnfv/clover/visibility/redis"
 )
 
 // Options of a Node.
@@ -46,6 +47,10 @@ type Options struct {
 	AllowSources []string
 	// Store adjusts the embedded store, e.g. its retention.
 	Store embedded.Options
+	// Redis is where results and configuration are kept too; without a URL
+	// nowhere. RedisRefresh is how often; 0 is the default of visibilityredis.
+	Redis        visibilityredis.Address
+	RedisRefresh time.Duration
 	// StatusPage serves a page at REST's root.
 	StatusPage bool
 	Logger     *slog.Logger
@@ -66,6 +71,7 @@ type Node struct {
 	collector *visibility.Collector
 	receiver  *tracing.Receiver
 	hub       *visibility.Hub
+	results   *results // nil: not kept in Redis
 	service   *server.Local
 	registry  *prometheus.Registry
 }
@@ -97,9 +103,12 @@ func (n *Node) assemble() (err error) {
 	}
 	n.collector, err = visibility.NewCollector(n.store, visibility.CollectorOptions{
 		Opener: opener{visibility.OpenSources{Jaeger: n.opts.Jaeger, Prometheus: n.opts.Prometheus}, policy},
-		Hub:    n.hub, Logger: n.opts.Logger,
+		Hub:    n.hub, Logger: n.opts.Logger, Outputs: n.outputs,
 	})
 	if err != nil {
+		return err
+	}
+	if n.results, err = newResults(n.opts, n.store, n.collector); err != nil {
 		return err
 	}
 	ingest, err := visibility.NewIngest(n.store, visibility.IngestOptions{Hub: n.hub, Paused: n.collector.Paused})
@@ -169,6 +178,9 @@ func (n *Node) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return srv.Run(ctx) })
 	group.Go(func() error { return n.collector.Run(ctx) })
+	if n.results != nil {
+		group.Go(func() error { return n.results.run(ctx) })
+	}
 	group.Go(func() error {
 		if err := n.receiver.Run(ctx); err != nil {
 			return fmt.Errorf("%w\nChoose other addresses with --otlp-grpc-addr and --otlp-http-addr, or - for none", err)
