@@ -35,16 +35,18 @@ var loginSource string
 
 var loginPage = template.Must(template.New("login").Parse(loginSource))
 
-// loginPolicy lets the form be sent here and nothing else.
-var loginPolicy = "default-src 'none'; style-src 'sha256-" + styleHash(loginSource) +
-	"'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+// loginPolicy lets the form be sent here, its own style and script be used,
+// and nothing else.
+var loginPolicy = "default-src 'none'; style-src " + elementHash(loginSource, "style") + "; script-src " + elementHash(loginSource, "script") +
+	"; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
-// styleHash is the hash of a page's style element (CSP Level 3, §2.3.1).
-func styleHash(page string) string {
-	_, rest, _ := strings.Cut(page, "<style>")
-	style, _, _ := strings.Cut(rest, "</style>")
-	sum := sha256.Sum256([]byte(style))
-	return base64.StdEncoding.EncodeToString(sum[:])
+// elementHash is the hash of a page's only element of that name, as policies
+// have it (CSP Level 3, §2.3.1).
+func elementHash(page, name string) string {
+	_, rest, _ := strings.Cut(page, "<"+name+">")
+	text, _, _ := strings.Cut(rest, "</"+name+">")
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
 // hasLogin reports whether there is a page that browsers sign in for.

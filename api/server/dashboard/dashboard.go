@@ -6,6 +6,7 @@ package dashboard
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/base64"
@@ -21,7 +22,6 @@ import (
 )
 
 const (
-	// index is the page that every path leads to that is not a file.
 	index = "index.html"
 	// hashed is the folder of the files with a hash in their names.
 	hashed = "assets/"
@@ -44,10 +44,9 @@ type asset struct {
 type handler map[string]*asset
 
 // New returns a handler for the files of a web application, which it reads
-// into memory: index.html, and below assets/ those with a hash in their
-// names. A GET of any other path is answered with index.html, so that the
-// application's own paths can be linked to. The handler may be used
-// concurrently.
+// into memory: index.html for /, and below assets/ those with a hash in their
+// names. Places within the application are fragments of its URL, which no
+// server sees. The handler may be used concurrently.
 func New(files fs.FS) (http.Handler, error) {
 	h := handler{}
 	err := fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
@@ -117,15 +116,10 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "only GET", http.StatusMethodNotAllowed)
 		return
 	}
-	name := strings.TrimPrefix(r.URL.Path, "/")
-	a := h[name]
-	if a == nil && strings.HasPrefix(name, hashed) {
-		// A page of another version asks; the script would not be one.
+	a := h[cmp.Or(strings.TrimPrefix(r.URL.Path, "/"), index)]
+	if a == nil {
 		http.NotFound(w, r)
 		return
-	}
-	if a == nil {
-		a = h[index]
 	}
 	a.serve(w, r)
 }
