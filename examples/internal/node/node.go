@@ -16,11 +16,12 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/opnfv/clover/api/server"
-	"github.com/opnfv/clover/examples/internal/statuspage"
+	"github.com/opnfv/clover/api/server/dashboard"
 	"github.com/opnfv/clover/monitoring"
 	"github.com/opnfv/clover/tracing"
 	"github.com/opnfv/clover/visibility"
 	"github.com/opnfv/clover/visibility/embedded"
+	"github.com/opnfv/clover/web"
 )
 
 // Options of a Node.
@@ -46,9 +47,9 @@ type Options struct {
 	AllowSources []string
 	// Store adjusts the embedded store, e.g. its retention.
 	Store embedded.Options
-	// StatusPage serves a page at REST's root.
-	StatusPage bool
-	Logger     *slog.Logger
+	// Dashboard serves the dashboard at REST's root.
+	Dashboard bool
+	Logger    *slog.Logger
 	// OnReady is called once, when everything answers.
 	OnReady func(Addrs)
 }
@@ -159,8 +160,11 @@ func (n *Node) run(ctx context.Context) error {
 	}
 	api := n.opts.API
 	api.GRPCAddr, api.RESTAddr, api.Metrics, api.Logger = n.opts.GRPCAddr, n.opts.RESTAddr, n.registry, n.opts.Logger
-	if n.opts.StatusPage {
-		api.Root = statuspage.New(n.service, n.opts.Logger)
+	if n.opts.Dashboard {
+		var err error
+		if api.Root, err = dashboard.New(web.Assets); err != nil {
+			return err
+		}
 	}
 	srv, err := server.New(ctx, n.service, api)
 	if err != nil {
