@@ -18,7 +18,14 @@ export default ts.config(
         { property: 'outerHTML', message: 'use elements and text' },
       ],
       'svelte/no-at-html-tags': 'error',
-      'svelte/no-inline-styles': ['error', { allowTransitions: false }],
+      // Styles go through CSSOM (style:name), never through an attribute.
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: "SvelteAttribute[key.name='style']",
+          message: "use a style directive: the page's policy forbids attributes",
+        },
+      ],
     },
   },
   { files: ['**/*.svelte', '**/*.svelte.ts'], languageOptions: { parserOptions: { parser: ts.parser } } },

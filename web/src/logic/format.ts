@@ -117,7 +117,7 @@ export function shorten(text: string, width: number): string {
   return `${letters.slice(0, head).join('')}…${letters.slice(letters.length - (width - 1 - head)).join('')}`;
 }
 
-const invisible = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g;
+const invisible = /[\p{Cc}\p{Cf}]/gu;
 
 /**
  * Text from traffic that cannot play tricks: control characters and those that

@@ -10,14 +10,9 @@ const harmless = new Set(['range_snapped', 'begins']);
 export const quality = {
   note: (path: string, c: Completeness) => answers.set(path, c),
   forget: (path: string) => answers.delete(path),
-  /** What takes something from the answers on the page, each once. */
+  /** What takes something from the answers on the page. */
   get notes(): Note[] {
-    const seen = new Map<string, Note>();
-    for (const c of answers.values()) {
-      for (const n of c.notes)
-        if (!harmless.has(n.code)) seen.set([n.code, n.source, n.service, n.detail].join('\0'), n);
-    }
-    return [...seen.values()];
+    return [...answers.values()].flatMap((c) => c.notes.filter((n) => !harmless.has(n.code)));
   },
   /** The time up to which every pulled source has been read. */
   get watermark(): number | undefined {

@@ -56,13 +56,17 @@ export class Resource<T> {
 
 /**
  * Asks what the function returns, again when that changes and with each
- * refresh; undefined asks nothing. For the init of a component.
+ * refresh; undefined asks nothing. A slow resource is asked again only when
+ * what the function reads changes. For the init of a component.
  */
-export function resource<T>(question: () => Question<T> | undefined): Resource<T> {
+export function resource<T>(
+  question: () => Question<T> | undefined,
+  pace: 'live' | 'slow' = 'live',
+): Resource<T> {
   const r = new Resource<T>();
   $effect(() => {
     const q = question();
-    void feed.tick;
+    if (pace === 'live') void feed.tick;
     if (q) untrack(() => void r.load(q));
   });
   $effect(() => () => r.cancel());

@@ -71,14 +71,15 @@ export function palette(): Palette {
 }
 
 // Colours go by the order in which names are seen: neighbours differ.
-const given = new Map<string, number>();
+// Nothing is drawn anew when a name comes in.
+const given: Record<string, number> = {};
 
 /** A name's place in the series colours, the same on every view. */
 export function seriesIndex(name: string): number {
-  let i = given.get(name);
+  let i = given[`:${name}`];
   if (i === undefined) {
-    i = given.size % 10;
-    given.set(name, i);
+    i = Object.keys(given).length % 10;
+    given[`:${name}`] = i;
   }
   return i;
 }
