@@ -24,6 +24,8 @@
 //   - [github.com/opnfv/clover/clovisor/kernel]: segments of chosen ports from
 //     network interfaces, by programs in the Linux kernel.
 //   - [github.com/opnfv/clover/api/server]: the gRPC and REST services.
+//   - [github.com/opnfv/clover/api/server/dashboard]: serves the dashboard's files.
+//   - [github.com/opnfv/clover/web]: the dashboard, as files to serve.
 //   - [github.com/opnfv/clover/api/agent]: the agents beside load balancers,
 //     proxies, web servers and intrusion detection engines.
 //   - [github.com/opnfv/clover/api/server/kubesource]: which services of a

@@ -167,6 +167,7 @@ type StateSwapper interface {
 type StoreStats struct {
 	Name           string // e.g. "embedded"; as named to users
 	Spans          int64
+	Sessions       int64 // spans of sessions that Clovisor saw in the kernel
 	Traces         int64
 	Metrics        int64
 	Rows           int64 // distinct rollup rows

@@ -105,7 +105,7 @@ func (s *Store) Stats(ctx context.Context) (visibility.StoreStats, error) {
 		if err != nil {
 			return err
 		}
-		st.Spans, st.Traces = n["spans"], n["traces"]
+		st.Spans, st.Sessions, st.Traces = n["spans"], n["sessions"], n["traces"]
 		for _, r := range snap.rows {
 			if r != nil {
 				st.Rows++

@@ -146,6 +146,9 @@ func (m *Memory) Stats(ctx context.Context) (visibility.StoreStats, error) {
 	rows := map[rowKey]bool{}
 	for i, k := range m.order {
 		rows[rowKey{k.hop.Role, k.key()}] = true
+		if k.span.Observed() {
+			st.Sessions++
+		}
 		if i == 0 || k.span.Start.Before(st.Oldest) {
 			st.Oldest = k.span.Start
 		}

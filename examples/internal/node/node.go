@@ -16,12 +16,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/opnfv/clover/api/server"
-	"github.com/opnfv/clover/examples/internal/statuspage"
+	"github.com/opnfv/clover/api/server/dashboard"
 	"github.com/opnfv/clover/monitoring"
 	"github.com/opnfv/clover/tracing"
 	"github.com/opnfv/clover/visibility"
 	"github.com/opnfv/clover/visibility/embedded"
 	visibilityredis "github.com/opnfv/clover/visibility/redis"
+	"github.com/opnfv/clover/web"
 )
 
 // Options of a Node.
@@ -51,9 +52,9 @@ type Options struct {
 	// nowhere. RedisRefresh is how often; 0 is the default of visibilityredis.
 	Redis        visibilityredis.Address
 	RedisRefresh time.Duration
-	// StatusPage serves a page at REST's root.
-	StatusPage bool
-	Logger     *slog.Logger
+	// Dashboard serves the dashboard at REST's root.
+	Dashboard bool
+	Logger    *slog.Logger
 	// OnReady is called once, when everything answers.
 	OnReady func(Addrs)
 }
@@ -168,8 +169,11 @@ func (n *Node) run(ctx context.Context) error {
 	}
 	api := n.opts.API
 	api.GRPCAddr, api.RESTAddr, api.Metrics, api.Logger = n.opts.GRPCAddr, n.opts.RESTAddr, n.registry, n.opts.Logger
-	if n.opts.StatusPage {
-		api.Root = statuspage.New(n.service, n.opts.Logger)
+	if n.opts.Dashboard {
+		var err error
+		if api.Root, err = dashboard.New(web.Assets); err != nil {
+			return err
+		}
 	}
 	srv, err := server.New(ctx, n.service, api)
 	if err != nil {

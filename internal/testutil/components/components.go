@@ -42,6 +42,7 @@ type Component struct {
 func All() []Component {
 	all := []Component{
 		Envoy(), Prometheus(), Redis(), JMeter(), Nginx(), NginxStable(), NginxMainline(), SDCRoot(), Suricata(), JaegerV1(), JaegerV2(),
+		Chromium(), Node(), WebModules(), BrowserModules(),
 		Helm(), S3(), Kind(), NodeRoot(), Kubernetes(), NodeImage(), Istio(), IstioImages(), PrometheusKubernetes(), Qemu(), QemuARM(),
 	}
 	for _, k := range DebianKernels() {
