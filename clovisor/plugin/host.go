@@ -24,7 +24,7 @@ const (
 	defaultDir         = "/proto"
 	defaultMemoryBytes = 32 << 20
 	defaultTimeout     = time.Second
-	defaultCompile     = time.Minute
+	defaultCompile     = 2 * time.Minute
 	defaultShare       = 0.5
 )
 
@@ -40,7 +40,7 @@ type Options struct {
 	// machine that is more than the work. 0: 1 s.
 	Timeout time.Duration
 	// CompileTimeout is how long a file may take to become a module that runs.
-	// 0: 1 minute. One that takes longer is refused; its compiler cannot be
+	// 0: 2 minutes. One that takes longer is refused; its compiler cannot be
 	// ended, so until it has ended by itself no other module is loaded.
 	CompileTimeout time.Duration
 	// Share is the part of the time that the calls of all modules may take
@@ -72,6 +72,7 @@ type Host struct {
 	compiling chan struct{}   // has room while nothing is compiled
 	modules   atomic.Int32    // that run
 	now       func() time.Time
+	start     func([]byte, wazero.CompilationCache, Limits) (*module, error)
 
 	mu    sync.Mutex
 	slots map[string]*slot
@@ -110,7 +111,7 @@ func NewHost(o Options) *Host {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Host{o: o, slots: map[string]*slot{}, compiling: make(chan struct{}, 1), now: time.Now}
+	return &Host{o: o, slots: map[string]*slot{}, compiling: make(chan struct{}, 1), now: time.Now, start: newModule}
 }
 
 // Register makes a parser that is part of the binary the plug-in of a
@@ -196,7 +197,7 @@ func (h *Host) compile(file []byte, cache wazero.CompilationCache, l Limits) (*m
 	done := make(chan result)
 	go func() {
 		defer func() { <-h.compiling }()
-		m, err := newModule(file, cache, l)
+		m, err := h.start(file, cache, l)
 		select {
 		case done <- result{m, err}:
 		case <-ctx.Done():
