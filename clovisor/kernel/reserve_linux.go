@@ -81,7 +81,7 @@ func holderOf(addr *net.UnixAddr) (holder *unix.Ucred, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return nil, err
