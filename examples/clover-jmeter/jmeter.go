@@ -47,9 +47,8 @@ func (j *jmeterFlags) program(out io.Writer) (*process.JMeter, error) {
 	return p, nil
 }
 
-// readKeys returns the keys of --keys, none without. What Java reads of those
-// in PEM is written into scratch.
-func (j *jmeterFlags) readKeys(scratch string) (process.Keys, error) {
+// readKeys returns the keys of --keys, none without.
+func (j *jmeterFlags) readKeys() (process.Keys, error) {
 	if j.keys == "" {
 		return process.Keys{}, nil
 	}
@@ -64,7 +63,7 @@ func (j *jmeterFlags) readKeys(scratch string) (process.Keys, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return process.Keys{}, cli.Usagef("--keys: %w", err)
 	}
-	keys, err := process.PEMKeys(filepath.Join(j.keys, "tls.crt"), filepath.Join(j.keys, "tls.key"), filepath.Join(scratch, "rmi.p12"))
+	keys, err := process.PEMKeys(filepath.Join(j.keys, "tls.crt"), filepath.Join(j.keys, "tls.key"), "")
 	if err != nil {
 		return keys, cli.Usagef("--keys: %w", err)
 	}

@@ -125,12 +125,7 @@ func runMaster(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	if err != nil {
 		return err
 	}
-	scratch, err := os.MkdirTemp("", "clover-jmeter-")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(scratch) }() // a folder in the system's own for such
-	if m.options.Keys, err = m.jmeter.readKeys(scratch); err != nil {
+	if m.options.Keys, err = m.jmeter.readKeys(); err != nil {
 		return err
 	}
 	if m.options.JMeter, err = m.jmeter.program(stderr); err != nil {

@@ -55,7 +55,7 @@ func runSlave(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	if err != nil {
 		return err
 	}
-	keys, err := s.jmeter.readKeys(dir)
+	keys, err := s.jmeter.readKeys()
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package process_test
 
 import (
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,7 +13,8 @@ import (
 func TestPEMKeys(t *testing.T) {
 	testutil.JMeter(t) // sees to it that there is a Java
 	cert, key := testutil.NewAuthority(t).Server(t)
-	keys, err := process.PEMKeys(cert, key, filepath.Join(t.TempDir(), "rmi.p12"))
+	dir := t.TempDir()
+	keys, err := process.PEMKeys(cert, key, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,7 +22,10 @@ func TestPEMKeys(t *testing.T) {
 	if err != nil || !strings.Contains(string(out), keys.Alias+", ") || !strings.Contains(string(out), "PrivateKeyEntry") {
 		t.Errorf("%v: %s", err, out)
 	}
-	if _, err := process.PEMKeys(cert, cert, keys.File); err == nil {
+	if again, err := process.PEMKeys(cert, key, dir); err != nil || again != keys {
+		t.Errorf("another process of the same pair: %+v, %v; the first: %+v", again, err, keys)
+	}
+	if _, err := process.PEMKeys(cert, cert, dir); err == nil {
 		t.Error("a certificate is taken for a key")
 	}
 }
