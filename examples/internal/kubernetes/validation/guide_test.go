@@ -153,14 +153,22 @@ func (k *kit) loses() {
 // keeps kills the master: what was measured is there when it is back.
 func (k *kit) keeps() {
 	k.Helper()
-	before, runs := k.types("get testresult detail"), k.types("get testruns")
+	const detail, runs = "get testresult detail", "get testruns -o json"
+	before := map[string]string{}
+	for _, line := range []string{detail, runs} {
+		code, out, errs := k.run(k.Context(), line)
+		if code != 0 || out == "" {
+			k.Fatalf("cloverctl %s: exit code %d, %s", line, code, errs)
+		}
+		before[line] = out
+	}
 	pod := k.pods("clover-jmeter-master")[0].Name
 	k.kill(pod)
 	k.ready("clover-jmeter-master", 1, pod)
-	if after := k.types("get testresult detail"); after != before {
-		k.Errorf("the results have changed:\n%s\nwere\n%s", after, before)
-	}
-	if after := k.types("get testruns"); after != runs {
-		k.Errorf("the runs have changed:\n%s\nwere\n%s", after, runs)
+	for line, want := range before {
+		k.eventually(func() (bool, string) { // until the controller has found the new pod
+			_, out, errs := k.run(k.Context(), line)
+			return out == want, fmt.Sprintf("cloverctl %s: %s%d bytes, before there were %d", line, errs, len(out), len(want))
+		})
 	}
 }
