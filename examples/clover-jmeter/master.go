@@ -61,7 +61,7 @@ func (m *masterFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&m.ns, "namespace", os.Getenv("POD_NAMESPACE"), "`namespace` of services that are named without one")
 	f.IntVar(&m.options.MaxRuns, "max-runs", 50, "runs that are kept; the oldest are dropped")
 	f.Int64Var(&m.options.MaxBytes, "max-bytes", 2<<30, "`bytes` of results that are kept")
-	f.DurationVar(&m.options.Grace, "grace", 5*time.Second, "how long a run may take to end when this program does")
+	f.DurationVar(&m.options.Grace, "grace", 5*time.Second, "how long requests that have begun may take when this program ends, or a test has reached its limit")
 	f.StringVar(&m.level, "log-level", "info", "debug, info, warn or error")
 }
 

@@ -79,6 +79,9 @@ func (m *Master) conduct(ctx context.Context, j *job, stop chan<- struct{}, over
 	case <-j.kill:
 	case <-ctx.Done():
 	case <-limit:
+		var end context.CancelFunc
+		ctx, end = context.WithCancel(ctx)
+		end() // as at the end of the master: requests have as long as Grace
 		m.mu.Lock()
 		j.stopped = true
 		j.Notes = append(j.Notes, fmt.Sprintf("stopped at its limit of %v", j.Limit))

@@ -45,7 +45,8 @@ type Options struct {
 	MaxBytes int64
 	// MaxQueue bounds the runs that wait. 0: 16.
 	MaxQueue int
-	// Grace is how long a run may take to end when the master does. 0: 5 s.
+	// Grace is how long requests that have begun may take when the master ends,
+	// or when a run has reached its limit of time. 0: 5 s.
 	Grace time.Duration
 	// Logger hears of runs and of faults. nil: silence.
 	Logger *slog.Logger

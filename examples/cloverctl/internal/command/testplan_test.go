@@ -52,7 +52,7 @@ func loadTesting(t *testing.T) (address string) {
 	t.Helper()
 	var o server.Options
 	local, err := loadtesting.NewLocal(master.Options{
-		Dir: t.TempDir(), Targets: master.Targets{Allow: []string{"127.0.0.1"}}, Logger: testutil.Logger(t),
+		Dir: t.TempDir(), Targets: master.Targets{Allow: []string{"127.0.0.1"}}, Logger: testutil.Logger(t), Grace: 100 * time.Millisecond,
 	}, &o)
 	check(t, err)
 	t.Cleanup(func() { check(t, local.Close()) })
