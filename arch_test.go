@@ -60,6 +60,7 @@ func TestDependenciesStayLean(t *testing.T) {
 		{"jmeter", regexp.MustCompile(`^(github\.com/(opnfv/clover/(jmeter/|[a-hk-z])|[^go])|golang\.org/|google\.golang\.org/|net/http$)`)},
 		{"jmeter/jtl", regexp.MustCompile(`^(github\.com/opnfv/clover/[a-hk-z]|google\.golang\.org/|net/http$)`)},
 		{"jmeter/builtin", regexp.MustCompile(`^(github\.com/opnfv/clover/[a-hk-z]|google\.golang\.org/)`)},
+		{"jmeter/master", regexp.MustCompile(`^(github\.com/opnfv/clover/[a-hk-z]|google\.golang\.org/)`)},
 		{"jmeter/process", regexp.MustCompile(`^(github\.com/opnfv/clover/[a-hk-z]|google\.golang\.org/)`)},
 		{"api/server", none},
 		{"api/server/delivery", none},

@@ -50,6 +50,11 @@
 //   - [github.com/opnfv/clover/jmeter/jtl]: JMeter's result files.
 //   - [github.com/opnfv/clover/jmeter/builtin]: plans run without a JVM.
 //   - [github.com/opnfv/clover/jmeter/process]: plans run by the real JMeter.
+//   - [github.com/opnfv/clover/jmeter/master]: plans run on behalf of others, one
+//     at a time: plans, runs and results kept in a folder; which targets they may
+//     have.
+//   - [github.com/opnfv/clover/api/loadtest]: such a master by gRPC;
+//     [github.com/opnfv/clover/api/server/loadtests]: the load test area of the API.
 //   - [github.com/opnfv/clover/jmeter/report]: the outcome as table, JSON, CSV,
 //     JUnit's XML and HTML; two runs compared.
 //   - [github.com/opnfv/clover/jmeter/runnertest]: the suite that every runner
@@ -114,8 +119,9 @@
 // The folder examples holds the programs that assemble the libraries:
 // standalone (everything in one process), cloverctl (the command line),
 // clover-collector and clover-controller (the two halves as they run in a
-// cluster), clovisor (session traces from the kernel), sdc (the services of the
-// sample), and deliver (a chart deployed by Spinnaker).
+// cluster), clover-jmeter (master and slaves of load tests), clovisor (session
+// traces from the kernel), sdc (the services of the sample), and deliver (a
+// chart deployed by Spinnaker).
 //
 // # Rules that hold everywhere
 //
