@@ -77,7 +77,7 @@ func TestGolden(t *testing.T) {
 			Values: tree{
 				"tls": noTLS, "networkPolicies": tree{"enabled": false}, "image": tree{"pullSecrets": []any{"pull"}},
 				"validation": tree{
-					"namespace": "team-a", "slaves": 7, "targets": []any{"*.example.com"}, "storage": tree{"class": "ssd", "size": "20Gi"},
+					"namespace": "team-a", "slaves": 7, "istio": tree{"enabled": true}, "targets": []any{"*.example.com"}, "storage": tree{"class": "ssd", "size": "20Gi"},
 					"podLabels": tree{"team": "a"}, "podAnnotations": tree{"a": "b"},
 					"master": tree{"extraArgs": []any{"--log-level=debug"}}, "slave": tree{"resources": tree{"limits": tree{"memory": "1Gi"}}},
 				},

@@ -236,6 +236,9 @@ func (o Options) jmeterFiles(ctx context.Context) (map[string]File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("images: JMeter: %w", err)
 	}
+	if _, ok := files[JMeterHome+"/bin/ApacheJMeter.jar"]; !ok {
+		return nil, fmt.Errorf("images: %s is no home folder of JMeter: it has no bin/ApacheJMeter.jar", dir)
+	}
 	files[JMeterHome+"/lib/junit/.keep"] = File{Mode: 0o644} // JMeter complains without that folder
 	return files, nil
 }

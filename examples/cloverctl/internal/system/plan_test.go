@@ -24,7 +24,8 @@ func object(t *testing.T, text string) *unstructured.Unstructured {
 
 func TestEverySystemRendersWhatDeletingFinds(t *testing.T) {
 	for _, s := range Systems() {
-		o := Options{Values: map[string]any{"sdc": map[string]any{"istio": map[string]any{"enabled": true}}}}
+		mesh := map[string]any{"istio": map[string]any{"enabled": true}}
+		o := Options{Values: map[string]any{"sdc": mesh, "validation": mesh}}
 		if s.spinnaker { // no part of the chart
 			o = Options{}
 		}
