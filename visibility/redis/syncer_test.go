@@ -114,7 +114,7 @@ func TestNobodyReadsHalfARefresh(t *testing.T) {
 	w.traffic(1, 5)
 	w.inStep()
 	total := 15
-	for round := range 40 {
+	for round := range 15 {
 		w.traffic(round+2, 5)
 		total += 15
 		testutil.Eventually(t, wait, func() (bool, string) {
