@@ -14,6 +14,8 @@
 //     directory on disk.
 //   - [github.com/opnfv/clover/visibility/redis]: results and configuration in
 //     Redis, under the keys that users know.
+//   - [github.com/opnfv/clover/visibility/lease]: services shared among the
+//     collectors of one store.
 //   - [github.com/opnfv/clover/visibility/storetest]: the suite that every
 //     store passes, and a reference store for tests.
 //   - [github.com/opnfv/clover/clovisor]: session traces from the kernel, by

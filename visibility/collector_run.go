@@ -58,6 +58,9 @@ func (c *Collector) Run(ctx context.Context) error {
 	defer c.setRunning(false)
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	if c.opt.Share != nil {
+		wg.Go(func() { c.follow(ctx) })
+	}
 	tasks := map[sourceKey]*task{}
 	for {
 		c.reconcile(ctx, &wg, tasks)

@@ -18,6 +18,7 @@ const (
 	StateDegraded   SourceState = "degraded"    // it did for some services only
 	StateBackingOff SourceState = "backing off" // it failed and will be tried again
 	StateDown       SourceState = "down"        // so did the two before; still tried again
+	StateStandby    SourceState = "standby"     // another collector does it
 )
 
 // downAfter is the number of failures in a row that make a source down.

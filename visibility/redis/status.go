@@ -23,6 +23,13 @@ func (s *Syncer) Status() visibility.SourceStatus {
 	return st
 }
 
+// standBy notes that another process writes.
+func (s *Syncer) standBy() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status.State, s.status.Error, s.status.Failures, s.behind = visibility.StateStandby, "", 0, time.Time{}
+}
+
 // finish notes the end of a refresh and returns the pause before the next.
 func (s *Syncer) finish(began time.Time, values int, faults []error, err error) (pause time.Duration) {
 	s.mu.Lock()

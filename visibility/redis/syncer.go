@@ -31,6 +31,9 @@ type Options struct {
 	Window time.Duration
 	// Limits bound the results.
 	Limits Limits
+	// Owns reports whether this process writes now, where several collectors
+	// share a store: lease.Group's Owns. nil: always.
+	Owns func(key string) bool
 	// Timeout bounds what one refresh waits for Redis, and for the store
 	// again. 0: 10 s.
 	Timeout time.Duration
@@ -75,7 +78,7 @@ type Configurer interface {
 }
 
 // Syncer keeps Redis in step with a store and a configuration. Only one
-// should write to a database of Redis. Its methods may be called
+// should write to a database of Redis at a time. Its methods may be called
 // concurrently.
 type Syncer struct {
 	client  redis.UniversalClient
@@ -125,6 +128,12 @@ func (s *Syncer) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-timer.C:
+		}
+		if s.o.Owns != nil && !s.o.Owns("results@"+s.o.Target) {
+			s.stamp = "" // it is another's that Redis holds
+			s.standBy()
+			timer.Reset(s.o.Refresh)
+			continue
 		}
 		began := time.Now()
 		values, faults, err := s.refresh(ctx)

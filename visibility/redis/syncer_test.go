@@ -1,11 +1,13 @@
 package visibilityredis
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -114,7 +116,7 @@ func TestNobodyReadsHalfARefresh(t *testing.T) {
 	w.traffic(1, 5)
 	w.inStep()
 	total := 15
-	for round := range 40 {
+	for round := range 15 {
 		w.traffic(round+2, 5)
 		total += 15
 		testutil.Eventually(t, wait, func() (bool, string) {
@@ -180,4 +182,31 @@ func TestRedisComesAndGoes(t *testing.T) {
 	if got := w.collector.Config().Services; !slices.Equal(got, []string{"clover-server1"}) {
 		t.Errorf("the collector's services are %q", got)
 	}
+}
+
+// TestOneOfSeveralWrites has two that share a store take turns.
+func TestOneOfSeveralWrites(t *testing.T) {
+	r := testutil.Redis(t)
+	w := newWorld(t, Address{URL: r.Addr})
+	w.stop()
+	var mine atomic.Bool
+	w.syncer.o.Owns = func(string) bool { return mine.Load() }
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- w.syncer.Run(ctx) }()
+	state := func(want visibility.SourceState) {
+		t.Helper()
+		testutil.Eventually(t, wait, func() (bool, string) { got := w.syncer.Status().State; return got == want, string(got) })
+	}
+	state(visibility.StateStandby)
+	r.CLI("FLUSHALL")
+	y := w.traffic(1, 5)
+	mine.Store(true)
+	state(visibility.StateOK)
+	w.inStep()
+	wantTally(t, r, y)
+	mine.Store(false)
+	state(visibility.StateStandby)
+	cancel()
+	check(t, <-done)
 }
