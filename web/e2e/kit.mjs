@@ -77,7 +77,7 @@ export async function visit(options = {}) {
     if (['http:', 'https:', 'ws:'].includes(to.protocol) && to.origin !== url) problems.push(`asks another host: ${r.url()}`);
   });
   const pending = new Set();
-  const isStream = (r) => /\/(stats\/watch|spans)\?/.test(r.url());
+  const isStream = (r) => /\/(stats\/watch|spans)(\?|$)/.test(r.url());
   page.on('request', (r) => isStream(r) || pending.add(r));
   for (const end of ['requestfinished', 'requestfailed']) page.on(end, (r) => pending.delete(r));
   /** Waits until the page has what it asked for, streams aside. */
