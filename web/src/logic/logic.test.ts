@@ -4,7 +4,7 @@ import { advise } from './advice';
 import { commandLine, quote } from './cloverctl';
 import { concerns } from './quality';
 import { select } from './select';
-import { addSeries, filled } from './series';
+import { begun, filled, remainder } from './series';
 import { Tail } from './tail';
 
 describe('commands', () => {
@@ -102,21 +102,12 @@ describe('selection', () => {
 });
 
 describe('series', () => {
-  const stats = (count: number) => ({ count, errors: 0, rate: count / 10 }) as never;
-  it('falls to the ground where nothing was, and leaves out what is not over', () => {
-    const points = [
-      { time: 10_000, stats: stats(10) },
-      { time: 40_000, stats: stats(20) },
-      { time: 50_000, stats: stats(1) },
-    ];
-    const line = filled(points, {
-      from: 0,
-      to: 60_000,
-      step: 10,
-      now: 51_000,
-      value: (s) => s.rate,
-      empty: 0,
-    });
+  const point = (time: number, rate: number) => ({ time, stats: { rate, errors: 0 } as never });
+  const points = [point(10_000, 1), point(40_000, 2), point(50_000, 3)];
+
+  it('fall to the ground where nothing was, and leave out what is not over', () => {
+    const grid = { from: 0, to: 60_000, step: 10, now: 51_000 };
+    const line = filled(points, grid, (p) => (p.stats as { rate: number }).rate, 0);
     expect(line).toEqual([
       [0, 0],
       [10_000, 1],
@@ -125,16 +116,19 @@ describe('series', () => {
       [40_000, 2],
     ]);
   });
-  it('adds up', () => {
-    const group = (time: number, n: number) => ({
-      values: [],
-      stats: stats(n),
-      series: [{ time, stats: stats(n) }],
-    });
-    expect(addSeries([group(2, 1), group(1, 2), group(2, 3)]).map(([t, s]) => [t, s.count])).toEqual([
-      [1, 2],
-      [2, 4],
+
+  it('begin a step before the first point', () => {
+    expect(begun(points, { from: -90_000, to: 60_000 }, 10)).toEqual({ from: 0, to: 60_000 });
+    expect(begun([], { from: 0, to: 60_000 }, 10)).toEqual({ from: 50_000, to: 60_000 });
+  });
+
+  it('leave a remainder, never below nothing', () => {
+    const group = (...series: typeof points) => ({ values: [], stats: {} as never, series });
+    const rest = remainder(points, [
+      group(point(10_000, 0.25)),
+      group(point(10_000, 0.25), point(40_000, 5)),
     ]);
+    expect(rest.map((p) => p.rate)).toEqual([0.5, 0, 3]);
   });
 });
 
