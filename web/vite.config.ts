@@ -20,7 +20,5 @@ export default defineConfig({
     host: '127.0.0.1',
     proxy: { '/api': { target: server, changeOrigin: true } },
   },
-  // Component tests need the browser's build of Svelte.
-  resolve: process.env.VITEST ? { conditions: ['browser'] } : {},
-  test: { environment: 'jsdom', include: ['src/**/*.test.ts'] },
+  test: { include: ['src/**/*.test.ts'] },
 });

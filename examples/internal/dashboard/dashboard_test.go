@@ -34,7 +34,7 @@ func TestEachViewShowsWhatTheAPIAnswers(t *testing.T) {
 	check(t, c.send(t.Context(), requests))
 	c.trackMetrics()
 	env := map[string]string{"CLOVER_URL": c.url(), "CLOVER_CONTROL": c.control().URL, "CLOVER_PICTURES": pictures(t)}
-	for _, script := range []string{"figures", "views", "speed", "moving"} {
+	for _, script := range []string{"figures", "views", "speed", "moving", "answers"} {
 		t.Run(script, func(t *testing.T) { b.run(t, script+".test.mjs", env) })
 	}
 }

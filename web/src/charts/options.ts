@@ -195,7 +195,9 @@ export function heatChart(
   p: Palette,
 ): Option {
   const shared = base(p);
-  const most = Math.max(1, ...c.cells.map((cell) => cell.count));
+  const most = c.cells.reduce((n, cell) => Math.max(n, cell.count), 1);
+  const labels = c.times.map((ms) => axisTime(ms, c.spanSeconds));
+  const every = Math.max(1, Math.ceil(labels.length / 9));
   return {
     ...shared,
     grid: { left: 8, right: 8, top: 8, bottom: 4, containLabel: true },
@@ -213,14 +215,18 @@ export function heatChart(
       min: 0,
       // Colours by the root: rare and slow is what one looks for.
       max: Math.sqrt(most),
-      inRange: { color: [p.raised, p.series[5], p.series[2], p.series[6], p.series[7], p.bad] },
+      inRange: { color: p.heat },
     },
     xAxis: {
       type: 'category',
-      data: c.times.map((ms) => axisTime(ms, c.spanSeconds)),
+      data: labels,
       axisLine: { lineStyle: { color: p.line } },
       axisTick: { show: false },
-      axisLabel: { color: p.muted, fontSize: 11 },
+      axisLabel: {
+        color: p.muted,
+        fontSize: 11,
+        interval: (i: number) => i % every === 0 && labels[i] !== labels[i - every],
+      },
     },
     yAxis: {
       type: 'category',

@@ -47,6 +47,8 @@ export interface Palette {
   warn: string;
   ok: string;
   series: string[];
+  /** From few to many. */
+  heat: string[];
   font: string;
 }
 
@@ -66,6 +68,7 @@ export function palette(): Palette {
     warn: get('warn'),
     ok: get('ok'),
     series: Array.from({ length: 10 }, (_, i) => get(`s${i}`)),
+    heat: Array.from({ length: 5 }, (_, i) => get(`h${i}`)),
     font: get('font'),
   };
 }
