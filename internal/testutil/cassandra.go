@@ -30,6 +30,9 @@ type CassandraOptions struct {
 	// Password has it ask for a user and a password; it knows the user
 	// cassandra with the password cassandra then.
 	Password bool
+	// Fast lets Java compile what it runs as well as it can. Without it
+	// starting and short tests take less of the processor.
+	Fast bool
 }
 
 // Cassandra runs a real Cassandra, empty, until the end of the test, with a
@@ -56,6 +59,9 @@ func Cassandra(t testing.TB, o CassandraOptions) *CassandraServer {
 		}
 	}
 	s := &CassandraServer{Addr: addr, t: t, command: Command{Name: "cassandra", Path: path, Args: []string{dir}, Dir: dir}}
+	if !o.Fast {
+		s.command.Env = []string{"CLOVER_JIT=1"}
+	}
 	s.start()
 	return s
 }

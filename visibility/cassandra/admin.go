@@ -94,15 +94,11 @@ func (s *Store) Clear(ctx context.Context) error {
 
 // forgetAll voids what all writers have committed and have under way.
 func (c *committer) forgetAll(ctx context.Context) error {
-	others, err := c.writers(ctx)
+	all, err := c.writers(ctx)
 	if err != nil {
 		return err
 	}
-	names := []string{c.opts.Writer}
-	for name := range others {
-		names = append(names, name)
-	}
-	for _, name := range names {
+	for name := range all {
 		for {
 			now, err := c.readWriter(ctx, name)
 			if err != nil {

@@ -18,13 +18,21 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // start takes longer than most of them.
 func TestCassandra(t *testing.T) {
 	server := testutil.Cassandra(t, testutil.CassandraOptions{})
-	c := &cluster{addr: server.Addr, opts: Options{Hosts: []string{server.Addr}, Shards: 2}}
+	c := &cluster{addr: server.Addr, pid: server.PID(), opts: Options{Hosts: []string{server.Addr}, Shards: 2}}
+	t.Run("TwoStarters", c.testTwoStarters)
 	t.Run("Conformance", c.testConformance)
+	t.Run("SeveralWriters", c.testSeveralWriters)
+	t.Run("ExactlyOnce", c.testExactlyOnce)
+	t.Run("NameTaken", c.testNameTaken)
+	t.Run("Paused", c.testPaused)
+	t.Run("NewerSchema", c.testNewerSchema)
+	t.Run("Unavailable", c.testUnavailable)
 }
 
 // cluster is the server under test.
 type cluster struct {
 	addr string
+	pid  int
 	opts Options // of a store of the suite
 }
 

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"time"
 
+	gocql "github.com/apache/cassandra-gocql-driver/v2"
+
 	"github.com/opnfv/clover/tracing"
 	"github.com/opnfv/clover/visibility"
 )
@@ -40,16 +42,28 @@ func choose(w *writerState, now, before cell) (cell, error) {
 		return now, nil
 	case w.visible(before.version):
 		return before, nil
-	case before.version != 0 && before.version.epoch() == w.epoch:
-		return cell{}, errTorn
+	case before.version == 0 || before.version.epoch() < w.epoch:
+		return cell{}, nil
 	}
-	return cell{}, nil
+	if _, ok := w.epochs[w.epoch]; !ok && before.version.epoch() == w.epoch {
+		return cell{}, nil // it was cleared
+	}
+	return cell{}, errTorn
 }
 
 // errTorn: a writer has committed more than once while it was read.
 var errTorn = errors.New("the writer went on while it was read")
 
 const insertCell = "INSERT INTO cells (writer, kind, name, version, value, prev_version, prev) VALUES (?, ?, ?, ?, ?, ?, ?)"
+
+// orUnset leaves a column as it is where there is no value: null would be
+// stored, as a tombstone.
+func orUnset(value []byte) any {
+	if value == nil {
+		return gocql.UnsetValue
+	}
+	return value
+}
 
 // readCells calls fn for the cells of a writer of one kind, from a name on.
 func (s *Store) readCells(ctx context.Context, snap snapshot, writer, kind, from string, fn func(name string, c cell) error) error {
@@ -74,9 +88,11 @@ func (s *Store) readCells(ctx context.Context, snap snapshot, writer, kind, from
 type view struct {
 	snap  snapshot
 	floor time.Time
-	// of this process' writer
-	cells []namedCell
-	open  map[openID]openHop // those that started in the range asked for
+	// inMemory is the writer of this process, of which the rest is known
+	// without asking; "" if another process has ended its epoch.
+	inMemory string
+	cells    []namedCell
+	open     map[openID]openHop // those that started in the range asked for
 }
 
 type namedCell struct {
@@ -93,10 +109,15 @@ func (s *Store) view(ctx context.Context, r visibility.Range, kinds ...string) (
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	v := &view{snap: snap, floor: s.floor, open: map[openID]openHop{}}
+	if row := snap[s.opts.Writer]; row != nil {
+		if _, ok := row.epochs[s.own.epoch]; !ok {
+			return v, nil
+		}
+	}
 	own := s.own
 	own.epochs = maps.Clone(own.epochs)
-	snap[s.opts.Writer] = &own
-	v := &view{snap: snap, floor: s.floor, open: map[openID]openHop{}}
+	v.inMemory, snap[s.opts.Writer] = s.opts.Writer, &own
 	for k, c := range s.cells {
 		if slices.Contains(kinds, k.kind) {
 			v.cells = append(v.cells, namedCell{k, c.value})
@@ -122,7 +143,7 @@ func (s *Store) eachCell(ctx context.Context, v *view, kind string, fn func(name
 		}
 	}
 	for writer := range v.snap {
-		if writer == s.opts.Writer {
+		if writer == v.inMemory {
 			continue
 		}
 		err := s.readCells(ctx, v.snap, writer, kind, "", func(name string, c cell) error { return fn(name, c.value) })
@@ -133,10 +154,10 @@ func (s *Store) eachCell(ctx context.Context, v *view, kind string, fn func(name
 	return nil
 }
 
-// othersOpen adds the open hops of the other writers.
-func (s *Store) othersOpen(ctx context.Context, snap snapshot, into map[openID]openHop) error {
+// readOpen adds the open hops of all writers but one.
+func (s *Store) readOpen(ctx context.Context, snap snapshot, but string, into map[openID]openHop) error {
 	for writer, w := range snap {
-		if writer == s.opts.Writer {
+		if writer == but {
 			continue
 		}
 		err := s.readCells(ctx, snap, writer, kindOpen, w.openFrom, func(_ string, c cell) error { return decodeOpen(c.value, into) })

@@ -28,7 +28,7 @@ func (c *committer) writeCells(ctx context.Context) (openFrom string, err error)
 	for k, value := range g.values {
 		was := c.cells[k]
 		byKind[k.kind] = append(byKind[k.kind], statement{cql: insertCell, size: len(value) + len(was.value) + 100, args: []any{
-			c.opts.Writer, k.kind, k.name, int64(g.version), value, int64(was.version), was.value,
+			c.opts.Writer, k.kind, k.name, int64(g.version), value, int64(was.version), orUnset(was.value),
 		}})
 	}
 	for _, name := range c.emptied {

@@ -232,7 +232,7 @@ func unavailable(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return fmt.Errorf("%w: cassandra does not answer: %w", visibility.ErrUnavailable, err)
 	}
-	return err
+	return failure(ctx, err)
 }
 
 func (c *committer) once(ctx context.Context, gather func(context.Context) error) error {

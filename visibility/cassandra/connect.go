@@ -47,7 +47,7 @@ func connect(o Options, keyspace string) (*gocql.Session, error) {
 	cluster.DefaultIdempotence = true
 	cluster.RetryPolicy = &gocql.ExponentialBackoffRetryPolicy{NumRetries: 2, Min: 20 * time.Millisecond, Max: time.Second}
 	cluster.ReconnectionPolicy = &gocql.ConstantReconnectionPolicy{MaxRetries: 3, Interval: 200 * time.Millisecond}
-	cluster.ReconnectInterval = time.Second
+	cluster.ReconnectInterval = o.reconnect
 	cluster.PageSize = pageSize
 	cluster.Logger = driverLog{o.Logger}
 	nodes := gocql.RoundRobinHostPolicy()

@@ -191,7 +191,7 @@ func (c *committer) openState(id openID) (openHop, bool) {
 func (c *committer) openElsewhere(ctx context.Context, id openID) (bool, error) {
 	if c.g.foreign == nil {
 		c.g.foreign = map[openID]openHop{}
-		if err := c.othersOpen(ctx, c.g.snap, c.g.foreign); err != nil {
+		if err := c.readOpen(ctx, c.g.snap, c.opts.Writer, c.g.foreign); err != nil {
 			return false, err
 		}
 	}
@@ -226,7 +226,7 @@ func (c *committer) gatherSettled(ctx context.Context, due map[openID]openHop) e
 	if err != nil {
 		return err
 	}
-	if len(snap) > 0 {
+	if len(snap) > 1 {
 		seen := map[tracing.TraceID]bool{}
 		for id := range due {
 			if !seen[id.trace] {

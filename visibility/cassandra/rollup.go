@@ -108,7 +108,7 @@ func (a *answer) read(ctx context.Context) error {
 		return err
 	}
 	others := map[openID]openHop{}
-	if err := a.s.othersOpen(ctx, v.snap, others); err != nil {
+	if err := a.s.readOpen(ctx, v.snap, v.inMemory, others); err != nil {
 		return err
 	}
 	for id, h := range others {

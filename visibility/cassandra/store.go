@@ -91,6 +91,9 @@ type Options struct {
 	Clock func() time.Time
 	// Logger receives what the store does in the background; nil: discarded.
 	Logger *slog.Logger
+
+	// reconnect is how often a node that went away is tried again. 0: 1 s.
+	reconnect time.Duration
 }
 
 // Limits bound what the store keeps apart and what a question may cost.
@@ -121,6 +124,7 @@ func (o Options) withDefaults() Options {
 	def(&o.QueueSpans, 100_000)
 	def(&o.Concurrency, 64)
 	def(&o.Timeout, 5*time.Second)
+	def(&o.reconnect, time.Second)
 	def(&o.Limits.Values, 10_000)
 	def(&o.Limits.Rows, 200_000)
 	def(&o.Limits.RecordBytes, 1<<20)
@@ -262,7 +266,9 @@ func failure(ctx context.Context, err error) error {
 		}
 		return err
 	}
-	for _, known := range []error{visibility.ErrUnavailable, visibility.ErrLocked, visibility.ErrLimit, visibility.ErrInvalid, visibility.ErrNotFound, visibility.ErrUnsupported} {
+	for _, known := range []error{
+		visibility.ErrUnavailable, visibility.ErrLocked, visibility.ErrLimit, visibility.ErrInvalid, visibility.ErrNotFound, visibility.ErrUnsupported, errCorrupt,
+	} {
 		if errors.Is(err, known) {
 			return err
 		}

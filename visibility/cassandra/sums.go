@@ -114,7 +114,7 @@ func (c *committer) writeSums(ctx context.Context) error {
 		p := [3]int64{int64(k.level), period, int64(b.shard)}
 		lists[p] = append(lists[p], statement{cql: insertSum, size: len(value) + len(was.value) + 80, args: []any{
 			int8(k.level), int(period), b.shard, int(k.bucket), int64(k.row), c.opts.Writer,
-			int64(c.g.version), value, int64(was.version), was.value, c.levelTTL(k.level),
+			int64(c.g.version), value, int64(was.version), orUnset(was.value), c.levelTTL(k.level),
 		}})
 	}
 	all := make([][]statement, 0, len(lists))

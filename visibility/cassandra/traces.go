@@ -161,7 +161,8 @@ func newer(a, b indexEntry) int {
 // service's index is walked.
 func (t *traceSearch) slot(ctx context.Context, slot int) (more bool, err error) {
 	cursors := make([]shardCursor, t.s.shards)
-	err = each(ctx, len(cursors), readers, func(ctx context.Context, i int) error {
+	err = each(ctx, len(cursors), readers, func(_ context.Context, i int) error {
+		// Not the context of each, which ends before the next pages are read.
 		cursors[i] = shardCursor{iter: t.query(slot, i).IterContext(ctx)}
 		return cursors[i].next()
 	})

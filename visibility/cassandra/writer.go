@@ -50,7 +50,7 @@ func (s snapshot) visible(writer string, v version) bool {
 
 const selectWriter = "SELECT name, owner, epoch, epochs, open_from FROM writers"
 
-// writers reads the state of all writers but this one.
+// writers reads the state of all writers.
 func (s *Store) writers(ctx context.Context) (snapshot, error) {
 	snap := snapshot{}
 	iter := s.session.Query(selectWriter).IterContext(ctx)
@@ -60,9 +60,7 @@ func (s *Store) writers(ctx context.Context) (snapshot, error) {
 		if !iter.Scan(&name, &w.owner, &w.epoch, &w.epochs, &w.openFrom) {
 			break
 		}
-		if name != s.opts.Writer {
-			snap[name] = w
-		}
+		snap[name] = w
 	}
 	return snap, failure(ctx, iter.Close())
 }

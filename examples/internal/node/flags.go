@@ -27,6 +27,7 @@ func (o *Options) AddFlags(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.AllowSources, "allow-source", DefaultAllowSources(), "`pattern` of hosts that requests may name as Jaeger or Prometheus (may be given again; in a cluster only its services by default)")
 	f.DurationVar(&o.SampleInterval, "sample-interval", 0, "how often Jaeger and Prometheus are read (default: as configured before, or 2s)")
 	f.DurationVar(&o.Store.Retention, "retention", 7*24*time.Hour, "age at which data goes")
+	o.addStoreFlags(f)
 	f.Int64Var(&o.Store.MaxBytes, "max-bytes", 10<<30, "size of the store at which the oldest data goes")
 }
 
