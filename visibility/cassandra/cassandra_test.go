@@ -93,4 +93,3 @@ func (c *cluster) testConformance(t *testing.T) {
 		}
 	})
 }
-

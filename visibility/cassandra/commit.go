@@ -99,10 +99,10 @@ type committer struct {
 	*Store
 	// stale: the epoch has to begin anew, because the fate of a commit is not
 	// known or because it was ended.
-	stale bool
-	lost  error // another process has the name: nothing can be written any more
-	seq   int   // of the last commit in this epoch
-	sums  *sumCache
+	stale     bool
+	lost      error // another process has the name: nothing can be written any more
+	seq       int   // of the last commit in this epoch
+	sums      *sumCache
 	openCells map[string]map[openID]struct{} // open hops by cell
 	// emptied are cells of open hops that were committed as empty.
 	emptied []string

@@ -2,6 +2,7 @@ package cassandra
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -66,6 +67,33 @@ func connect(o Options, keyspace string) (*gocql.Session, error) {
 		return nil, fmt.Errorf("%w: %w", visibility.ErrUnavailable, err)
 	}
 	return session, nil
+}
+
+// closeWait is how long a session may take to close.
+const closeWait = 5 * time.Second
+
+// closeSession closes a session. The driver (2.1.2) never returns from that if
+// it is just making its control connection again, so that is waited for.
+func closeSession(session *gocql.Session) error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeWait/2)
+	defer cancel()
+	for session.AwaitSchemaAgreement(ctx) != nil && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		session.Close()
+	}()
+	select {
+	case <-closed:
+		return nil
+	case <-time.After(closeWait):
+		return errors.New("cassandra: the driver does not end its connections")
+	}
 }
 
 // pageSize is the number of rows that are fetched at once.

@@ -240,4 +240,3 @@ func (s *Store) loadRows(ctx context.Context, cql string, args ...any) error {
 	}
 	return failure(ctx, iter.Close())
 }
-

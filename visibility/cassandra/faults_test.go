@@ -102,9 +102,9 @@ func writeUntil(t *testing.T, s *Store, spans []tracing.Span, refused func()) (f
 	}
 }
 
-// testExactlyOnce cuts the connection after each of the answers that a write
-// gets, so that every step of it has been done without the store's knowing:
-// among them the commit itself. The spans are written again, and count once.
+// testExactlyOnce cuts the connection when a commit has been done, and when an
+// earlier step of a write has, but before the store is told. The spans are
+// written again, and count once.
 func (c *cluster) testExactlyOnce(t *testing.T) {
 	p := newProxy(t, c.addr)
 	direct := c.empty(t, c.opts)
@@ -114,29 +114,31 @@ func (c *cluster) testExactlyOnce(t *testing.T) {
 	at := everything.From.Add(time.Hour)
 	writeUntil(t, s, hop(0, at), func() {})
 	n, landed, lost := 1, 0, 0
-	for answers := 0; ; answers++ {
-		p.cutAfter(answers)
+	// The commit alone is asked for with the id of the process.
+	for cuts := 0; cuts < 3 || lost < 3; cuts++ {
+		if cuts < 3 {
+			p.cutAfterAsking(s.id[:])
+		} else {
+			p.cutAfter(cuts - 3)
+		}
 		failures, r := writeUntil(t, s, hop(n, at), func() { p.heal() })
-		cut := p.heal()
-		n++
 		switch {
-		case failures == 0 && !cut:
-			// The write needs fewer answers than that.
+		case failures == 0:
+			t.Errorf("cut %d did not happen", cuts)
 		case r.Duplicates == 2:
 			landed++
 		case r.Kept == 2:
 			lost++
 		default:
-			t.Errorf("cut after %d answers: receipt %+v", answers, r)
+			t.Errorf("cut %d: receipt %+v", cuts, r)
 		}
-		c.wantHop(t, direct, n-1, at)
-		if failures == 0 && !cut {
-			break
-		}
+		p.heal()
+		c.wantHop(t, direct, n, at)
+		n++
 	}
 	t.Logf("%d writes cut: %d had landed, %d had not", landed+lost, landed, lost)
-	if landed == 0 || lost < 3 {
-		t.Errorf("of the writes cut %d had landed and %d had not: want some of both", landed, lost)
+	if landed < 3 {
+		t.Errorf("of the commits cut %d had landed, want 3", landed)
 	}
 	c.wantTally(t, direct, n)
 }

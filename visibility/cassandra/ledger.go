@@ -14,7 +14,9 @@ import (
 // ledgerParts is the number of partitions of the watermarks.
 const ledgerParts = 4
 
-func ledgerPart(at account) int8 { return int8(uint64(hash64(at.source+"\x00"+at.service)) % ledgerParts) }
+func ledgerPart(at account) int8 {
+	return int8(uint64(hash64(at.source+"\x00"+at.service)) % ledgerParts)
+}
 
 // writeWatermarks says up to when the sources were read. It is done when the
 // spans before that time are committed: whoever reads them again because it

@@ -1,6 +1,7 @@
 package cassandra
 
 import (
+	"bytes"
 	"net"
 	"sync"
 	"testing"
@@ -15,8 +16,9 @@ type proxy struct {
 
 	mu    sync.Mutex
 	conns map[net.Conn]struct{}
-	left  int  // answers that pass until the cut; -1: all
-	away  bool // since the cut: nobody gets through
+	left  int    // answers that pass until the cut; -1: all
+	on    []byte // the cut is after what is asked with this
+	away  bool   // since the cut: nobody gets through
 	done  sync.WaitGroup
 }
 
@@ -50,7 +52,7 @@ func (p *proxy) accept(l net.Listener) {
 			}
 			continue
 		}
-		p.done.Go(func() { p.pass(client, server, func() bool { return true }) })
+		p.done.Go(func() { p.pass(client, server, p.ask) })
 		p.done.Go(func() { p.pass(server, client, p.answer) })
 	}
 }
@@ -68,12 +70,12 @@ func (p *proxy) admit(conns ...net.Conn) bool {
 }
 
 // pass copies from one to the other as long as it may.
-func (p *proxy) pass(from, to net.Conn, may func() bool) {
+func (p *proxy) pass(from, to net.Conn, may func([]byte) bool) {
 	defer func() { _, _ = from.Close(), to.Close() }()
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)
-		if err != nil || !may() {
+		if err != nil || !may(buf[:n]) {
 			return
 		}
 		if _, err := to.Write(buf[:n]); err != nil {
@@ -82,8 +84,18 @@ func (p *proxy) pass(from, to net.Conn, may func() bool) {
 	}
 }
 
+// ask looks for the question whose answer is to be kept back.
+func (p *proxy) ask(data []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.on != nil && bytes.Contains(data, p.on) {
+		p.on, p.left = nil, 0
+	}
+	return true
+}
+
 // answer counts an answer; it returns false for the one that is kept back.
-func (p *proxy) answer() bool {
+func (p *proxy) answer([]byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.away {
@@ -111,12 +123,19 @@ func (p *proxy) cutAfter(answers int) {
 	p.left = answers
 }
 
+// cutAfterAsking keeps the answer back to what is asked with these bytes.
+func (p *proxy) cutAfterAsking(with []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.on = with
+}
+
 // heal lets everything pass again and reports whether there was a cut.
 func (p *proxy) heal() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	was := p.away
-	p.left, p.away = -1, false
+	p.left, p.on, p.away = -1, nil, false
 	return was
 }
 

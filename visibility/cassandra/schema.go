@@ -108,7 +108,10 @@ func prepareSchema(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	defer session.Close()
+	return errors.Join(migrate(ctx, o, session), closeSession(session))
+}
+
+func migrate(ctx context.Context, o Options, session *gocql.Session) error {
 	m := migration{session: session, o: o, holder: gocql.TimeUUID()}
 	version, err := m.version(ctx)
 	if err != nil {

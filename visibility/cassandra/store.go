@@ -174,6 +174,8 @@ type Store struct {
 	readers sync.WaitGroup
 	closing sync.Once
 	closed  bool // guarded by mu
+
+	closeErr error
 }
 
 var _ visibility.Store = (*Store)(nil)
@@ -186,7 +188,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	s := &Store{opts: opts.withDefaults(), id: gocql.TimeUUID()}
 	if err := s.start(ctx); err != nil {
 		if s.session != nil {
-			s.session.Close()
+			err = errors.Join(err, closeSession(s.session))
 		}
 		return nil, fmt.Errorf("open store cassandra %v: %w", s.opts.Hosts, err)
 	}
@@ -231,9 +233,9 @@ func (s *Store) Close() error {
 		close(s.quit)
 		s.done.Wait()
 		s.readers.Wait()
-		s.session.Close()
+		s.closeErr = closeSession(s.session)
 	})
-	return nil
+	return s.closeErr
 }
 
 var errClosed = fmt.Errorf("store is closed: %w", visibility.ErrUnavailable)
