@@ -132,9 +132,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	})
 	err = group.Wait()
 	if err == nil {
-		fmt.Fprintln(stdout, "Stopped. The data is in "+s.node.DataDir+".")
+		fmt.Fprintln(stdout, "Stopped. The data is in "+s.where()+".")
 	}
 	return err
+}
+
+// where says where the data is.
+func (s *settings) where() string {
+	if s.node.Embedded() {
+		return s.node.DataDir
+	}
+	return "keyspace " + s.node.Cassandra.Keyspace + " of Cassandra"
 }
 
 // announce tells where everything is.
@@ -151,7 +159,7 @@ func announce(w io.Writer, s settings, a node.Addrs) {
 	line("OTLP gRPC", a.OTLPGRPC)
 	line("OTLP HTTP", a.OTLPHTTP)
 	line("own metrics", a.Scheme+"://"+a.REST+"/metrics, /healthz, /readyz")
-	line("data", s.node.DataDir)
+	line("data", s.where())
 	for _, url := range s.node.JaegerURLs {
 		line("Jaeger", url)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/opnfv/clover/monitoring"
 	"github.com/opnfv/clover/tracing"
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/cassandra"
 	"github.com/opnfv/clover/visibility/embedded"
 	visibilityredis "github.com/opnfv/clover/visibility/redis"
 	"github.com/opnfv/clover/web"
@@ -48,6 +49,10 @@ type Options struct {
 	AllowSources []string
 	// Store adjusts the embedded store, e.g. its retention.
 	Store embedded.Options
+	// Cassandra is how that store is reached, where the flags choose it. Its
+	// retention is that of Store.
+	Cassandra cassandra.Options
+	flags     storeFlags
 	// Redis is where results and configuration are kept too; without a URL
 	// nowhere. RedisRefresh is how often; 0 is the default of visibilityredis.
 	Redis        visibilityredis.Address
@@ -68,7 +73,7 @@ type Addrs struct {
 // Node is a process with the whole visibility path.
 type Node struct {
 	opts      Options
-	store     *embedded.Store
+	store     visibility.Store
 	collector *visibility.Collector
 	receiver  *tracing.Receiver
 	hub       *visibility.Hub
@@ -82,11 +87,7 @@ func New(opts Options) (*Node, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	opts.Store.Logger = opts.Logger
-	store, err := embedded.Open(opts.DataDir, opts.Store)
-	if errors.Is(err, visibility.ErrLocked) {
-		return nil, fmt.Errorf("%w\nAnother Clover uses this directory: end it, or give another one with --data-dir", err)
-	}
+	store, err := opts.openStore()
 	if err != nil {
 		return nil, err
 	}
