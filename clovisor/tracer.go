@@ -118,6 +118,7 @@ func (t *Tracer) Run(ctx context.Context) error {
 		group.Go(func() error { return t.capture.Run(ctx, t.segment) })
 		group.Go(func() error { return t.o.Source.Run(ctx, t.update) })
 		group.Go(func() error { t.ticks(ctx); return nil })
+		group.Go(func() error { t.retries(ctx); return nil })
 	case <-ctx.Done():
 	}
 	err := group.Wait()
@@ -248,7 +249,6 @@ func (t *Tracer) segment(s *packet.Segment) {
 func (t *Tracer) ticks(ctx context.Context) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	last := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -259,10 +259,20 @@ func (t *Tracer) ticks(ctx context.Context) {
 			t.engine.Tick(now.Add(-tick))
 			t.mu.Unlock()
 			t.release(now)
-			if now.Sub(last) >= retry {
-				last = now
-				t.targets.retry()
-			}
+		}
+	}
+}
+
+// retries tries again to attach what could not be attached.
+func (t *Tracer) retries(ctx context.Context) {
+	ticker := time.NewTicker(retry)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			t.targets.retry()
 		}
 	}
 }

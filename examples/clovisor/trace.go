@@ -50,7 +50,7 @@ func trace(ctx context.Context, s *settings, stdout, stderr io.Writer) error {
 	start := time.Now()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return t.Run(ctx) })
-	group.Go(func() error { return serve(ctx, s.httpAddr, t) })
+	group.Go(func() error { return s.http.serve(ctx, t, s.logger) })
 	if !s.kubernetes {
 		fmt.Fprintf(stderr, "clovisor: tracing %s; Ctrl-C ends it\n", s)
 	}
