@@ -24,6 +24,7 @@ import (
 	deliveryv1 "github.com/opnfv/clover/api/clover/delivery/v1"
 	idsv1 "github.com/opnfv/clover/api/clover/ids/v1"
 	lbv1 "github.com/opnfv/clover/api/clover/loadbalancer/v1"
+	loadtestv1 "github.com/opnfv/clover/api/clover/loadtest/v1"
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
 )
 
@@ -94,6 +95,7 @@ func (s *Server) handler(ctx context.Context, conn *grpc.ClientConn) (http.Handl
 		lbv1.RegisterLoadBalancerServiceHandler(ctx, gateway, conn),
 		idsv1.RegisterIdsServiceHandler(ctx, gateway, conn),
 		deliveryv1.RegisterDeliveryServiceHandler(ctx, gateway, conn),
+		loadtestv1.RegisterLoadTestServiceHandler(ctx, gateway, conn),
 	)
 	if err != nil {
 		return nil, err
@@ -104,6 +106,7 @@ func (s *Server) handler(ctx context.Context, conn *grpc.ClientConn) (http.Handl
 	mux.Handle("GET /metrics", s.needs(metricsAccess, s.metricsHandler()))
 	mux.Handle("GET "+healthPath, s.needs(openAccess, http.HandlerFunc(alive)))
 	mux.Handle("GET "+readyPath, s.needs(openAccess, s.readiness(s.opts.Authenticator == nil)))
+	mux.Handle("GET "+sessionPath, s.needs(readAccess, http.HandlerFunc(s.serveSession)))
 	if s.hasLogin() {
 		s.handleLogin(mux)
 	}
@@ -189,7 +192,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		c, err := s.httpCaller(r, login || r.URL.Path == healthPath || r.URL.Path == readyPath)
 		h.Set("X-Request-Id", c.RequestID)
 		if s.mayLogin(r, err) {
-			http.Redirect(w, r, loginPath, http.StatusSeeOther)
+			http.Redirect(w, r, loginURL(r.URL.RequestURI()), http.StatusSeeOther)
 			return
 		}
 		if err != nil {

@@ -71,6 +71,7 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	f.StringVar(&s.redis, "redis", "", "`address` of the Redis with the configuration, as HOST:PORT or a URL; its password is the environment's REDIS_PASSWORD")
 	s.http.add(f)
 	f.StringToStringVar(&s.values.ProtoCfg, "plugin", nil, "WASM module that parses a protocol, as `PROTOCOL=FILE` (may be given again)")
+	f.StringToStringVar(&s.values.Limits, "limit", nil, "bound, as `NAME=VALUE`: connections, connection_bytes, memory_bytes, plugin_memory_bytes or plugin_timeout (may be given again)")
 	f.StringVar(&s.pluginDir, "plugin-dir", "/proto", "`folder` that modules are loaded from, and no others")
 	f.StringVar(&hook, "hook", "auto", "where programs are attached: auto, tcx or clsact")
 	f.StringVar(&buffer, "buffer", "auto", "how segments leave the kernel: auto, ring or perf")

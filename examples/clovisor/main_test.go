@@ -57,6 +57,7 @@ func TestWrongUse(t *testing.T) {
 		{"--interface lo --hook xdp", "want auto, tcx or clsact"},
 		{"--interface lo --buffer file", "want auto, ring or perf"},
 		{"--interface lo --label a:b", "want NAMESPACE"},
+		{"--interface lo --limit bytes=1", "want connections, connection_bytes"},
 		{"--interface lo --egress-match 80", "want IP:PORT"},
 		{"--interface lo --redis http://x", "--redis: "},
 		{"--interface lo --redis redis://:hunter2@x:port", "--redis: no URL"},

@@ -14,8 +14,10 @@ import (
 	"github.com/opnfv/clover/examples/internal/access"
 	"github.com/opnfv/clover/examples/internal/cli"
 	"github.com/opnfv/clover/examples/internal/delivering"
+	"github.com/opnfv/clover/examples/internal/loadtesting"
 	"github.com/opnfv/clover/examples/internal/node"
 	"github.com/opnfv/clover/examples/internal/steering"
+	"github.com/opnfv/clover/jmeter/master"
 )
 
 // settings are the flags.
@@ -27,6 +29,7 @@ type settings struct {
 	access   access.Flags
 	steering steering.Flags
 	delivery delivering.Flags
+	targets  []string // of load tests
 }
 
 func parse(args []string, stderr io.Writer) (settings, error) {
@@ -35,7 +38,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	f.BoolVar(&s.noSample, "no-sample", false, "do not run the sample mesh")
 	f.Float64Var(&s.rate, "rate", 20, "requests a second of the sample's load")
 	f.StringVar(&s.node.DataDir, "data-dir", "", "`directory` of the store (default: "+filepath.Join(stateDir(), "clover")+")")
-	f.StringVar(&s.node.RESTAddr, "rest-addr", "127.0.0.1:32044", "`address` of REST and of the status page")
+	f.StringVar(&s.node.RESTAddr, "rest-addr", "127.0.0.1:32044", "`address` of REST and of the dashboard")
 	f.StringVar(&s.node.GRPCAddr, "grpc-addr", "127.0.0.1:50054", "`address` of gRPC")
 	f.StringVar(&s.node.OTLPGRPC, "otlp-grpc-addr", "127.0.0.1:4317", "`address` that takes OTLP by gRPC, - for none")
 	f.StringVar(&s.node.OTLPHTTP, "otlp-http-addr", "127.0.0.1:4318", "`address` that takes OTLP by HTTP, - for none")
@@ -43,6 +46,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	s.access.Add(f, server.DefaultRateLimit)
 	s.steering.Add(f)
 	s.delivery.Add(f)
+	f.StringSliceVar(&s.targets, "allow-target", []string{"localhost", "127.0.0.0/8", "::1"}, "`pattern` of a host, an address or a network that load tests may reach (may be given again; default: this machine)")
 	f.StringVar(&s.logLevel, "log-level", "warn", "debug, info, warn or error")
 	err := cli.Parse(f, args, stderr, "Runs all of Clover in one process, with a sample mesh and its traffic.\n\nUsage:\n  standalone [flags]\n\nExamples:\n"+
 		"  standalone\n  standalone --no-sample --jaeger http://jaeger:16686 --prometheus http://prometheus:9090\n")
@@ -88,6 +92,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := s.delivery.Apply(&api); err != nil {
 		return err
 	}
+	tests, err := loadtesting.NewLocal(master.Options{
+		Dir: filepath.Join(s.node.DataDir, "loadtests"), Targets: master.Targets{Allow: s.targets}, Logger: logger,
+	}, &api)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tests.Close() }() // nobody uses it any more
 	mesh := &sampleMesh{}
 	steer := mesh.steer
 	if s.noSample {
@@ -97,7 +108,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	ready := make(chan node.Addrs, 1)
-	s.node.API, s.node.StatusPage, s.node.Logger = api, true, logger
+	s.node.API, s.node.Dashboard, s.node.Logger = api, true, logger
 	s.node.OnReady = func(a node.Addrs) { ready <- a }
 	n, err := node.New(s.node)
 	if err != nil {
@@ -108,6 +119,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	// spans are stored.
 	nodeCtx, stopNode := context.WithCancel(context.WithoutCancel(ctx))
 	group.Go(func() error { return n.Run(nodeCtx) })
+	group.Go(func() error { return tests.Run(nodeCtx) })
 	group.Go(func() error {
 		defer stopNode()
 		select {
@@ -120,9 +132,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	})
 	err = group.Wait()
 	if err == nil {
-		fmt.Fprintln(stdout, "Stopped. The data is in "+s.node.DataDir+".")
+		fmt.Fprintln(stdout, "Stopped. The data is in "+s.where()+".")
 	}
 	return err
+}
+
+// where says where the data is.
+func (s *settings) where() string {
+	if s.node.Embedded() {
+		return s.node.DataDir
+	}
+	return "keyspace " + s.node.Cassandra.Keyspace + " of Cassandra"
 }
 
 // announce tells where everything is.
@@ -133,13 +153,13 @@ func announce(w io.Writer, s settings, a node.Addrs) {
 			fmt.Fprintf(w, "  %-14s %s\n", what, where)
 		}
 	}
-	line("status page", a.Scheme+"://"+a.REST+"/")
+	line("dashboard", a.Scheme+"://"+a.REST+"/")
 	line("REST", a.Scheme+"://"+a.REST+"/api/v1/visibility/stats  (described by /openapi.json)")
 	line("gRPC", a.GRPC)
 	line("OTLP gRPC", a.OTLPGRPC)
 	line("OTLP HTTP", a.OTLPHTTP)
 	line("own metrics", a.Scheme+"://"+a.REST+"/metrics, /healthz, /readyz")
-	line("data", s.node.DataDir)
+	line("data", s.where())
 	for _, url := range s.node.JaegerURLs {
 		line("Jaeger", url)
 	}
