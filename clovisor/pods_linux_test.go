@@ -1,6 +1,7 @@
 package clovisor
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -32,7 +33,8 @@ func links(t *testing.T, netns string, n int) (a, b []int) {
 				if err != nil {
 					return err
 				}
-				if err := netlink.LinkSetUp(link); err != nil {
+				// It takes super-packets.
+				if err := errors.Join(netlink.LinkSetMTU(link, 65535), netlink.LinkSetUp(link)); err != nil {
 					return err
 				}
 				fd, err := openRaw(name)
