@@ -139,7 +139,7 @@ func (w *worker) Services(ctx context.Context) ([]string, error) {
 
 // Fetch implements visibility.TraceSource. It gives out no spans, but takes
 // the time of reading them.
-func (w *worker) Fetch(ctx context.Context, service string, r visibility.Range, _ func([]tracing.Span) error) ([]visibility.SourceLoss, error) {
+func (w *worker) Fetch(ctx context.Context, service string, r visibility.Range, yield func([]tracing.Span) error) ([]visibility.SourceLoss, error) {
 	began := max(r.From.UnixNano(), w.start.Add(-15*time.Minute).UnixNano())
 	spans := w.rates[service] * time.Duration(r.To.UnixNano()-began).Seconds()
 	w.mu.Lock()
@@ -150,10 +150,17 @@ func (w *worker) Fetch(ctx context.Context, service string, r visibility.Range, 
 	w.free = w.free.Add(time.Duration(spans / readRate * float64(time.Second)))
 	ready := w.free.Sub(now) + fetchLatency
 	w.mu.Unlock()
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-time.After(ready):
+	for ready > 0 { // pages come all the time
+		step := min(ready, 5*time.Second)
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(step):
+		}
+		ready -= step
+		if err := yield(nil); err != nil {
+			return nil, err
+		}
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
