@@ -33,7 +33,7 @@ func setting(t *testing.T, name string, standard int) int {
 // after the store was away. 'make simulate-scale' runs it large; what it
 // prints is in docs/scale.md.
 func TestSimulatedScale(t *testing.T) {
-	m := newModel(setting(t, "SERVICES", 60), setting(t, "COLLECTORS", 6), float64(setting(t, "SPANS", 60_000)))
+	m := newModel(setting(t, "SERVICES", 20), setting(t, "COLLECTORS", 3), float64(setting(t, "SPANS", 20_000)))
 	m.interval = time.Duration(setting(t, "INTERVAL", 2)) * time.Second
 	synctest.Test(t, func(t *testing.T) { m.simulate(t) })
 	t.Log("\n" + m.report.String())
