@@ -73,6 +73,11 @@ fuzz: ## each fuzz target for FUZZTIME (20s)
 crash: ## kill the store while it writes, CRASHES times (50)
 	CLOVER_CRASHES=$(or $(CRASHES),50) $(GO) test -run Crash -count=1 -v -timeout 30m ./visibility/embedded
 
+.PHONY: simulate-scale
+simulate-scale: ## COLLECTORS (100) sharing SERVICES (1000) with SPANS (1000000) a second, in virtual time
+	CLOVER_SIMULATE_SERVICES=$(or $(SERVICES),1000) CLOVER_SIMULATE_COLLECTORS=$(or $(COLLECTORS),100) CLOVER_SIMULATE_SPANS=$(or $(SPANS),1000000) \
+		CLOVER_SIMULATE_INTERVAL=$(or $(INTERVAL),2) $(GO) test -run SimulatedScale -count=1 -v -timeout 60m ./visibility/lease
+
 cluster-up: ## make a Kubernetes cluster to try things in, and print its KUBECONFIG
 	@$(GO) run ./internal/testutil/cluster/testcluster up
 

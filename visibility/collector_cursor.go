@@ -87,6 +87,11 @@ func (c *cursor) observe(d time.Duration) { c.longest = max(c.longest, d) }
 // moved by commit, when the store has it.
 func (c *cursor) done(p pullPlan, n int, now time.Time, opt *CollectorOptions) {
 	if now.Sub(c.lateAt) >= opt.LateEvery {
+		if c.lateAt.IsZero() {
+			// Services that were first read together do not stay in step: to
+			// read far back is much more than to go on.
+			now = now.Add(-rand.N(opt.LateEvery)) //nolint:gosec // spreading load needs no secrecy
+		}
 		c.lateAt = now
 		c.longest, c.longestBefore = 0, c.longest
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 )
@@ -79,7 +80,7 @@ func (p *tracePuller) divide(ctx context.Context) error {
 		}
 		for _, e := range entries {
 			if cur := gained[e.Service]; cur != nil && e.Source == p.state.key.name && !e.Watermark.IsZero() {
-				*cur = cursor{service: cur.service, watermark: e.Watermark, listed: cur.listed}
+				*cur = cursor{service: cur.service, watermark: e.Watermark, listed: cur.listed, lateAt: p.nextLate()}
 			}
 		}
 	}
@@ -87,6 +88,14 @@ func (p *tracePuller) divide(ctx context.Context) error {
 		cur.owned = true
 	}
 	return nil
+}
+
+// nextLate is a time of the last pull that reached far back with which the
+// next one comes within half of LateEvery: many services that are taken over
+// at once are first brought up to date.
+func (p *tracePuller) nextLate() time.Time {
+	half := p.c.opt.LateEvery / 2
+	return time.Now().Add(-half - rand.N(half)) //nolint:gosec // spreading load needs no secrecy
 }
 
 // share returns the part of a configuration that this collector reads metrics

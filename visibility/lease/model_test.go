@@ -1,0 +1,233 @@
+package lease
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/opnfv/clover/tracing"
+	"github.com/opnfv/clover/visibility"
+)
+
+// What the model assumes. A collector reads its own share one piece after the
+// other at a rate, calls wait for each other nowhere else.
+const (
+	listLatency   = 20 * time.Millisecond // list the services
+	fetchLatency  = 30 * time.Millisecond // a query of the source
+	stateLatency  = 2 * time.Millisecond
+	swapLatency   = 12 * time.Millisecond // a lightweight transaction
+	writeLatency  = 8 * time.Millisecond
+	ledgerLatency = 50 * time.Millisecond
+	readRate      = 400_000 // spans a second that one collector reads
+)
+
+// model is a source and a store of which only times and ranges are real.
+type model struct {
+	collectors, joined int
+	total              float64 // spans a second
+	interval           time.Duration
+	rates              map[string]float64 // by service
+	names              []string
+	start              time.Time
+	report             strings.Builder
+
+	mu          sync.Mutex // guards what follows
+	unavailable bool
+	state       map[string][]byte
+	marks       map[string]time.Time
+	delivered   map[string]*ranges // read and stored, by service
+	workers     []*worker
+	read        float64 // spans
+	swaps, lost int
+}
+
+// newModel has services whose rates fall as those of words do (Zipf).
+func newModel(services, collectors int, spans float64) *model {
+	m := &model{
+		collectors: collectors, total: spans, rates: map[string]float64{}, state: map[string][]byte{},
+		marks: map[string]time.Time{}, delivered: map[string]*ranges{},
+	}
+	sum := 0.0
+	for i := range services {
+		name := fmt.Sprintf("service-%d.default", i)
+		m.names = append(m.names, name)
+		m.rates[name] = 1 / math.Pow(float64(i+1), .7)
+		m.delivered[name] = &ranges{}
+		sum += m.rates[name]
+	}
+	for name := range m.rates {
+		m.rates[name] *= spans / sum
+	}
+	return m
+}
+
+func (m *model) away(on bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.unavailable = on
+}
+
+// ranges is a union of ranges.
+type ranges struct{ list []visibility.Range }
+
+func (r *ranges) add(n visibility.Range) {
+	r.list = append(r.list, n)
+	slices.SortFunc(r.list, func(a, b visibility.Range) int { return a.From.Compare(b.From) })
+	merged := r.list[:1]
+	for _, n := range r.list[1:] {
+		last := &merged[len(merged)-1]
+		if n.From.After(last.To) {
+			merged = append(merged, n)
+		} else if n.To.After(last.To) {
+			last.To = n.To
+		}
+	}
+	r.list = merged
+}
+
+// end is up to where there is no gap after a time.
+func (r *ranges) end(from time.Time) time.Time {
+	for _, n := range r.list {
+		if !n.From.After(from) && n.To.After(from) {
+			from = n.To
+		}
+	}
+	return from
+}
+
+// worker is the model as one process reaches it.
+type worker struct {
+	visibility.Store
+	*model
+	dead atomic.Bool
+
+	read, mark float64
+	free       time.Time                   // when it has read what it is asked for
+	pending    map[string]visibility.Range // read, and not stored yet
+}
+
+// wait is the time of a call of the store.
+func (w *worker) wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.dead.Load() || w.unavailable {
+		return visibility.ErrUnavailable
+	}
+	return nil
+}
+
+// Services implements visibility.TraceSource.
+func (w *worker) Services(ctx context.Context) ([]string, error) {
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(listLatency):
+	}
+	return slices.Clone(w.names), nil
+}
+
+// Fetch implements visibility.TraceSource. It gives out no spans, but takes
+// the time of reading them.
+func (w *worker) Fetch(ctx context.Context, service string, r visibility.Range, yield func([]tracing.Span) error) ([]visibility.SourceLoss, error) {
+	began := max(r.From.UnixNano(), w.start.Add(-15*time.Minute).UnixNano())
+	spans := w.rates[service] * time.Duration(r.To.UnixNano()-began).Seconds()
+	w.mu.Lock()
+	now := time.Now()
+	if w.free.Before(now) {
+		w.free = now
+	}
+	w.free = w.free.Add(time.Duration(spans / readRate * float64(time.Second)))
+	ready := w.free.Sub(now) + fetchLatency
+	w.mu.Unlock()
+	for ready > 0 { // pages come all the time
+		step := min(ready, 5*time.Second)
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(step):
+		}
+		ready -= step
+		if err := yield(nil); err != nil {
+			return nil, err
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.read += spans
+	w.model.read += spans
+	if w.pending == nil {
+		w.pending = map[string]visibility.Range{}
+	}
+	w.pending[service] = r
+	return nil, nil
+}
+
+// Write implements visibility.Writer.
+func (w *worker) Write(ctx context.Context, b *visibility.Batch) (visibility.Receipt, error) {
+	if err := w.wait(ctx, writeLatency); err != nil {
+		return visibility.Receipt{}, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for service, mark := range b.Watermarks {
+		w.marks[service] = mark
+		if r, ok := w.pending[service]; ok {
+			w.delivered[service].add(r)
+		}
+	}
+	return visibility.Receipt{}, nil
+}
+
+// Ledger implements visibility.LedgerReader.
+func (w *worker) Ledger(ctx context.Context) (list []visibility.LedgerEntry, err error) {
+	if err := w.wait(ctx, ledgerLatency); err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for service, mark := range w.marks {
+		list = append(list, visibility.LedgerEntry{Source: "mesh", Service: service, Watermark: mark})
+	}
+	return list, nil
+}
+
+// State implements visibility.StateStore.
+func (w *worker) State(ctx context.Context, name string) ([]byte, error) {
+	if err := w.wait(ctx, stateLatency); err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	value, ok := w.state[name]
+	if !ok {
+		return nil, visibility.ErrNotFound
+	}
+	return value, nil
+}
+
+// SwapState implements visibility.StateSwapper.
+func (w *worker) SwapState(ctx context.Context, name string, old, value []byte) (bool, error) {
+	if err := w.wait(ctx, swapLatency); err != nil {
+		return false, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.swaps++
+	if held, there := w.state[name]; there != (old != nil) || !bytes.Equal(held, old) {
+		w.lost++
+		return false, nil
+	}
+	w.state[name] = slices.Clone(value)
+	return true, nil
+}
