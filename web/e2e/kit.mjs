@@ -19,7 +19,7 @@ export const pictures = process.env.CLOVER_PICTURES;
 export const views = ['overview', 'graph', 'traces', 'latency', 'movers', 'metrics', 'live', 'data'];
 
 /** Longest wait for something to appear, in milliseconds: machines are busy. */
-export const patience = 30_000;
+export const patience = 60_000;
 
 let browser;
 before(async () => {
@@ -43,11 +43,10 @@ async function visitorWith(options) {
  * Runs a test in a page. At its end nothing may have gone wrong that a person
  * would find in the browser's console, nothing may have been asked of another
  * host, and nothing hostile may have run. options go to the browser's context;
- * with refused, requests may find no
- * server, or one that refuses them.
+ * with refused, requests may find no server, or one that refuses them.
  */
 export function pageTest(name, { refused = false, ...options }, run) {
-  test(name, { timeout: 150_000 }, async () => {
+  test(name, { timeout: 300_000 }, async () => {
     const visitor = await visitorWith(options);
     visitor.problems.length = 0;
     try {
