@@ -37,6 +37,7 @@ func TestEachViewShowsWhatTheAPIAnswers(t *testing.T) {
 	}
 	check(t, c.send(t.Context(), requests, 0))
 	c.trackMetrics()
+	b.isolate(t, c)
 	env := map[string]string{"CLOVER_URL": c.url(), "CLOVER_CONTROL": c.control().URL, "CLOVER_PICTURES": pictures(t)}
 	for _, script := range []string{"figures", "views", "moving", "answers"} {
 		t.Run(script, func(t *testing.T) { b.run(t, script+".test.mjs", env) })
@@ -64,6 +65,7 @@ func TestHostileTextsRunNothing(t *testing.T) {
 		report(hostileSpans(time.Now())...)
 		return nil
 	}))
+	b.isolate(t, c)
 	b.run(t, "safety.test.mjs", map[string]string{"CLOVER_URL": c.url()})
 }
 
@@ -72,6 +74,7 @@ func TestPeopleSignIn(t *testing.T) {
 	b := newBrowser(t)
 	c := start(t, guarded(t))
 	check(t, c.send(t.Context(), 50, 0))
+	b.isolate(t, c)
 	b.run(t, "signin.test.mjs", map[string]string{"CLOVER_URL": c.url()})
 }
 

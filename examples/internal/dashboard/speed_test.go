@@ -31,6 +31,7 @@ func TestSpeed(t *testing.T) {
 	check(t, fill(t.Context(), dir, spans))
 	t.Logf("%d spans stored in %v", spans, time.Since(began).Round(time.Second))
 	c := start(t, node.Options{DataDir: dir})
+	b.isolate(t, c)
 	b.run(t, "speed.test.mjs", map[string]string{"CLOVER_URL": c.url()})
 }
 
