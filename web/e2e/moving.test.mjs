@@ -36,7 +36,7 @@ pageTest('new requests appear in two browsers, and not where Refresh is off', {}
   }
 });
 
-pageTest('a server that was away is found again', { offline: true }, async (page) => {
+pageTest('a server that was away is found again', { refused: true }, async (page) => {
   await page.goto(at('overview'));
   const before = await counted('http-lb');
   await eventually(async () => assert.equal(await requests(page, 'http-lb'), before));

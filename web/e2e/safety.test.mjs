@@ -32,7 +32,7 @@ for (const view of views.slice(1)) {
   });
 }
 
-pageTest('a hostile link is a wrong link', {}, async (page, { settled }) => {
+pageTest('a hostile link is a wrong link', { refused: true }, async (page, { settled }) => {
   for (const hash of [
     '#/traces/<img src=x onerror=window.pwned=1>', '#/overview?range=<svg/onload=window.pwned=1>', '#/javascript:window.pwned=1',
     '#/overview?by=__proto__&distinct=constructor',

@@ -18,7 +18,9 @@ pageTest('signing in leads to the place in the link, and its figures', {}, async
   await eventually(async () => assert.ok((await table(page, 'Service response times')).length > 5));
 });
 
-pageTest('a wrong token is refused', { offline: true }, async (page) => {
+pageTest('a wrong token is refused', { refused: true }, async (page) => {
+  await page.context().clearCookies();
+  await page.goto('about:blank');
   await page.goto(`${url}/`);
   await page.getByLabel('Token').fill('nonsense');
   await page.getByRole('button', { name: 'Sign in' }).click();

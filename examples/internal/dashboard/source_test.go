@@ -57,7 +57,7 @@ func TestTheFilesAreBuiltFromTheirSource(t *testing.T) {
 	testutil.Require(t, components.WebModules())
 	dir := copySource(t)
 	var out bytes.Buffer
-	for _, script := range []string{"build"} {
+	for _, script := range []string{"build", "test"} {
 		if err := components.NPM(t.Context(), dir, script, &out); err != nil {
 			t.Fatalf("%v\n%s", err, &out)
 		}
