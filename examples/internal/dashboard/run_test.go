@@ -13,7 +13,7 @@ import (
 )
 
 // browserLimit bounds what one script does with a browser.
-const browserLimit = 3 * time.Minute
+const browserLimit = 8 * time.Minute
 
 // browser is what scripts of web/e2e need to drive a browser.
 type browser struct {

@@ -39,7 +39,7 @@ export function base(p: Palette): Option {
       renderMode: 'richText',
       backgroundColor: p.raised,
       borderColor: p.line,
-      textStyle: { color: p.text, fontSize: 12 },
+      textStyle: { color: p.text, fontSize: p.px(0.86) },
       confine: true,
     },
   };
@@ -49,7 +49,7 @@ const valueAxis = (p: Palette, format: (n: number) => string) => ({
   type: 'value',
   min: 0,
   splitNumber: 4,
-  axisLabel: { color: p.muted, formatter: format, fontSize: 11 },
+  axisLabel: { color: p.muted, formatter: format, fontSize: p.px(0.79) },
   splitLine: { lineStyle: { color: p.line } },
 });
 
@@ -78,7 +78,7 @@ export function timeChart(c: TimeChart, p: Palette): Option {
       axisLine: { lineStyle: { color: p.line } },
       axisLabel: {
         color: p.muted,
-        fontSize: 11,
+        fontSize: p.px(0.79),
         hideOverlap: true,
         formatter: (ms: number) => axisTime(ms, span),
       },
@@ -130,7 +130,7 @@ export function barChart(slices: Slice[], p: Palette, format: (n: number) => str
   const shared = base(p);
   return {
     ...shared,
-    grid: { left: 8, right: 64, top: 4, bottom: 4, containLabel: true },
+    grid: { left: 8, right: p.px(6), top: 4, bottom: 4, containLabel: true },
     tooltip: {
       ...(shared.tooltip as object),
       trigger: 'item',
@@ -143,18 +143,18 @@ export function barChart(slices: Slice[], p: Palette, format: (n: number) => str
       data: slices.map((s) => named(s.name)),
       axisTick: { show: false },
       axisLine: { show: false },
-      axisLabel: { color: p.text, fontSize: 11, formatter: (name: string) => shorten(name, 26) },
+      axisLabel: { color: p.text, fontSize: p.px(0.79), formatter: (name: string) => shorten(name, 26) },
     },
     series: [
       {
         type: 'bar',
-        barMaxWidth: 18,
+        barMaxWidth: p.px(1.28),
         data: slices.map((s) => ({
           value: s.value,
           itemStyle: { color: s.colour, borderRadius: [0, 3, 3, 0] },
           label: { formatter: `${format(s.value)}  ${(s.share * 100).toFixed(1)} %` },
         })),
-        label: { show: true, position: 'right', color: p.muted, fontSize: 11 },
+        label: { show: true, position: 'right', color: p.muted, fontSize: p.px(0.79) },
       },
     ],
   };
@@ -224,7 +224,7 @@ export function heatChart(
       axisTick: { show: false },
       axisLabel: {
         color: p.muted,
-        fontSize: 11,
+        fontSize: p.px(0.79),
         interval: (i: number) => i % every === 0 && labels[i] !== labels[i - every],
       },
     },
@@ -233,7 +233,7 @@ export function heatChart(
       data: c.bands,
       axisLine: { show: false },
       axisTick: { show: false },
-      axisLabel: { color: p.muted, fontSize: 11 },
+      axisLabel: { color: p.muted, fontSize: p.px(0.79) },
     },
     series: [
       {

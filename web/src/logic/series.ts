@@ -6,13 +6,14 @@ export interface Grid {
   to: number;
   /** Seconds. */
   step: number;
+  /** When the answer came. */
   now: number;
 }
 
 /**
  * The points of a series at every step of a grid, empty steps as given: zero
  * for counts, so that a line falls to the ground; null for a gap. The step
- * that is not over yet is left out.
+ * that is not over, or over for less than a second, is left out.
  */
 export function filled<P extends { time: number }>(
   series: readonly P[],
@@ -24,7 +25,7 @@ export function filled<P extends { time: number }>(
   if (!(size > 0) || series.length === 0) return [];
   const byTime = new Map(series.map((p) => [p.time, p]));
   const out: [number, number | null][] = [];
-  for (let t = Math.floor(grid.from / size) * size; t < grid.to && t + size <= grid.now + 1000; t += size) {
+  for (let t = Math.floor(grid.from / size) * size; t < grid.to && t + size <= grid.now - 1000; t += size) {
     const point = byTime.get(t);
     out.push([t, point ? value(point) : empty]);
   }

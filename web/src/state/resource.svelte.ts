@@ -1,5 +1,5 @@
 import { untrack } from 'svelte';
-import { ApiError, ask } from '../api/client';
+import { ApiError, ask, serverNow } from '../api/client';
 import type { Question } from '../api/questions';
 import type { Completeness } from '../api/model';
 import { feed } from './feed.svelte';
@@ -8,6 +8,8 @@ import { quality } from './quality.svelte';
 /** The answer to a question that is asked again with each refresh. */
 export class Resource<T> {
   data = $state.raw<T | undefined>();
+  /** When the answer came, in the server's time. */
+  at = 0;
   error = $state.raw<ApiError | undefined>();
   loading = $state(false);
   /** What is shown answers an earlier question. */
@@ -31,6 +33,7 @@ export class Resource<T> {
       const brought = feed.take(question.path);
       const data = brought ? question.read(brought.json) : await ask(question, asking.signal);
       if (asking.signal.aborted) return;
+      this.at = serverNow();
       this.data = data;
       this.error = undefined;
       this.stale = false;

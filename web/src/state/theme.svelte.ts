@@ -1,3 +1,5 @@
+import { px } from './rem.svelte';
+
 export type Theme = 'dark' | 'light';
 
 const key = 'clover.theme';
@@ -50,6 +52,8 @@ export interface Palette {
   /** From few to many. */
   heat: string[];
   font: string;
+  /** Pixels of so many rem: charts grow with the page. */
+  px: (rem: number) => number;
 }
 
 /** The colours of the theme in force, from the style sheet. */
@@ -70,6 +74,7 @@ export function palette(): Palette {
     series: Array.from({ length: 10 }, (_, i) => get(`s${i}`)),
     heat: Array.from({ length: 5 }, (_, i) => get(`h${i}`)),
     font: get('font'),
+    px,
   };
 }
 
