@@ -12,6 +12,8 @@
 //     answer is based on.
 //   - [github.com/opnfv/clover/visibility/embedded]: the default store, one
 //     directory on disk.
+//   - [github.com/opnfv/clover/visibility/cassandra]: the store that several
+//     collectors share, on Apache Cassandra.
 //   - [github.com/opnfv/clover/visibility/storetest]: the suite that every
 //     store passes, and a reference store for tests.
 //   - [github.com/opnfv/clover/clovisor]: session traces from the kernel, by

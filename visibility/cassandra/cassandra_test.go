@@ -62,7 +62,7 @@ func (c *cluster) empty(t *testing.T, o Options) *Store {
 			return err
 		}
 		for _, cql := range []string{
-			"DELETE FROM watermarks WHERE part IN (0, 1, 2, 3)", "DELETE FROM meta WHERE name = 'floor'", 
+			"DELETE FROM watermarks WHERE part IN (0, 1, 2, 3)", "DELETE FROM meta WHERE name = 'floor'",
 			"TRUNCATE state", "TRUNCATE trace_index", "TRUNCATE rollups",
 			"DELETE FROM rollup_rows WHERE part IN (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)",
 		} {
