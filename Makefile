@@ -80,6 +80,10 @@ bench-jmeter: ## the built-in load generator beside JMeter and wrk, and its sche
 bench-ids: ## the rule parser beside gonids, on one core
 	cd internal/bench/ids && GOMAXPROCS=1 $(GO) test -run '^$$' -bench . -benchmem .
 
+.PHONY: bench-scale
+bench-scale: ## writes into Cassandra beside the driver's bare inserts
+	$(GO) test -run '^$$' -bench Beside -benchtime $(or $(ROUNDS),3)x -timeout 20m ./visibility/cassandra
+
 fuzz: ## each fuzz target for FUZZTIME (20s)
 	sh internal/tools/fuzz.sh $(or $(FUZZTIME),20s)
 

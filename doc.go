@@ -16,6 +16,8 @@
 //     Redis, under the keys that users know.
 //   - [github.com/opnfv/clover/visibility/lease]: services shared among the
 //     collectors of one store.
+//   - [github.com/opnfv/clover/visibility/cassandra]: the store that several
+//     collectors share, on Apache Cassandra.
 //   - [github.com/opnfv/clover/visibility/storetest]: the suite that every
 //     store passes, and a reference store for tests.
 //   - [github.com/opnfv/clover/clovisor]: session traces from the kernel, by

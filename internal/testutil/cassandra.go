@@ -115,7 +115,7 @@ func (o CassandraOptions) yaml(port, storagePort string) string {
 func (s *CassandraServer) start() {
 	s.t.Helper()
 	s.process = Start(s.t, s.command)
-	s.process.WaitReady(2*time.Minute, s.options)
+	s.process.WaitReady(5*time.Minute, s.options)
 }
 
 // options asks what CQL's server supports, without a session.

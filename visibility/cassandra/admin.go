@@ -78,7 +78,7 @@ func (s *Store) Clear(ctx context.Context) error {
 		if err := c.forgetAll(ctx); err != nil {
 			return err
 		}
-		err := each(ctx, len(cleared), 2, func(ctx context.Context, i int) error {
+		err := each(ctx, len(cleared), len(cleared), func(ctx context.Context, i int) error {
 			return s.session.Query("TRUNCATE " + cleared[i]).ExecContext(ctx)
 		})
 		if err != nil {
