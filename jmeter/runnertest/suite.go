@@ -66,7 +66,8 @@ func Run(t *testing.T, r jmeter.Runner, plan *jmeter.Plan, o jmeter.RunOptions) 
 	return results
 }
 
-var traceparent = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-01$`)
+// traceparent is that of the run run-7.
+var traceparent = regexp.MustCompile(`^00-` + jmeter.TracePrefix("run-7") + `[0-9a-f]{20}-[0-9a-f]{16}-01$`)
 
 func check(t *testing.T, c testCase, records []Record, results *jmeter.Results) {
 	var got []string
