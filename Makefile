@@ -54,6 +54,10 @@ bench-clovisor: bench-clovisor-sessions bench-clovisor-kernel ## what tracing co
 bench-clovisor-kernel: ## what Clovisor's programs cost in the kernel, by its own statistics
 	$(GO) test -run '^$$' -bench . -benchtime $(or $(ROUNDS),50)x ./clovisor/kernel
 
+.PHONY: load-clovisor
+load-clovisor: ## sessions of PODS (500) pods at once through the whole of Clovisor
+	CLOVER_CLOVISOR_PODS=$(or $(PODS),500) $(GO) test -run ManyPods -count=1 -v ./clovisor
+
 load-clovisor-kernel: ## Clovisor attached to TARGETS (500) interfaces
 	CLOVER_KERNEL_TARGETS=$(or $(TARGETS),500) $(GO) test -run ManyTargets -count=1 -v ./clovisor/kernel
 

@@ -12,6 +12,10 @@
 //     answer is based on.
 //   - [github.com/opnfv/clover/visibility/embedded]: the default store, one
 //     directory on disk.
+//   - [github.com/opnfv/clover/visibility/redis]: results and configuration in
+//     Redis, under the keys that users know.
+//   - [github.com/opnfv/clover/visibility/lease]: services shared among the
+//     collectors of one store.
 //   - [github.com/opnfv/clover/visibility/storetest]: the suite that every
 //     store passes, and a reference store for tests.
 //   - [github.com/opnfv/clover/clovisor]: session traces from the kernel, by
@@ -22,6 +26,8 @@
 //   - [github.com/opnfv/clover/clovisor/kernel]: segments of chosen ports from
 //     network interfaces, by programs in the Linux kernel.
 //   - [github.com/opnfv/clover/api/server]: the gRPC and REST services.
+//   - [github.com/opnfv/clover/api/server/dashboard]: serves the dashboard's files.
+//   - [github.com/opnfv/clover/web]: the dashboard, as files to serve.
 //   - [github.com/opnfv/clover/api/agent]: the agents beside load balancers,
 //     proxies, web servers and intrusion detection engines.
 //   - [github.com/opnfv/clover/api/server/kubesource]: which services of a

@@ -25,7 +25,7 @@ type Component struct {
 
 var catalog = []Component{
 	{Name: "visibility", Summary: "collector and controller", Members: []string{"collector", "controller"}},
-	{Name: "controller", Summary: "REST, gRPC and the status page", enable: section("controller")},
+	{Name: "controller", Summary: "REST, gRPC and the dashboard", enable: section("controller")},
 	{Name: "controller-nodeport", Summary: "the controller on a port of each node", enable: expose("NodePort")},
 	{Name: "controller-lb", Summary: "the controller behind a load balancer", enable: expose("LoadBalancer")},
 	{Name: "collector", Summary: "reads traces and metrics, takes OTLP, stores both", enable: section("collector")},

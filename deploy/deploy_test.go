@@ -66,7 +66,7 @@ func TestGolden(t *testing.T) {
 			Values: tree{
 				"nodeSelector": tree{"disk": "fast"}, "tolerations": []any{tree{"key": "edge", "operator": "Exists"}}, "image": tree{"pullSecrets": []any{"pull"}},
 				"clovisor": tree{
-					"namespace": "team-a", "insidePods": true, "port": 9500, "extraArgs": []any{"--label=other"},
+					"namespace": "team-a", "insidePods": true, "port": 9500, "metrics": true, "extraArgs": []any{"--label=other"},
 					"config": tree{"labels": []any{"default", "other:app:web"}}, "redis": tree{"enabled": false, "address": "redis.other:6379"},
 				},
 			},
@@ -83,6 +83,9 @@ func TestGolden(t *testing.T) {
 				},
 			},
 		},
+		"collector-redis": {Components: []string{"collector"}, Values: tree{"tls": noTLS, "collector": tree{"redis": tree{
+			"address": "rediss://clover@redis.example:6380?master_name=mymaster", "secret": "redis-password", "tlsSecret": "redis-tls",
+		}}}},
 		"sdc-real": {Components: []string{"sdc"}, Values: tree{"tls": noTLS, "sdc": real}},
 	} {
 		t.Run(name, func(t *testing.T) {

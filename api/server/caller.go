@@ -30,7 +30,7 @@ type caller struct {
 	Token     string // that was shown, to be checked again in long calls
 	From      string // address
 	RequestID string
-	session   bool // the token is that of a browser that has signed in
+	Session   string // cookie of the browser that has signed in with the token
 }
 
 // callerContext is the key of a caller in the context of a REST request.
@@ -48,8 +48,8 @@ func (s *Server) httpCaller(r *http.Request, open bool) (caller, error) {
 	}
 	authorization := r.Header.Values("Authorization")
 	if len(authorization) == 0 {
-		if token := s.sessionToken(r); token != "" {
-			authorization, c.session = []string{"Bearer " + token}, true
+		if id, token := s.session(r); token != "" {
+			authorization, c.Session = []string{"Bearer " + token}, id
 		}
 	}
 	err := s.identify(r.Context(), &c, authorization, verifiedCertificate(r.TLS))

@@ -114,7 +114,7 @@ func (l *Local) GetStatus(ctx context.Context, _ *v1.GetStatusRequest) (*v1.GetS
 	out := &v1.GetStatusResponse{
 		Version: l.deps.Version, CollectorId: collector.ID, Collecting: !collector.Paused, Started: stamp(l.started),
 		Store: &v1.StoreStatus{
-			Name: st.Name, Spans: st.Spans, Traces: st.Traces, Metrics: st.Metrics, Rows: st.Rows,
+			Name: st.Name, Spans: st.Spans, Sessions: st.Sessions, Traces: st.Traces, Metrics: st.Metrics, Rows: st.Rows,
 			BytesOnDisk: st.BytesOnDisk, Oldest: stamp(st.Oldest), Newest: stamp(st.Newest),
 		},
 	}

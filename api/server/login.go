@@ -2,12 +2,15 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	_ "embed" // for the form
 	"encoding/base64"
+	"encoding/json"
 	"html/template"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -32,16 +35,18 @@ var loginSource string
 
 var loginPage = template.Must(template.New("login").Parse(loginSource))
 
-// loginPolicy lets the form be sent here and nothing else.
-var loginPolicy = "default-src 'none'; style-src 'sha256-" + styleHash(loginSource) +
-	"'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+// loginPolicy lets the form be sent here, its own style and script be used,
+// and nothing else.
+var loginPolicy = "default-src 'none'; style-src " + elementHash(loginSource, "style") + "; script-src " + elementHash(loginSource, "script") +
+	"; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
-// styleHash is the hash of a page's style element (CSP Level 3, §2.3.1).
-func styleHash(page string) string {
-	_, rest, _ := strings.Cut(page, "<style>")
-	style, _, _ := strings.Cut(rest, "</style>")
-	sum := sha256.Sum256([]byte(style))
-	return base64.StdEncoding.EncodeToString(sum[:])
+// elementHash is the hash of a page's only element of that name, as policies
+// have it (CSP Level 3, §2.3.1).
+func elementHash(page, name string) string {
+	_, rest, _ := strings.Cut(page, "<"+name+">")
+	text, _, _ := strings.Cut(rest, "</"+name+">")
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
 // hasLogin reports whether there is a page that browsers sign in for.
@@ -61,7 +66,9 @@ func (s *Server) mayLogin(r *http.Request, err error) bool {
 
 // handleLogin adds the pages to sign in and out by.
 func (s *Server) handleLogin(mux *http.ServeMux) {
-	mux.HandleFunc("GET "+loginPath, func(w http.ResponseWriter, _ *http.Request) { writeLogin(w, http.StatusOK, "") })
+	mux.HandleFunc("GET "+loginPath, func(w http.ResponseWriter, r *http.Request) {
+		writeLogin(w, http.StatusOK, loginForm{Next: ownPath(r.URL.Query().Get("next"))})
+	})
 	mux.HandleFunc("POST "+loginPath, s.login)
 	mux.HandleFunc("POST "+logoutPath, s.logout)
 }
@@ -86,11 +93,12 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		for name, value := range refusalHeaders(err) {
 			w.Header().Set(name, value)
 		}
-		writeLogin(w, runtime.HTTPStatusFromCode(st.Code()), st.Message())
+		form := loginForm{Complaint: st.Message(), Next: ownPath(r.PostForm.Get("next"))}
+		writeLogin(w, runtime.HTTPStatusFromCode(st.Code()), form)
 		return
 	}
 	s.setCookieOf(w, token)
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	http.Redirect(w, r, cmp.Or(ownPath(r.PostForm.Get("next")), "/"), http.StatusSeeOther)
 }
 
 func (s *Server) setCookieOf(w http.ResponseWriter, token string) {
@@ -107,9 +115,34 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, loginPath, http.StatusSeeOther)
 }
 
-func writeLogin(w http.ResponseWriter, code int, complaint string) {
+// loginForm is what the form shows and carries.
+type loginForm struct {
+	Complaint string
+	Next      string // path of the page to go to
+}
+
+// loginURL is where to sign in for a page.
+func loginURL(page string) string {
+	if ownPath(page) == "" || page == "/" {
+		return loginPath
+	}
+	return loginPath + "?" + url.Values{"next": {page}}.Encode()
+}
+
+// ownPath returns the path and query of a page of this server as it is given,
+// "" if it leads anywhere else.
+func ownPath(page string) string {
+	u, err := url.Parse(page)
+	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(page, "/") || strings.HasPrefix(page, "//") ||
+		strings.ContainsAny(page, "\\\r\n\t") || strings.HasPrefix(u.Path, loginPath) || strings.HasPrefix(u.Path, logoutPath) {
+		return ""
+	}
+	return page
+}
+
+func writeLogin(w http.ResponseWriter, code int, form loginForm) {
 	var out bytes.Buffer
-	if err := loginPage.Execute(&out, complaint); err != nil {
+	if err := loginPage.Execute(&out, form); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
@@ -120,11 +153,36 @@ func writeLogin(w http.ResponseWriter, code int, complaint string) {
 	_, _ = w.Write(out.Bytes()) // the browser went away
 }
 
+// sessionPath is where a page asks who reads it.
+const sessionPath = "/session"
+
+// sessionInfo says who reads a page and what they may do.
+type sessionInfo struct {
+	User string `json:"user"`
+	// SignedIn: the browser has signed in, and can sign out by a POST of a
+	// form to /logout.
+	SignedIn bool `json:"signed_in"`
+	// MayUpdate and MayDelete: the rights to update and delete visibility.
+	MayUpdate bool `json:"may_update"`
+	MayDelete bool `json:"may_delete"`
+}
+
+func (s *Server) serveSession(w http.ResponseWriter, r *http.Request) {
+	c, _ := r.Context().Value(callerContext{}).(caller)
+	may := func(verb string) bool {
+		return s.opts.Authenticator == nil || s.opts.Authorizer.Authorize(r.Context(), c.Identity, visibilityAccess(verb).Permission) == nil
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(sessionInfo{ // the browser went away
+		User: c.Identity.User, SignedIn: c.Session != "", MayUpdate: may(auth.Update), MayDelete: may(auth.Delete),
+	})
+}
+
 // SessionUser returns who reads a page of Options.Root by having signed in
 // with a browser; "" for everybody else. A POST to /logout ends the session.
 func SessionUser(ctx context.Context) string {
 	c, _ := ctx.Value(callerContext{}).(caller)
-	if !c.session {
+	if c.Session == "" {
 		return ""
 	}
 	return c.Identity.User

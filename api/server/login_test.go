@@ -72,6 +72,14 @@ var page = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "the page of %q", server.SessionUser(r.Context()))
 })
 
+// hashOf is the hash of a page's element, for a Content-Security-Policy.
+func hashOf(page, element string) string {
+	_, text, _ := strings.Cut(page, "<"+element+">")
+	text, _, _ = strings.Cut(text, "</"+element+">")
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
 // TestBrowserSignsInAndOut goes the way of a person with a browser.
 func TestBrowserSignsInAndOut(t *testing.T) {
 	var audit testutil.Output
@@ -81,16 +89,12 @@ func TestBrowserSignsInAndOut(t *testing.T) {
 	if res.Request.URL.Path != "/login" || res.StatusCode != http.StatusOK || !strings.Contains(body, `type="password"`) {
 		t.Fatalf("%s %s %s, want the form", res.Request.URL, res.Status, body)
 	}
-	_, style, _ := strings.Cut(body, "<style>")
-	style, _, _ = strings.Cut(style, "</style>")
-	hash := sha256.Sum256([]byte(style))
-	for _, want := range []string{"default-src 'none'", "form-action 'self'", "frame-ancestors 'none'", "'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'"} {
-		if policy := res.Header.Get("Content-Security-Policy"); !strings.Contains(policy, want) || strings.Contains(policy, "script-src") {
+	for _, want := range []string{
+		"default-src 'none'", "form-action 'self'", "frame-ancestors 'none'", "style-src " + hashOf(body, "style") + ";", "script-src " + hashOf(body, "script") + ";",
+	} {
+		if policy := res.Header.Get("Content-Security-Policy"); !strings.Contains(policy, want) || strings.Contains(policy, "unsafe") {
 			t.Errorf("policy %q, want %q", policy, want)
 		}
-	}
-	if strings.Contains(body, "<script") {
-		t.Error("the form has a script")
 	}
 
 	res, body = b.visit("POST", "/login", url.Values{"token": {"nonsense <b>"}})
@@ -107,16 +111,6 @@ func TestBrowserSignsInAndOut(t *testing.T) {
 		t.Errorf("cookies %v", given)
 	}
 	session := given[0].Name + "=" + given[0].Value
-
-	// The session is for pages: the API and the metrics do not know it.
-	for _, path := range []string{"/api/v1/visibility/status", "/metrics", "/api/v1/visibility/spans"} {
-		if res, _ := b.visit("GET", path, nil); res.StatusCode != http.StatusUnauthorized {
-			t.Errorf("%s by cookie: %s, want 401", path, res.Status)
-		}
-	}
-	if res, _ := s.ask(t, http.MethodPost, "/api/v1/visibility/clear", "", "Cookie: "+session); res.StatusCode != http.StatusUnauthorized {
-		t.Errorf("a change by cookie: %s, want 401", res.Status)
-	}
 
 	for _, foreign := range [][]string{{"Sec-Fetch-Site: cross-site", "Origin: https://evil.example.com"}, {"Sec-Fetch-Site: ", "Origin: https://evil.example.com"}} {
 		for _, path := range []string{"/logout", "/login"} {
@@ -151,6 +145,121 @@ func TestBrowserSignsInAndOut(t *testing.T) {
 	// Programs are told as before.
 	if res, _ := s.ask(t, http.MethodGet, "/", ""); res.StatusCode != http.StatusUnauthorized {
 		t.Errorf("a program: %s, want 401", res.Status)
+	}
+}
+
+// signIn signs a browser in and returns its cookie.
+func (b *browser) signIn(token, next string) (cookie string, res *http.Response) {
+	b.t.Helper()
+	res, body := b.visit("POST", "/login", url.Values{"token": {token}, "next": {next}})
+	if res.Request.URL.Path == "/login" {
+		b.t.Fatalf("not signed in: %s %s", res.Status, body)
+	}
+	return res.Request.Response.Cookies()[0].String(), res
+}
+
+// TestTheAPIBelievesACookieFromItsOwnPages asks the API with the cookie of a
+// browser, as pages of this server do, and as others would.
+func TestTheAPIBelievesACookieFromItsOwnPages(t *testing.T) {
+	s := startSecured(t, &endless{}, server.Options{Root: page})
+	reader, _ := s.browser(t).signIn(readerToken, "")
+	operator, _ := s.browser(t).signIn(operatorToken, "")
+	const read, change = "GET /api/v1/visibility/status", "POST /api/v1/visibility/clear"
+	own, theirs := "Origin: "+s.rest, "Origin: https://evil.example.com"
+	for _, c := range []struct {
+		request, cookie string
+		want            int
+		headers         []string
+	}{
+		{read, reader, 200, []string{"Sec-Fetch-Site: same-origin"}},
+		{read, reader, 200, []string{"Sec-Fetch-Site: none"}},
+		{read, reader, 200, nil}, // over plain HTTP
+		{read, reader, 401, []string{"Sec-Fetch-Site: same-site"}},
+		{read, reader, 401, []string{"Sec-Fetch-Site: cross-site", theirs}},
+		{read, reader, 401, []string{theirs}},
+		{read, reader, 401, []string{"Origin: null"}},
+		{change, operator, 501, []string{"Sec-Fetch-Site: same-origin", own}}, // the service has no such method
+		{change, operator, 501, []string{own}},
+		{change, operator, 401, nil},
+		{change, operator, 401, []string{"Sec-Fetch-Site: none"}},
+		{change, operator, 401, []string{"Sec-Fetch-Site: same-site", own}},
+		{change, operator, 401, []string{theirs}},
+		{change, operator, 415, []string{own, "Content-Type: text/plain"}},
+		{change, reader, 403, []string{own}},
+		{change, "clover-session=x; __Host-clover-session=y", 401, []string{own}},
+	} {
+		method, path, _ := strings.Cut(c.request, " ")
+		if res, body := s.ask(t, method, path, "", append(c.headers, "Cookie: "+c.cookie)...); res.StatusCode != c.want {
+			t.Errorf("%s %q: %s %s, want %d", c.request, c.headers, res.Status, body, c.want)
+		}
+	}
+}
+
+// TestSessionSaysWhatItsUserMayDo holds what pages ask for.
+func TestSessionSaysWhatItsUserMayDo(t *testing.T) {
+	s := startSecured(t, v1.UnimplementedVisibilityServiceServer{}, server.Options{Root: page})
+	reader, _ := s.browser(t).signIn(readerToken, "")
+	operator, _ := s.browser(t).signIn(operatorToken, "")
+	for _, c := range []struct{ cookie, token, want string }{
+		{reader, "", `{"user":"rita","signed_in":true,"may_update":false,"may_delete":false}`},
+		{operator, "", `{"user":"olaf","signed_in":true,"may_update":true,"may_delete":true}`},
+		{"", operatorToken, `{"user":"olaf","signed_in":false,"may_update":true,"may_delete":true}`},
+	} {
+		if res, body := s.ask(t, "GET", "/session", c.token, "Cookie: "+c.cookie); res.StatusCode != 200 || strings.TrimSpace(body) != c.want {
+			t.Errorf("%s %s, want %s", res.Status, body, c.want)
+		}
+	}
+	f := start(t)
+	res, err := http.Get(f.rest + "/session")
+	check(t, err)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	check(t, err)
+	if want := `{"user":"anonymous","signed_in":false,"may_update":true,"may_delete":true}`; strings.TrimSpace(string(body)) != want {
+		t.Errorf("where nobody is asked: %s, want %s", body, want)
+	}
+}
+
+// TestSigningInLeadsToThePageAskedFor follows a link into the page, and links
+// that would lead elsewhere.
+func TestSigningInLeadsToThePageAskedFor(t *testing.T) {
+	s := startSecured(t, v1.UnimplementedVisibilityServiceServer{}, server.Options{Root: page})
+	b := s.browser(t)
+	const deep = "/traces?filter=url%20%3D%20%22%2Fa%22&from=1"
+	res, body := b.visit("GET", deep, nil)
+	if res.Request.URL.Path != "/login" || !strings.Contains(body, `name="next" value="/traces?filter=url%20%3D%20%22%2Fa%22&amp;from=1"`) {
+		t.Errorf("%s %s", res.Request.URL, body)
+	}
+	for next, want := range map[string]string{
+		deep: deep, "/#/traces/4bf9?range=1h": "/#/traces/4bf9?range=1h", "": "/", "https://evil.example.com/": "/", "//evil.example.com/": "/", "/\\evil.example.com/": "/",
+		"/\tx": "/", "javascript:alert(1)": "/", "/logout": "/", "traces": "/",
+	} {
+		if _, res := s.browser(t).signIn(readerToken, next); res.Request.URL.String() != s.rest+want {
+			t.Errorf("next %q leads to %s, want %s", next, res.Request.URL, want)
+		}
+	}
+	if res, body := b.visit("POST", "/login", url.Values{"token": {"wrong"}, "next": {deep}}); res.StatusCode != 401 || !strings.Contains(body, `value="/traces?`) {
+		t.Errorf("after a wrong token: %s %s", res.Status, body)
+	}
+}
+
+// TestStreamsEndWhenTheBrowserSignsOut opens a stream by cookie.
+func TestStreamsEndWhenTheBrowserSignsOut(t *testing.T) {
+	s := startSecured(t, &endless{}, server.Options{Root: page, Recheck: 10 * time.Millisecond})
+	b := s.browser(t)
+	b.signIn(readerToken, "")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.rest+"/api/v1/visibility/spans", http.NoBody)
+	check(t, err)
+	req.Header.Set("Sec-Fetch-Site", "same-origin")
+	res, err := b.http.Do(req)
+	check(t, err)
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		t.Fatal(res.Status)
+	}
+	b.visit("POST", "/logout", url.Values{})
+	if text, err := io.ReadAll(res.Body); err != nil || !strings.Contains(string(text), "signed out") {
+		t.Errorf("%s, %v", text, err)
 	}
 }
 

@@ -106,6 +106,7 @@ func (s *Server) handler(ctx context.Context, conn *grpc.ClientConn) (http.Handl
 	mux.Handle("GET /metrics", s.needs(metricsAccess, s.metricsHandler()))
 	mux.Handle("GET "+healthPath, s.needs(openAccess, http.HandlerFunc(alive)))
 	mux.Handle("GET "+readyPath, s.needs(openAccess, s.readiness(s.opts.Authenticator == nil)))
+	mux.Handle("GET "+sessionPath, s.needs(readAccess, http.HandlerFunc(s.serveSession)))
 	if s.hasLogin() {
 		s.handleLogin(mux)
 	}
@@ -191,7 +192,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		c, err := s.httpCaller(r, login || r.URL.Path == healthPath || r.URL.Path == readyPath)
 		h.Set("X-Request-Id", c.RequestID)
 		if s.mayLogin(r, err) {
-			http.Redirect(w, r, loginPath, http.StatusSeeOther)
+			http.Redirect(w, r, loginURL(r.URL.RequestURI()), http.StatusSeeOther)
 			return
 		}
 		if err != nil {

@@ -39,6 +39,9 @@ func (s *Server) watchRights(ctx context.Context, cancel context.CancelCauseFunc
 
 // stillAllowed asks again what was asked when a call began.
 func (s *Server) stillAllowed(ctx context.Context, call audited) error {
+	if call.Session != "" && s.sessions.token(call.Session) == "" {
+		return fmt.Errorf("%w: the browser has signed out", auth.ErrUnauthenticated)
+	}
 	who := call.Identity
 	if call.Token != "" {
 		now, err := s.opts.Authenticator.Authenticate(ctx, auth.Credentials{Token: call.Token})

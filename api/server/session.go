@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -92,22 +93,46 @@ func (s *Server) setCookie(w http.ResponseWriter, id string, ends time.Time) {
 	http.SetCookie(w, c)
 }
 
-// sessionToken returns the token of the session that a request for a page
-// belongs to. The API takes no cookies: what changes something can only be
-// asked for with a token, which no foreign page can make a browser send.
-func (s *Server) sessionToken(r *http.Request) string {
-	if !s.isPage(r) {
-		return ""
+// session returns the session that a browser's request belongs to, with its
+// token; "" if there is none. The API believes a cookie only if the browser
+// says, or would not be able to hide, that a page of this server asks: what
+// changes something can be asked for by no other page.
+func (s *Server) session(r *http.Request) (id, token string) {
+	if !s.hasLogin() || !s.isPage(r) && !fromOwnPage(r) {
+		return "", ""
 	}
 	c, err := r.Cookie(s.cookieName())
 	if err != nil {
-		return ""
+		return "", ""
 	}
-	return s.sessions.token(c.Value)
+	return c.Value, s.sessions.token(c.Value)
 }
 
 // isPage reports whether a request is for a page, in contrast to the API.
 func (s *Server) isPage(r *http.Request) bool {
-	return s.hasLogin() && (r.Method == http.MethodGet || r.Method == http.MethodHead) &&
-		!strings.HasPrefix(r.URL.Path, "/api/") && r.URL.Path != "/metrics"
+	return s.hasLogin() && isSafe(r) && !strings.HasPrefix(r.URL.Path, "/api/") && r.URL.Path != "/metrics"
+}
+
+// isSafe reports whether a request changes nothing (RFC 9110, §9.2.1).
+func isSafe(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+
+// fromOwnPage reports whether a browser sends a request for one of this
+// server's own pages, or for a person who typed its address. Over plain HTTP
+// browsers leave Sec-Fetch-Site out: a change then needs Origin, which they
+// send with each; the answer to a read can be seen by no page of another
+// origin.
+func fromOwnPage(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "same-origin":
+		return true
+	case "none":
+		return isSafe(r)
+	case "":
+		origin, err := url.Parse(r.Header.Get("Origin"))
+		if err != nil || origin.Host == "" {
+			return err == nil && isSafe(r) && r.Header.Get("Origin") == ""
+		}
+		return origin.Host == r.Host
+	}
+	return false
 }

@@ -112,6 +112,71 @@ func TestOpenStreamsLeaveRoomForOtherCalls(t *testing.T) {
 	})
 }
 
+// TestASlowBrowserSlowsNobody leaves an open stream unread while many spans
+// are stored: who stores them does not wait, and who reads at last is told how
+// many are missing.
+func TestASlowBrowserSlowsNobody(t *testing.T) {
+	f := start(t)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, f.rest+"/api/v1/visibility/spans", nil)
+	check(t, err)
+	req.Header.Set("Accept", "text/event-stream")
+	res, err := http.DefaultClient.Do(req)
+	check(t, err)
+	defer res.Body.Close()
+
+	const rounds = 20000
+	batch := spans()
+	published := int64(rounds * len(batch))
+	began := time.Now()
+	for range rounds {
+		f.hub.Publish(batch)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("storing %d spans beside the slow browser took %v", published, took)
+	}
+	if code, body := get(t, f.rest+"/api/v1/visibility/status"); code != http.StatusOK {
+		t.Errorf("status beside the slow browser: %d %v", code, body)
+	}
+
+	// What was left out is told with the next span, so there have to be some.
+	done := make(chan int64)
+	go func() {
+		more := int64(0)
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				f.hub.Publish(batch[:1])
+				more++
+			case done <- more:
+				return
+			}
+		}
+	}()
+	shown, dropped := int64(0), int64(0)
+	for lines := bufio.NewScanner(res.Body); shown+dropped < published && lines.Scan(); {
+		data, ok := strings.CutPrefix(lines.Text(), "data: ")
+		if !ok {
+			continue
+		}
+		var event struct {
+			Result struct {
+				Span    *struct{}
+				Dropped int64 `json:",string"`
+			}
+		}
+		check(t, json.Unmarshal([]byte(data), &event))
+		if dropped += event.Result.Dropped; event.Result.Span != nil {
+			shown++
+		}
+	}
+	more := <-done
+	if sum := shown + dropped; dropped == 0 || sum < published || sum > published+more {
+		t.Errorf("%d spans shown and %d dropped, of %d to %d", shown, dropped, published, published+more)
+	}
+}
+
 // TestStreamsEndWithTheServer ends a service and a forwarder under open
 // streams: they end as streams do, not as errors, and long before Grace.
 func TestStreamsEndWithTheServer(t *testing.T) {

@@ -92,7 +92,7 @@ func All() []Image {
 	return []Image{
 		{
 			Name: "clover-controller", Title: "Clover controller", Package: "./examples/clover-controller",
-			Description: "REST, gRPC and the status page of Clover", Ports: []int{8443, 50054},
+			Description: "REST, gRPC and the dashboard of Clover", Ports: []int{8443, 50054},
 		},
 		{
 			Name: "clover-collector", Title: "Clover collector", Package: "./examples/clover-collector",

@@ -1,4 +1,4 @@
-// Command clover-controller serves REST, gRPC and the status page for
+// Command clover-controller serves REST, gRPC and the dashboard for
 // cloverctl and browsers, and passes questions on to a clover-collector.
 package main
 
@@ -15,12 +15,13 @@ import (
 
 	"github.com/opnfv/clover/api/server"
 	"github.com/opnfv/clover/api/server/certfile"
+	"github.com/opnfv/clover/api/server/dashboard"
 	"github.com/opnfv/clover/examples/internal/access"
 	"github.com/opnfv/clover/examples/internal/cli"
 	"github.com/opnfv/clover/examples/internal/delivering"
 	"github.com/opnfv/clover/examples/internal/loadtesting"
-	"github.com/opnfv/clover/examples/internal/statuspage"
 	"github.com/opnfv/clover/examples/internal/steering"
+	"github.com/opnfv/clover/web"
 )
 
 func main() { cli.Main("clover-controller", run) }
@@ -45,14 +46,14 @@ func parse(args []string, stderr io.Writer) (s settings, err error) {
 	f.StringVar(&s.files.Cert, "collector-cert-file", "", "PEM `file` with the certificate that the controller shows to the collector")
 	f.StringVar(&s.files.Key, "collector-key-file", "", "PEM `file` with the certificate's key")
 	f.StringVar(&s.api.GRPCAddr, "grpc-addr", "127.0.0.1:50054", "`address` of gRPC")
-	f.StringVar(&s.api.RESTAddr, "rest-addr", "127.0.0.1:32044", "`address` of REST and of the status page")
+	f.StringVar(&s.api.RESTAddr, "rest-addr", "127.0.0.1:32044", "`address` of REST and of the dashboard")
 	s.access.Add(f, server.DefaultRateLimit)
 	s.steering.Add(f)
 	s.delivery.Add(f)
 	s.loadtests.Add(f)
 	s.sources.add(f)
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error; the audit log stays")
-	err = cli.Parse(f, args, stderr, "Serves REST, gRPC and the status page, and passes questions on to a clover-collector.\n\nUsage:\n  clover-controller [flags]\n")
+	err = cli.Parse(f, args, stderr, "Serves REST, gRPC and the dashboard, and passes questions on to a clover-collector.\n\nUsage:\n  clover-controller [flags]\n")
 	if err != nil {
 		return s, err
 	}
@@ -111,7 +112,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	service := server.NewForwarder(conn, server.ForwarderOptions{Sources: sources})
-	s.api.Metrics, s.api.Root = registry, statuspage.New(service, s.api.Logger)
+	s.api.Metrics = registry
+	if s.api.Root, err = dashboard.New(web.Assets); err != nil {
+		return err
+	}
 	srv, err := server.New(ctx, service, s.api)
 	if err != nil {
 		return err

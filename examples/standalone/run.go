@@ -38,7 +38,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	f.BoolVar(&s.noSample, "no-sample", false, "do not run the sample mesh")
 	f.Float64Var(&s.rate, "rate", 20, "requests a second of the sample's load")
 	f.StringVar(&s.node.DataDir, "data-dir", "", "`directory` of the store (default: "+filepath.Join(stateDir(), "clover")+")")
-	f.StringVar(&s.node.RESTAddr, "rest-addr", "127.0.0.1:32044", "`address` of REST and of the status page")
+	f.StringVar(&s.node.RESTAddr, "rest-addr", "127.0.0.1:32044", "`address` of REST and of the dashboard")
 	f.StringVar(&s.node.GRPCAddr, "grpc-addr", "127.0.0.1:50054", "`address` of gRPC")
 	f.StringVar(&s.node.OTLPGRPC, "otlp-grpc-addr", "127.0.0.1:4317", "`address` that takes OTLP by gRPC, - for none")
 	f.StringVar(&s.node.OTLPHTTP, "otlp-http-addr", "127.0.0.1:4318", "`address` that takes OTLP by HTTP, - for none")
@@ -108,7 +108,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	ready := make(chan node.Addrs, 1)
-	s.node.API, s.node.StatusPage, s.node.Logger = api, true, logger
+	s.node.API, s.node.Dashboard, s.node.Logger = api, true, logger
 	s.node.OnReady = func(a node.Addrs) { ready <- a }
 	n, err := node.New(s.node)
 	if err != nil {
@@ -132,9 +132,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	})
 	err = group.Wait()
 	if err == nil {
-		fmt.Fprintln(stdout, "Stopped. The data is in "+s.node.DataDir+".")
+		fmt.Fprintln(stdout, "Stopped. The data is in "+s.where()+".")
 	}
 	return err
+}
+
+// where says where the data is.
+func (s *settings) where() string {
+	if s.node.Embedded() {
+		return s.node.DataDir
+	}
+	return "keyspace " + s.node.Cassandra.Keyspace + " of Cassandra"
 }
 
 // announce tells where everything is.
@@ -145,13 +153,13 @@ func announce(w io.Writer, s settings, a node.Addrs) {
 			fmt.Fprintf(w, "  %-14s %s\n", what, where)
 		}
 	}
-	line("status page", a.Scheme+"://"+a.REST+"/")
+	line("dashboard", a.Scheme+"://"+a.REST+"/")
 	line("REST", a.Scheme+"://"+a.REST+"/api/v1/visibility/stats  (described by /openapi.json)")
 	line("gRPC", a.GRPC)
 	line("OTLP gRPC", a.OTLPGRPC)
 	line("OTLP HTTP", a.OTLPHTTP)
 	line("own metrics", a.Scheme+"://"+a.REST+"/metrics, /healthz, /readyz")
-	line("data", s.node.DataDir)
+	line("data", s.where())
 	for _, url := range s.node.JaegerURLs {
 		line("Jaeger", url)
 	}

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -44,6 +45,33 @@ func (s *Store) SetState(ctx context.Context, name string, value []byte) error {
 	})
 }
 
+// SwapState implements visibility.StateSwapper, for the collectors of one
+// process: another cannot open the store.
+func (s *Store) SwapState(ctx context.Context, name string, old, value []byte) (swapped bool, err error) {
+	err = s.do(ctx, func(c *committer) error {
+		held, closer, err := c.db.Get(stateKey(name))
+		switch {
+		case errors.Is(err, pebble.ErrNotFound):
+			swapped = old == nil
+		case err != nil:
+			return err
+		default:
+			swapped = old != nil && bytes.Equal(held, old)
+			if err := closer.Close(); err != nil {
+				return err
+			}
+		}
+		if !swapped {
+			return nil
+		}
+		if value == nil {
+			return c.db.Delete(stateKey(name), pebble.Sync)
+		}
+		return c.db.Set(stateKey(name), value, pebble.Sync)
+	})
+	return swapped && err == nil, err
+}
+
 // Clear implements visibility.Admin.
 func (s *Store) Clear(ctx context.Context) error {
 	return s.do(ctx, func(c *committer) error {
@@ -77,7 +105,7 @@ func (s *Store) Stats(ctx context.Context) (visibility.StoreStats, error) {
 		if err != nil {
 			return err
 		}
-		st.Spans, st.Traces = n["spans"], n["traces"]
+		st.Spans, st.Sessions, st.Traces = n["spans"], n["sessions"], n["traces"]
 		for _, r := range snap.rows {
 			if r != nil {
 				st.Rows++

@@ -223,6 +223,9 @@ func (c *committer) addSpan(b *pebble.Batch, in *incoming, totals map[uint32]cou
 	in.ledger.add("^last", s.Start.UnixNano())
 	n := total(totals, hourOf(s.Start))
 	n.add("spans", 1)
+	if s.Observed() {
+		n.add("sessions", 1)
+	}
 	if r.overflow {
 		n.add("overflow", 1)
 	}

@@ -204,6 +204,18 @@ func TestALaterFormatIsRefused(t *testing.T) {
 	}
 }
 
+func TestSessionsOfTheKernelAreCounted(t *testing.T) {
+	dir := t.TempDir()
+	s := openAt(t, dir, Options{Clock: func() time.Time { return epoch.Add(time.Minute) }})
+	trace := meshTrace(rand.New(rand.NewPCG(6, 6)), epoch)
+	trace[1].Scope, trace[2].Scope = "github.com/opnfv/clover/clovisor", "github.com/opnfv/clover/clovisor v1.2.3"
+	write(t, s, trace...)
+	write(t, s, trace...) // duplicates
+	if st, err := s.Stats(t.Context()); err != nil || st.Sessions != 2 || st.Spans != int64(len(trace)) {
+		t.Errorf("stats %+v, %v; want 2 sessions of %d spans", st, err, len(trace))
+	}
+}
+
 func TestRetentionByAge(t *testing.T) {
 	now := epoch.Add(time.Minute)
 	s := openAt(t, t.TempDir(), Options{Retention: 24 * time.Hour, Clock: func() time.Time { return now }})

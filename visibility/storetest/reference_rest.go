@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -115,6 +116,25 @@ func (m *Memory) SetState(ctx context.Context, name string, value []byte) error 
 	return nil
 }
 
+// SwapState implements visibility.StateSwapper.
+func (m *Memory) SwapState(ctx context.Context, name string, old, value []byte) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.usable(ctx); err != nil {
+		return false, fmt.Errorf("state: %w", err)
+	}
+	held, there := m.state[name]
+	if there != (old != nil) || !bytes.Equal(held, old) {
+		return false, nil
+	}
+	if value == nil {
+		delete(m.state, name)
+	} else {
+		m.state[name] = slices.Clone(value)
+	}
+	return true, nil
+}
+
 // Stats implements visibility.Admin.
 func (m *Memory) Stats(ctx context.Context) (visibility.StoreStats, error) {
 	m.mu.RLock()
@@ -126,6 +146,9 @@ func (m *Memory) Stats(ctx context.Context) (visibility.StoreStats, error) {
 	rows := map[rowKey]bool{}
 	for i, k := range m.order {
 		rows[rowKey{k.hop.Role, k.key()}] = true
+		if k.span.Observed() {
+			st.Sessions++
+		}
 		if i == 0 || k.span.Start.Before(st.Oldest) {
 			st.Oldest = k.span.Start
 		}

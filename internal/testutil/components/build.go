@@ -119,9 +119,15 @@ func hashFiles(h hash.Hash, dir string, patterns ...string) error {
 // cloverModule matches the first line of this repository's go.mod.
 var cloverModule = regexp.MustCompile(`(?m)^module github\.com/opnfv/clover$`)
 
-// nested finds the folder of a nested module of internal/testutil, upwards
-// from the working directory, which for a test is its package's folder.
+// nested finds the folder of a nested module of internal/testutil.
 func nested(module string) (string, error) {
+	root, err := repository()
+	return filepath.Join(root, "internal", "testutil", module), err
+}
+
+// repository finds the folder of this repository, upwards from the working
+// directory, which for a test is its package's folder.
+func repository() (string, error) {
 	wd, err := os.Getwd()
 	if err != nil {
 		return "", err
@@ -129,7 +135,7 @@ func nested(module string) (string, error) {
 	for dir := wd; ; {
 		mod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
 		if err == nil && cloverModule.Match(mod) {
-			return filepath.Join(dir, "internal", "testutil", module), nil
+			return dir, nil
 		}
 		up := filepath.Dir(dir)
 		if up == dir {

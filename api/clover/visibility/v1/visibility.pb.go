@@ -3836,7 +3836,9 @@ type StoreStatus struct {
 	// Start of the oldest span.
 	Oldest *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=oldest,proto3" json:"oldest,omitempty"`
 	// Start of the newest span.
-	Newest        *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=newest,proto3" json:"newest,omitempty"`
+	Newest *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=newest,proto3" json:"newest,omitempty"`
+	// Spans stored that are sessions which Clovisor saw in the kernel.
+	Sessions      int64 `protobuf:"varint,9,opt,name=sessions,proto3" json:"sessions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3925,6 +3927,13 @@ func (x *StoreStatus) GetNewest() *timestamppb.Timestamp {
 		return x.Newest
 	}
 	return nil
+}
+
+func (x *StoreStatus) GetSessions() int64 {
+	if x != nil {
+		return x.Sessions
+	}
+	return 0
 }
 
 // GetStatusResponse is the status.
@@ -5597,7 +5606,7 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\n" +
 	"last_error\x18\x06 \x01(\tR\tlastError\x12B\n" +
 	"\x0flast_error_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\rlastErrorTime\x12=\n" +
-	"\flast_arrival\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\vlastArrival\"\x89\x02\n" +
+	"\flast_arrival\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\vlastArrival\"\xa5\x02\n" +
 	"\vStoreStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05spans\x18\x02 \x01(\x03R\x05spans\x12\x16\n" +
@@ -5606,7 +5615,8 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\x04rows\x18\x05 \x01(\x03R\x04rows\x12\"\n" +
 	"\rbytes_on_disk\x18\x06 \x01(\x03R\vbytesOnDisk\x122\n" +
 	"\x06oldest\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x06oldest\x122\n" +
-	"\x06newest\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x06newest\"\xa1\x03\n" +
+	"\x06newest\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x06newest\x12\x1a\n" +
+	"\bsessions\x18\t \x01(\x03R\bsessions\"\xa1\x03\n" +
 	"\x11GetStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12!\n" +
 	"\fcollector_id\x18\x02 \x01(\tR\vcollectorId\x12\x1e\n" +

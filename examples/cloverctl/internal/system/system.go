@@ -54,7 +54,7 @@ type System struct {
 func Systems() []System { return slices.Clone(systems) }
 
 var systems = []System{
-	{Name: "controller", Title: "controller service", Summary: "REST, gRPC and the status page",
+	{Name: "controller", Title: "controller service", Summary: "REST, gRPC and the dashboard",
 		components: []string{"controller"}, removes: []string{"controller-nodeport", "controller-lb"}},
 	{Name: "controller nodeport", Title: "controller service", Summary: "the controller on a port of each node (32044)",
 		components: []string{"controller-nodeport"}, needs: "controller"},

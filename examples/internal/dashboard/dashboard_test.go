@@ -1,0 +1,110 @@
+package dashboard
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
+	"github.com/opnfv/clover/examples/internal/node"
+	"github.com/opnfv/clover/internal/testutil"
+	"github.com/opnfv/clover/tracing"
+)
+
+// requests is how many the load generator sends before browsers look.
+const requests = 400
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestEachViewShowsWhatTheAPIAnswers compares what a browser shows with what
+// the API answers and with what the load generator counted, in every view.
+func TestEachViewShowsWhatTheAPIAnswers(t *testing.T) {
+	b := newBrowser(t)
+	c := start(t, withMetrics(t))
+	check(t, c.send(t.Context(), requests))
+	c.trackMetrics()
+	env := map[string]string{"CLOVER_URL": c.url(), "CLOVER_CONTROL": c.control().URL, "CLOVER_PICTURES": pictures(t)}
+	for _, script := range []string{"figures", "views", "speed", "moving", "answers"} {
+		t.Run(script, func(t *testing.T) { b.run(t, script+".test.mjs", env) })
+	}
+}
+
+// TestHostileTextsRunNothing has names, URLs and user agents that would be
+// scripts if the page took them for more than texts.
+func TestHostileTextsRunNothing(t *testing.T) {
+	b := newBrowser(t)
+	c := start(t, node.Options{})
+	check(t, c.export(t.Context(), func(report func(...tracing.Span) int) error {
+		report(hostileSpans(time.Now())...)
+		return nil
+	}))
+	b.run(t, "safety.test.mjs", map[string]string{"CLOVER_URL": c.url()})
+}
+
+// TestPeopleSignIn has a browser sign in with tokens.
+func TestPeopleSignIn(t *testing.T) {
+	b := newBrowser(t)
+	c := start(t, guarded(t))
+	check(t, c.send(t.Context(), 50))
+	b.run(t, "signin.test.mjs", map[string]string{"CLOVER_URL": c.url()})
+}
+
+// withMetrics are the options of a Clover that reads a real Prometheus, which
+// scrapes what a proxy of 2019 exposes.
+func withMetrics(t *testing.T) node.Options {
+	t.Helper()
+	asked := 0
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked++
+		for i := 1; i <= 2; i++ {
+			for j, class := range []string{"2xx", "5xx"} {
+				fmt.Fprintf(w, "envoy_cluster_outbound_9180__clover_server%d_default_svc_cluster_local_upstream_rq_%s %d\n", i, class, (100*i+j)*asked)
+			}
+		}
+		fmt.Fprintf(w, "envoy_tracing_zipkin_spans_sent %d\n", 7*asked)
+	}))
+	t.Cleanup(proxy.Close)
+	prometheus := testutil.Prometheus(t, testutil.PrometheusOptions{
+		ScrapeConfigs: []testutil.ScrapeConfig{{Job: "envoy", Targets: []string{proxy.Listener.Addr().String()}}}, Interval: 500 * time.Millisecond,
+	})
+	return node.Options{PrometheusURL: prometheus.URL, SampleInterval: 500 * time.Millisecond}
+}
+
+// trackMetrics selects metrics by service, prefix and suffix, and one by its
+// name, and waits until there are some points of each.
+func (c *clover) trackMetrics() {
+	t := c.t
+	t.Helper()
+	conn, err := grpc.NewClient(c.addrs.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	check(t, err)
+	defer conn.Close()
+	api := v1.NewVisibilityServiceClient(conn)
+	list := func(items ...string) *v1.StringList { return &v1.StringList{Items: items} }
+	_, err = api.UpdateConfig(t.Context(), &v1.UpdateConfigRequest{Change: &v1.ConfigChange{
+		Services: list("clover_server1", "clover_server2"), MetricPrefixes: list("envoy_cluster_outbound_9180__"),
+		MetricSuffixes: list("_default_svc_cluster_local_upstream_rq_2xx", "_default_svc_cluster_local_upstream_rq_5xx"),
+		CustomMetrics:  list("envoy_tracing_zipkin_spans_sent"),
+	}})
+	check(t, err)
+	testutil.Eventually(t, time.Minute, func() (bool, string) {
+		res, err := api.GetMetrics(t.Context(), &v1.GetMetricsRequest{})
+		if err != nil {
+			return false, err.Error()
+		}
+		enough := len(res.GetSeries()) == 5
+		for _, s := range res.GetSeries() {
+			enough = enough && len(s.GetPoints()) >= 3
+		}
+		return enough, fmt.Sprint(res)
+	})
+}
