@@ -18,7 +18,7 @@ test: ## all tests with the race detector, against the real components
 	sh internal/tools/test.sh
 
 test-kubernetes: ## Clover as a whole, installed into a real cluster
-	CLOVER_TEST_REQUIRE=kubernetes $(GO) test -count=1 -v ./examples/internal/kubernetes
+	CLOVER_TEST_REQUIRE=kubernetes $(GO) test -count=1 -v ./examples/internal/kubernetes/...
 
 unit: ## only what needs no other program
 	$(GO) test -short ./...

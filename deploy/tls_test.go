@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"reflect"
 	"strconv"
 	"testing"
@@ -166,6 +167,27 @@ func TestTheSampleIsSignedFor(t *testing.T) {
 		if u.GetKind() == "Secret" {
 			t.Errorf("in a mesh, which encrypts by itself, there is the secret %s", u.GetName())
 		}
+	}
+}
+
+// TestKeysOfLoadTests makes JMeter's master before there is a CA of Clover and
+// after; the key by which master and slaves know each other stays.
+func TestKeysOfLoadTests(t *testing.T) {
+	h := held{}
+	validation := Options{Components: []string{"validation"}, Namespace: "default", Lookup: h.lookup}
+	h.apply(render(t, validation))
+	h.verify(t, "default", "clover-jmeter-master", h.authority(t, "default", "clover-jmeter-ca"))
+	rmi := h.secretIn(t, "default", "clover-jmeter-rmi")
+	pair, err := tls.X509KeyPair([]byte(rmi["tls.crt"]), []byte(rmi["tls.key"]))
+	if err != nil || pair.Leaf.CheckSignature(pair.Leaf.SignatureAlgorithm, pair.Leaf.RawTBSCertificate, pair.Leaf.Signature) != nil {
+		t.Errorf("the key of RMI is not signed by itself: %v", err)
+	}
+
+	h.apply(render(t, Options{Components: []string{"controller"}, Lookup: h.lookup}))
+	h.apply(render(t, validation))
+	h.verify(t, "default", "clover-jmeter-master", h.authority(t, DefaultNamespace, "clover-ca"))
+	if !maps.Equal(rmi, h.secretIn(t, "default", "clover-jmeter-rmi")) {
+		t.Error("a second apply has changed the key of RMI")
 	}
 }
 

@@ -12,7 +12,8 @@ const (
 	TraceparentHeader   = "traceparent"
 	runIDProperty       = "clover.run.id"
 	runIDTemplate       = "${__P(" + runIDProperty + ",none)}"
-	traceparentTemplate = "00-${__RandomString(32,0123456789abcdef,)}-${__RandomString(16,0123456789abcdef,)}-01"
+	tracePrefixProperty = "clover.trace.prefix"
+	traceparentTemplate = "00-${__P(" + tracePrefixProperty + ",000000000000)}${__RandomString(20,0123456789abcdef,)}-${__RandomString(16,0123456789abcdef,)}-01"
 )
 
 // JMX returns the plan as a file for JMeter 5.6, the same bytes each time. A

@@ -2,6 +2,7 @@ package jmeter
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"regexp"
@@ -12,6 +13,17 @@ func NewRunID() string {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return hex.EncodeToString(b[:])
+}
+
+// TracePrefixDigits is the length of what TracePrefix returns.
+const TracePrefixDigits = 12
+
+// TracePrefix returns the hexadecimal digits with which the trace identities of
+// a run's requests begin, so that the spans of a mesh can be told apart by run.
+// The other 20 digits are random.
+func TracePrefix(runID string) string {
+	sum := sha256.Sum256([]byte(runID))
+	return hex.EncodeToString(sum[:TracePrefixDigits/2])
 }
 
 // runID is what a run may be called: it becomes the value of a header.

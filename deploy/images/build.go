@@ -33,7 +33,7 @@ type Options struct {
 	Source string
 	// Out is the folder that is written to.
 	Out string
-	// Cache keeps what was fetched of Debian; empty means a folder in Out.
+	// Cache keeps what was fetched; empty means a folder in Out.
 	Cache string
 	// JMeter is the home folder of Apache JMeter; empty means one in Cache,
 	// which is fetched.

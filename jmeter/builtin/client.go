@@ -154,11 +154,11 @@ func (u *user) correlation(q *request) []jmeter.Pair {
 	var out [2]jmeter.Pair
 	list := out[:0]
 	if !q.traced {
-		var id [24]byte
+		var id [18]byte
 		_, _ = u.client.random.Read(id[:]) // never fails
-		b := append(make([]byte, 0, 55), "00-"...)
-		b = append(hex.AppendEncode(b, id[:16]), '-')
-		b = append(hex.AppendEncode(b, id[16:]), "-01"...)
+		b := append(append(make([]byte, 0, 55), "00-"...), u.run.prefix...)
+		b = append(hex.AppendEncode(b, id[:10]), '-')
+		b = append(hex.AppendEncode(b, id[10:]), "-01"...)
 		list = append(list, jmeter.Pair{Name: jmeter.TraceparentHeader, Value: string(b)})
 	}
 	if !q.identified {

@@ -61,6 +61,7 @@ func (r *Runner) Run(ctx context.Context, p *jmeter.Plan, o jmeter.RunOptions) (
 	if run.runID == "" {
 		run.runID = jmeter.NewRunID()
 	}
+	run.prefix = jmeter.TracePrefix(run.runID)
 	if run.tls, err = tlsConfig(resolved.TLS); err != nil {
 		return jmeter.Outcome{}, err
 	}
@@ -77,6 +78,7 @@ type run struct {
 	program *program
 	tls     *tls.Config
 	runID   string
+	prefix  string // of trace identities
 	threads func(int)
 
 	mu      sync.Mutex // guards sink, sinkErr and notes

@@ -118,7 +118,9 @@ func (j *JMeter) prepare(ctx context.Context, p *jmeter.Plan, o jmeter.RunOption
 		r.options.RunID = jmeter.NewRunID()
 	}
 	r.args = append([]string{"-n", "-t", r.path("plan.jmx"), "-l", r.path("results.jtl"), "-j", r.path("jmeter.log")}, saveSettings...)
-	r.args = append(r.args, "-Jclover.run.id="+r.options.RunID, "-Gclover.run.id="+r.options.RunID)
+	prefix := jmeter.TracePrefix(r.options.RunID)
+	r.args = append(r.args, "-Jclover.run.id="+r.options.RunID, "-Gclover.run.id="+r.options.RunID,
+		"-Jclover.trace.prefix="+prefix, "-Gclover.trace.prefix="+prefix)
 	r.args = append(r.args, args...)
 	return r, nil
 }

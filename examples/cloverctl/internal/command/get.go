@@ -56,7 +56,7 @@ var measures = []string{"count", "rate", "errors", "error_rate", "min", "mean", 
 func (a *app) stats() *cobra.Command {
 	var f questionFlags
 	var groupBy []string
-	var order string
+	var order, run string
 	var ascending bool
 	var limit int
 	var step time.Duration
@@ -65,11 +65,15 @@ func (a *app) stats() *cobra.Command {
 		Long: "Shows counts, rates, errors and latencies of requests, grouped by any of\n" + strings.Join(visibility.DimensionNames(), ", ") + ".",
 		Example: `  cloverctl get visibility stats --group-by service,url --filter 'status >= 500' --since 15m --sort p99 --limit 20
   cloverctl get visibility stats --group-by source,destination -o wide
-  cloverctl get visibility stats --group-by service --step 1m -o json`,
+  cloverctl get visibility stats --group-by service --step 1m -o json
+  cloverctl get visibility stats --run 3f0c2a9d4b1e8f67`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			p, err := a.printer()
 			if err != nil {
 				return err
+			}
+			if run != "" {
+				return a.runStats(c, p, run)
 			}
 			q, err := f.query()
 			if err != nil {
@@ -101,6 +105,8 @@ func (a *app) stats() *cobra.Command {
 	c.Flags().BoolVar(&ascending, "ascending", false, "smallest first")
 	c.Flags().IntVar(&limit, "limit", 20, "largest number of rows")
 	c.Flags().DurationVar(&step, "step", 0, "show a series with points that `duration` apart")
+	c.Flags().StringVar(&run, "run", "", "a load test's `identity`: what its clients have measured beside what the mesh has seen of it")
+	mustRegister(c, "run", a.completeRuns)
 	completeList(c, "group-by", visibility.DimensionNames())
 	complete(c, "sort", measures)
 	f.add(a, c)

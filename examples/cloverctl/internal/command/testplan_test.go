@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,13 +21,22 @@ import (
 	"github.com/opnfv/clover/examples/internal/loadtesting"
 	"github.com/opnfv/clover/internal/testutil"
 	"github.com/opnfv/clover/jmeter/master"
+	"github.com/opnfv/clover/tracing"
+	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/embedded"
 )
 
 // serveTests runs a controller with that load test area.
 func serveTests(t *testing.T, o server.Options, workers ...func(context.Context) error) (address string) {
 	t.Helper()
+	return serveTestsWith(t, v1.UnimplementedVisibilityServiceServer{}, o, workers...)
+}
+
+// serveTestsWith does so with a visibility service.
+func serveTestsWith(t *testing.T, service v1.VisibilityServiceServer, o server.Options, workers ...func(context.Context) error) (address string) {
+	t.Helper()
 	o.GRPCAddr, o.RESTAddr = "127.0.0.1:0", "127.0.0.1:0"
-	srv, err := server.New(t.Context(), v1.UnimplementedVisibilityServiceServer{}, o)
+	srv, err := server.New(t.Context(), service, o)
 	check(t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1+len(workers))
@@ -193,6 +203,60 @@ func TestLoadTestsSayWhatIsWrong(t *testing.T) {
 		if code != c.code || !strings.Contains(out+errs, c.want) {
 			t.Errorf("%s: exit %d, want %d with %q\n%s%s", c.line, code, c.code, c.want, out, errs)
 		}
+	}
+}
+
+// TestARunInTheMesh puts a run beside the spans that a service has sent of it.
+func TestARunInTheMesh(t *testing.T) {
+	var o server.Options
+	local, err := loadtesting.NewLocal(master.Options{
+		Dir: t.TempDir(), Targets: master.Targets{Allow: []string{"127.0.0.1"}}, Logger: testutil.Logger(t),
+	}, &o)
+	check(t, err)
+	t.Cleanup(func() { check(t, local.Close()) })
+	store, err := embedded.Open(t.TempDir(), embedded.Options{})
+	check(t, err)
+	t.Cleanup(func() { check(t, store.Close()) })
+	collector, err := visibility.NewCollector(store, visibility.CollectorOptions{})
+	check(t, err)
+	analytics, err := visibility.NewAnalytics(store, visibility.AnalyticsOptions{})
+	check(t, err)
+	service, err := server.NewLocal(server.LocalDeps{Store: store, Analytics: analytics, Collector: collector, Hub: &visibility.Hub{}})
+	check(t, err)
+	address := serveTestsWith(t, service, o, local.Run)
+	var spans atomic.Int64
+	traced := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		span := tracing.NewSpan()
+		parts := strings.Split(r.Header.Get("Traceparent"), "-")
+		id, err := tracing.ParseTraceID(parts[1])
+		if err != nil {
+			t.Error(err)
+		}
+		span.TraceID = id
+		span.SpanID = tracing.SpanID{byte(spans.Add(1))}
+		span.Service, span.Kind, span.Start, span.Duration, span.StatusCode = "web", tracing.KindServer, time.Now(), time.Millisecond, 200
+		if _, err := store.Write(r.Context(), &visibility.Batch{Source: "test", Spans: []tracing.Span{span}}); err != nil {
+			t.Error(err)
+		}
+	}))
+	t.Cleanup(traced.Close)
+	plan := file(t, "plan.yaml", "load_spec: {num_threads: 1, loops: 7}\nurl_list: [{name: a, url: "+traced.URL+"}]")
+	for _, line := range []string{"create testplan -f " + plan, "start testplan --wait --run-id other", "start testplan --wait --run-id mine"} {
+		if code, out, errs := ctl(t, "", append([]string{"--controller", address}, strings.Fields(line)...)...); code != exitOK {
+			t.Fatal(line, out, errs)
+		}
+	}
+	code, out, errs := ctl(t, "", "--controller", address, "get", "visibility", "stats", "--run", "mine", "-o", "csv")
+	for _, want := range []string{"clients (builtin),7,0,", "mesh,7,0,0.001,", "mesh: web,7,"} {
+		if code != exitOK || !strings.Contains(out, want) {
+			t.Errorf("exit %d, want %q in\n%s%s", code, want, out, errs)
+		}
+	}
+	if code, out, errs := ctl(t, "", "--controller", address, "get", "visibility", "stats", "--run", "mine", "-o", "json"); code != exitOK || !strings.Contains(out, `"traces": 7`) {
+		t.Error(code, out, errs)
+	}
+	if code, _, errs := ctl(t, "", "--controller", address, "get", "visibility", "stats", "--run", "mine", "--since", "1h"); code != exitUsage {
+		t.Error(code, errs)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // small keeps the JVMs of a test small.
@@ -29,6 +31,7 @@ func TestGuide(t *testing.T) {
 	k.types("status --wait -n " + namespace)
 	k.ready("clover-jmeter-slave", 3)
 
+	k.answers()
 	k.guidePlan()
 	k.types("create testplan -f jmeter_testplan.yaml")
 	k.runs("start testplan", requests)
@@ -124,19 +127,33 @@ func (k *kit) report() (n numbers) {
 	return n
 }
 
+// answers waits until the controller reaches the master.
+func (k *kit) answers() {
+	k.Helper()
+	k.eventually(func() (bool, string) {
+		code, out, errs := k.run(k.Context(), "get testplan")
+		return code == 0, errs + out
+	})
+}
+
 // loses kills a slave in the middle of a run: the run says so, and what its
 // slave had done, and the others go on.
 func (k *kit) loses() {
 	k.Helper()
-	k.write("long.yaml", "load_spec: {num_threads: 1, loops: 0, duration: 12}\nurl_list:\n- {name: url1, url: \"http://proxy-access-control.default:9180\"}\n")
+	k.write("long.yaml", "load_spec: {num_threads: 1, loops: 0, duration: 15}\nurl_list:\n- {name: url1, url: \"http://proxy-access-control.default:9180\"}\n")
 	k.types("create testplan -f long.yaml --name long")
-	was := k.served("proxy-access-control")
+	slaves := k.pods("clover-jmeter-slave")
 	k.types("start testplan long -s 3")
-	k.eventually(func() (bool, string) {
-		n := k.served("proxy-access-control") - was
-		return n > 100, fmt.Sprintf("%d requests", n)
+	var dead corev1.Pod
+	k.eventually(func() (bool, string) { // until each has begun; the last one goes on longest
+		_, out, errs := k.run(k.Context(), "get testresult detail")
+		done := map[string]int{}
+		for _, p := range slaves {
+			done[p.Name] = strings.Count(out, ","+p.Status.PodIP+":1099-")
+		}
+		dead = slices.MinFunc(slaves, func(a, b corev1.Pod) int { return done[a.Name] - done[b.Name] })
+		return done[dead.Name] > 0, fmt.Sprint(done, errs)
 	})
-	dead := k.pods("clover-jmeter-slave")[0]
 	k.kill(dead.Name)
 	k.eventually(func() (bool, string) {
 		_, out, errs := k.run(k.Context(), "get testruns")

@@ -39,7 +39,7 @@ const (
 	cloverNamespace = "clover-system"
 	namespace       = "default" // of JMeter and the sample
 	repository      = "../../../.."
-	limit           = 2 * time.Minute // of what is waited for
+	limit           = 4 * time.Minute // of what is waited for
 )
 
 // kit is the cluster and a user in front of it, in whose home folder the

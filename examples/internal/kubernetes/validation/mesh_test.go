@@ -71,6 +71,7 @@ func TestMesh(t *testing.T) {
 		}
 	}
 	k.write(".cloverctl.yaml", "ControllerIP: "+k.cluster.NodeAddress()+"\n")
+	k.answers()
 	k.write("plan.yaml", "load_spec: {num_threads: 2, loops: 5}\nurl_list:\n- {name: url1, url: \"http://target.default:9180/\"}\n")
 	k.types("create testplan -f plan.yaml")
 	k.types("start testplan -s 2 --wait")
