@@ -49,6 +49,8 @@ type Options struct {
 	// Revision is the commit that they are built from. If it is given, the
 	// programs know their version, and whether there were changes since.
 	Revision string
+	// Stored leaves layers without compression, as [Layer.Stored] says.
+	Stored bool
 	// Progress gets a line for each step; nil means none.
 	Progress io.Writer
 
@@ -200,7 +202,7 @@ func (o Options) share(name string, files func() (map[string]File, error)) (*Lay
 	if err != nil {
 		return nil, err
 	}
-	o.shared[name] = &Layer{Comment: name, Files: found}
+	o.shared[name] = &Layer{Comment: name, Files: found, Stored: o.Stored}
 	return o.shared[name], nil
 }
 

@@ -37,6 +37,9 @@ type Layer struct {
 	Comment string
 	// Files are its files by their absolute paths.
 	Files map[string]File
+	// Stored leaves it without compression, for images that are loaded and
+	// thrown away.
+	Stored bool
 
 	once  sync.Once
 	layer v1.Layer
@@ -44,7 +47,7 @@ type Layer struct {
 }
 
 func (l *Layer) make() (v1.Layer, error) {
-	l.once.Do(func() { l.layer, l.err = newLayer(l.Files) })
+	l.once.Do(func() { l.layer, l.err = newLayer(l.Files, l.Stored) })
 	return l.layer, l.err
 }
 

@@ -1,6 +1,7 @@
 package images
 
 import (
+	"compress/gzip"
 	"io"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -19,11 +20,15 @@ var epoch = imagetar.Epoch
 
 // newLayer makes a layer of files by their absolute paths. The folders above
 // them are made; all belongs to root.
-func newLayer(files map[string]File) (v1.Layer, error) {
+func newLayer(files map[string]File, stored bool) (v1.Layer, error) {
 	opener := func() (io.ReadCloser, error) {
 		r, w := io.Pipe()
 		go func() { w.CloseWithError(imagetar.Write(w, files)) }()
 		return r, nil
 	}
-	return tarball.LayerFromOpener(opener, tarball.WithMediaType(types.OCILayer), tarball.WithCompressedCaching)
+	how := tarball.WithCompressedCaching
+	if stored {
+		how = tarball.WithCompressionLevel(gzip.NoCompression)
+	}
+	return tarball.LayerFromOpener(opener, tarball.WithMediaType(types.OCILayer), how)
 }

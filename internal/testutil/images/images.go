@@ -59,7 +59,7 @@ func component(t testing.TB, c components.Component, name string, ports ...int) 
 // write makes an image of files.
 func write(t testing.TB, name string, files map[string]images.File, c images.Config) Archive {
 	t.Helper()
-	img, err := images.New(c, &images.Layer{Comment: "program", Files: files})
+	img, err := images.New(c, &images.Layer{Comment: "program", Files: files, Stored: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func build(t testing.TB, source string, chosen ...images.Image) []Archive {
 	}
 	o := images.Options{
 		Source: source, Out: t.TempDir(), Cache: cache, Registry: Registry, Tag: Tag,
-		Archs: []string{runtime.GOARCH}, Progress: os.Stderr,
+		Archs: []string{runtime.GOARCH}, Progress: os.Stderr, Stored: true,
 	}
 	if slices.ContainsFunc(chosen, func(i images.Image) bool { return i.JMeter }) {
 		o.JMeter = testutil.JMeter(t)
