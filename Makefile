@@ -32,6 +32,19 @@ generate: ## write the generated code again
 check-generate: generate ## fail if the committed generated code differs
 	@git diff --exit-code -- api clovisor/kernel/bpf || { echo "generated code differs: run 'make generate' and commit"; exit 1; }
 
+.PHONY: web web-check web-pictures web-speed
+web: ## build the dashboard: web/dist from its source
+	$(GO) run ./internal/tools/web build
+
+web-check: ## types, style and tests of the dashboard's source
+	$(GO) run ./internal/tools/web check test
+
+web-pictures: ## the pictures of the guide, by the test that compares the views with the API
+	CLOVER_PICTURES=$(CURDIR)/docs/pictures $(GO) test -count=1 -run 'TestEachView/views' -timeout 20m ./examples/internal/dashboard
+
+web-speed: ## how quick the dashboard is, also with SPANS (10,000,000) spans behind it
+	CLOVER_STRICT=1 CLOVER_SPANS=$(or $(SPANS),10000000) $(GO) test -count=1 -run 'TestSpeed' -v -timeout 60m ./examples/internal/dashboard
+
 bench: ## the benchmarks, beside a peer where there is one
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
@@ -53,6 +66,10 @@ bench-clovisor: bench-clovisor-sessions bench-clovisor-kernel ## what tracing co
 
 bench-clovisor-kernel: ## what Clovisor's programs cost in the kernel, by its own statistics
 	$(GO) test -run '^$$' -bench . -benchtime $(or $(ROUNDS),50)x ./clovisor/kernel
+
+.PHONY: load-clovisor
+load-clovisor: ## sessions of PODS (500) pods at once through the whole of Clovisor
+	CLOVER_CLOVISOR_PODS=$(or $(PODS),500) $(GO) test -run ManyPods -count=1 -v ./clovisor
 
 load-clovisor-kernel: ## Clovisor attached to TARGETS (500) interfaces
 	CLOVER_KERNEL_TARGETS=$(or $(TARGETS),500) $(GO) test -run ManyTargets -count=1 -v ./clovisor/kernel

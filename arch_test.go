@@ -31,7 +31,9 @@ func TestDependenciesStayLean(t *testing.T) {
 	}{
 		{"tracing", regexp.MustCompile(`^github\.com/(opnfv/clover/(monitoring|visibility|api)|cockroachdb/|prometheus/client_golang/api)`)},
 		{"monitoring", regexp.MustCompile(`^(github\.com/(opnfv/clover/(tracing|visibility|api)|cockroachdb/)|google\.golang\.org/grpc)`)},
-		{"visibility", regexp.MustCompile(`^github\.com/(opnfv/clover/(visibility/|api)|cockroachdb/)`)},
+		{"visibility", regexp.MustCompile(`^github\.com/(opnfv/clover/(visibility/|api)|cockroachdb/|redis/)`)},
+		{"visibility/lease", regexp.MustCompile(`^github\.com/(opnfv/clover/(visibility/[^l]|api)|cockroachdb/|redis/)`)},
+		{"visibility/redis", regexp.MustCompile(`^github\.com/(opnfv/clover/(visibility/[^r]|api|ids|loadbalancer|clovisor)|cockroachdb/)`)},
 		{"loadbalancer", regexp.MustCompile(`^(github\.com/opnfv/clover/(ids|api|loadbalancer/|visibility)|google\.golang\.org/grpc)`)},
 		{"loadbalancer/proxy", regexp.MustCompile(`^(github\.com/opnfv/clover/(ids|api|visibility)|google\.golang\.org/grpc)`)},
 		{"loadbalancer/nginx", regexp.MustCompile(`^(github\.com/opnfv/clover/(ids|api|visibility)|google\.golang\.org/grpc)`)},
@@ -60,6 +62,7 @@ func TestDependenciesStayLean(t *testing.T) {
 		{"jmeter", regexp.MustCompile(`^(github\.com/(opnfv/clover/(jmeter/|[a-hk-z])|[^go])|golang\.org/|google\.golang\.org/|net/http$)`)},
 		{"jmeter/jtl", regexp.MustCompile(`^(github\.com/opnfv/clover/[a-hk-z]|google\.golang\.org/|net/http$)`)},
 		{"jmeter/builtin", regexp.MustCompile(`^(github\.com/opnfv/clover/[a-hk-z]|google\.golang\.org/)`)},
+		{"jmeter/master", regexp.MustCompile(`^(github\.com/opnfv/clover/[a-hk-z]|google\.golang\.org/)`)},
 		{"jmeter/process", regexp.MustCompile(`^(github\.com/opnfv/clover/[a-hk-z]|google\.golang\.org/)`)},
 		{"api/server", none},
 		{"api/server/delivery", none},

@@ -12,6 +12,10 @@
 //     answer is based on.
 //   - [github.com/opnfv/clover/visibility/embedded]: the default store, one
 //     directory on disk.
+//   - [github.com/opnfv/clover/visibility/redis]: results and configuration in
+//     Redis, under the keys that users know.
+//   - [github.com/opnfv/clover/visibility/lease]: services shared among the
+//     collectors of one store.
 //   - [github.com/opnfv/clover/visibility/storetest]: the suite that every
 //     store passes, and a reference store for tests.
 //   - [github.com/opnfv/clover/clovisor]: session traces from the kernel, by
@@ -52,6 +56,11 @@
 //   - [github.com/opnfv/clover/jmeter/jtl]: JMeter's result files.
 //   - [github.com/opnfv/clover/jmeter/builtin]: plans run without a JVM.
 //   - [github.com/opnfv/clover/jmeter/process]: plans run by the real JMeter.
+//   - [github.com/opnfv/clover/jmeter/master]: plans run on behalf of others, one
+//     at a time: plans, runs and results kept in a folder; which targets they may
+//     have.
+//   - [github.com/opnfv/clover/api/loadtest]: such a master by gRPC;
+//     [github.com/opnfv/clover/api/server/loadtests]: the load test area of the API.
 //   - [github.com/opnfv/clover/jmeter/report]: the outcome as table, JSON, CSV,
 //     JUnit's XML and HTML; two runs compared.
 //   - [github.com/opnfv/clover/jmeter/runnertest]: the suite that every runner
@@ -116,8 +125,9 @@
 // The folder examples holds the programs that assemble the libraries:
 // standalone (everything in one process), cloverctl (the command line),
 // clover-collector and clover-controller (the two halves as they run in a
-// cluster), clovisor (session traces from the kernel), sdc (the services of the
-// sample), and deliver (a chart deployed by Spinnaker).
+// cluster), clover-jmeter (master and slaves of load tests), clovisor (session
+// traces from the kernel), sdc (the services of the sample), and deliver (a
+// chart deployed by Spinnaker).
 //
 // # Rules that hold everywhere
 //

@@ -2,7 +2,6 @@ package clovisor
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -25,26 +24,33 @@ type capture interface {
 	SetRules(id uint32, r kernel.Rules) error
 }
 
-// attachments keeps what is attached in step with what there is to trace.
-// What only reads may be called concurrently.
+// attachments keeps what is attached in step with what there is to trace. All
+// of it may be called concurrently.
 type attachments struct {
 	capture capture
 	logger  *slog.Logger
 	node    string
+	lookFor func() // has targets looked for again whose namespace is elsewhere
 
-	mu     sync.RWMutex
+	// acting is held while targets are attached and detached, which takes the
+	// kernel seconds for hundreds of them. It is taken before mu, which is held
+	// for no longer than a look-up: whatever is captured meanwhile needs it.
+	acting sync.Mutex
+
+	mu     sync.RWMutex // guards what follows
 	byID   map[uint32]*attachment
-	byKey  map[string]*attachment
-	ports  map[uint16]string // what the configuration says of ports, before anything else
+	byKey  map[string]*attachment // those that are attached
+	ports  map[uint16]string      // what the configuration says of ports, before anything else
 	set    target.Set
 	failed map[string]error // why wanted targets are not attached
 	nextID uint32
 }
 
-// attachment is a target that is captured from.
+// attachment is a target that is captured from. What describe computes is
+// guarded by the mutex of attachments, and replaced, never changed.
 type attachment struct {
 	id     uint32
-	target target.Target
+	target *target.Target
 	places map[uint16]export.Place // by port of the workload, 0 for any other
 	ports  map[packet.Transport]map[uint16]string
 	remote map[uint16]string
@@ -52,22 +58,17 @@ type attachment struct {
 }
 
 func newAttachments(c capture, o *Options) *attachments {
+	lookFor := func() {}
+	if s, ok := o.Source.(interface{ Wake() }); ok {
+		lookFor = s.Wake
+	}
 	return &attachments{
-		capture: c, logger: o.Logger, node: o.Node,
+		capture: c, logger: o.Logger, node: o.Node, lookFor: lookFor,
 		byID: map[uint32]*attachment{}, byKey: map[string]*attachment{}, failed: map[string]error{},
 	}
 }
 
 func keyOf(t *target.Target) string { return t.ID + "\x00" + t.Interface }
-
-// want changes what there is to trace. It returns what was detached: what it
-// captured may still be on its way, and is theirs until forget ends them.
-func (a *attachments) want(set target.Set) (detached []*attachment) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.set = set
-	return a.reconcile()
-}
 
 // forget lets go of what was detached.
 func (a *attachments) forget(detached []*attachment) {
@@ -91,104 +92,25 @@ func (a *attachments) override(ports map[uint16]string) {
 	}
 }
 
-// retry attaches what could not be attached before.
-func (a *attachments) retry() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.failed) > 0 {
-		a.reconcile()
-	}
-}
-
-func (a *attachments) reconcile() (detached []*attachment) {
-	wanted := map[string]*target.Target{}
-	for i := range a.set.Targets {
-		wanted[keyOf(&a.set.Targets[i])] = &a.set.Targets[i]
-	}
-	for key, at := range a.byKey {
-		if t := wanted[key]; t == nil || !t.SamePlace(&at.target) {
-			a.detach(key, at)
-			detached = append(detached, at)
-		}
-	}
-	maps.DeleteFunc(a.failed, func(key string, _ error) bool { return wanted[key] == nil })
-	for _, key := range slices.Sorted(maps.Keys(wanted)) {
-		err := a.follow(key, wanted[key])
-		if err == nil {
-			delete(a.failed, key)
-			continue
-		}
-		if old := a.failed[key]; old == nil || old.Error() != err.Error() {
-			a.logger.Warn("not traced", "target", describe(wanted[key]), "error", err)
-		}
-		a.failed[key] = err
-	}
-	return detached
-}
-
-// follow attaches a target, or changes what is captured from it.
-func (a *attachments) follow(key string, t *target.Target) error {
-	at := a.byKey[key]
-	if at == nil {
-		a.nextID++
-		at = &attachment{id: a.nextID}
-		at.describe(*t, a.ports, a.node)
-		// What it captures at once has to find out whose it is.
-		a.byID[at.id], a.byKey[key] = at, at
-		err := a.capture.Attach(kernel.Target{
-			ID: at.id, Interface: t.Interface, NetNS: t.Netns, HostSide: !t.Inside, Rules: rules(t),
-		})
-		if err != nil {
-			delete(a.byID, at.id)
-			delete(a.byKey, key)
-			return err
-		}
-		a.logger.Info("traced", "target", describe(t), "why", t.Why, "ports", len(t.Ports), "egress", len(t.Egress))
-		return nil
-	}
-	if !slices.Equal(t.Ports, at.target.Ports) || !slices.Equal(t.Egress, at.target.Egress) {
-		if err := a.capture.SetRules(at.id, rules(t)); err != nil {
-			return err
-		}
-	}
-	if !t.Same(&at.target) {
-		at.describe(*t, a.ports, a.node)
-	}
-	return nil
-}
-
-func (a *attachments) detach(key string, at *attachment) {
-	last, err := a.capture.Detach(at.id)
-	if err == nil {
-		at.last = &last
-	} else if !errors.Is(err, kernel.ErrClosed) {
-		a.logger.Warn("not detached", "target", describe(&at.target), "error", err)
-	}
-	a.logger.Info("no longer traced", "target", describe(&at.target))
-	delete(a.byKey, key)
-}
-
 // describe computes what is asked for each session.
-func (at *attachment) describe(t target.Target, override map[uint16]string, node string) {
+func (at *attachment) describe(t *target.Target, override map[uint16]string, node string) {
 	w := t.Workload
 	place := export.Place{Node: cmp.Or(w.Node, node), Namespace: w.Namespace, Pod: w.Pod, Sidecar: t.Sidecar}
 	if w.Pod != "" {
 		place.PodUID, place.Kind, place.Workload = t.ID, w.Kind, w.Name
 	}
-	next := attachment{
-		id: at.id, target: t, places: map[uint16]export.Place{0: place},
-		ports: map[packet.Transport]map[uint16]string{packet.TCP: {}, packet.UDP: {}}, remote: map[uint16]string{},
-	}
+	places, remote := map[uint16]export.Place{0: place}, map[uint16]string{}
+	ports := map[packet.Transport]map[uint16]string{packet.TCP: {}, packet.UDP: {}}
 	for _, p := range t.Ports {
-		at := place
-		at.Service = p.Service
-		next.places[p.Number] = at
-		next.ports[p.Transport][p.Number] = cmp.Or(override[p.Number], p.Protocol)
+		of := place
+		of.Service = p.Service
+		places[p.Number] = of
+		ports[p.Transport][p.Number] = cmp.Or(override[p.Number], p.Protocol)
 	}
 	for _, e := range t.Egress {
-		next.remote[e.Port] = cmp.Or(override[e.Port], e.Protocol)
+		remote[e.Port] = cmp.Or(override[e.Port], e.Protocol)
 	}
-	*at = next
+	at.target, at.places, at.ports, at.remote = t, places, ports, remote
 }
 
 func rules(t *target.Target) kernel.Rules {
@@ -239,7 +161,14 @@ func (a *attachments) place(s *session.Session) (p export.Place, t *target.Targe
 	if !ok || s.Direction == packet.Egress {
 		p = at.places[0]
 	}
-	return p, &at.target
+	return p, at.target
+}
+
+// targetOf is what is attached.
+func (a *attachments) targetOf(at *attachment) *target.Target {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return at.target
 }
 
 // problems lists what is not traced, and why.
@@ -280,7 +209,7 @@ func (t *Tracer) release(now time.Time) {
 		at := t.leaving[0].attachment
 		t.leaving = t.leaving[1:]
 		for _, line := range t.engine.Forget(at.id) { // hands on the sessions that were open
-			t.past.add(newEntry(&at.target, line))
+			t.past.add(newEntry(t.targets.targetOf(at), line))
 		}
 		delete(t.dropped, at.id)
 		gone = append(gone, at)

@@ -29,8 +29,8 @@ import (
 // A Source says what to trace. [Static] is one, the Watcher of
 // target/kubernetes another.
 // One that has a method Select(target.Selection) is told what the
-// configuration selects, and one that has Encrypted(id string) where TLS was
-// seen unexpectedly.
+// configuration selects, one that has Encrypted(id string) where TLS was seen
+// unexpectedly, and one that has Wake() when a target is not where it was.
 type Source interface {
 	// Run calls update with all that there is to trace, at once and whenever
 	// it changes, from one goroutine, until ctx ends; then it returns nil.

@@ -104,8 +104,8 @@ func (c *corpus) attached(n int) {
 	testutil.Eventually(c, limit, func() (bool, string) {
 		c.tracer.targets.mu.RLock()
 		defer c.tracer.targets.mu.RUnlock()
-		have := len(c.tracer.targets.byID)
-		return have == n, fmt.Sprintf("%d targets, want %d", have, n)
+		have, known := len(c.tracer.targets.byKey), len(c.tracer.targets.byID)
+		return have == n && known == n, fmt.Sprintf("%d targets are attached and %d known, want %d", have, known, n)
 	})
 }
 
@@ -150,17 +150,7 @@ var last = netip.MustParseAddrPort("10.9.9.9:999")
 // frames sends segments as frames.
 func (c *corpus) frames(segments sessiontest.Segments) {
 	c.Helper()
-	for _, s := range segments {
-		frame, err := packet.AppendFrame(nil, s)
-		check(c, err)
-		socket := c.out
-		if servers[s.Destination.Port()] {
-			socket = c.in
-		}
-		if _, err := unix.Write(socket, frame); err != nil {
-			c.Fatalf("send %d bytes: %v", len(frame), err)
-		}
-	}
+	sendFrames(c, c.in, c.out, segments)
 }
 
 // of are the sessions of a client.
@@ -190,38 +180,40 @@ func sendable(c sessiontest.Case) bool {
 	return !slices.ContainsFunc(c.Want, func(s session.Session) bool { return s.Outcome == session.NoResponseTimeout })
 }
 
+// inNetns calls f on a thread in a network namespace, "" for this one.
+func inNetns(t testing.TB, netns string, f func() error) {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() {
+		if netns == "" {
+			done <- f()
+			return
+		}
+		// The thread ends with the goroutine.
+		runtime.LockOSThread()
+		ns, err := unix.Open(netns, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err == nil {
+			err = unix.Setns(ns, unix.CLONE_NEWNET)
+			_ = unix.Close(ns)
+		}
+		if err == nil {
+			err = f()
+		}
+		done <- err
+	}()
+	check(t, <-done)
+}
+
 // rawSocket sends frames from an interface of a network namespace, "" for
 // this one.
-func rawSocket(t *testing.T, netns, name string) int {
+func rawSocket(t testing.TB, netns, name string) (fd int) {
 	t.Helper()
-	type result struct {
-		fd  int
-		err error
-	}
-	done := make(chan result, 1)
-	go func() {
-		if netns != "" {
-			// The thread ends with the goroutine.
-			runtime.LockOSThread()
-			ns, err := unix.Open(netns, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-			if err == nil {
-				err = unix.Setns(ns, unix.CLONE_NEWNET)
-				_ = unix.Close(ns)
-			}
-			if err != nil {
-				done <- result{err: err}
-				return
-			}
-		}
-		fd, err := openRaw(name)
-		done <- result{fd, err}
-	}()
-	r := <-done
-	if r.err != nil {
-		t.Fatalf("raw socket on %s: %v", name, r.err)
-	}
-	t.Cleanup(func() { _ = unix.Close(r.fd) })
-	return r.fd
+	inNetns(t, netns, func() (err error) {
+		fd, err = openRaw(name)
+		return err
+	})
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	return fd
 }
 
 func openRaw(name string) (int, error) {

@@ -80,9 +80,9 @@ func (s *settable) Run(ctx context.Context, update func(target.Set)) error {
 
 var names atomic.Int64
 
-// run runs a Tracer until end is called, at the latest at the end of the
-// test.
-func run(t testing.TB, o Options) (tracer *Tracer, end func()) {
+// run runs a Tracer, that is prepared before, until end is called, at the
+// latest at the end of the test.
+func run(t testing.TB, o Options, prepare ...func(*Tracer)) (tracer *Tracer, end func()) {
 	t.Helper()
 	o.Kernel.Name = fmt.Sprintf("root-%d-%d", os.Getpid(), names.Add(1))
 	o.Logger = testutil.Logger(t)
@@ -91,6 +91,9 @@ func run(t testing.TB, o Options) (tracer *Tracer, end func()) {
 		testutil.Missing(t, "programs in the kernel", err.Error())
 	}
 	check(t, err)
+	for _, p := range prepare {
+		p(tracer)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- tracer.Run(ctx) }()

@@ -43,7 +43,10 @@ type Entry struct {
 	// Outcomes are the sessions that are over, by what became of them.
 	Outcomes map[session.Outcome]int64 `json:"outcomes,omitempty"`
 	// Dropped are packets that the capture saw and could not hand on.
-	Dropped   map[string]int64 `json:"dropped,omitempty"`
+	Dropped map[string]int64 `json:"dropped,omitempty"`
+	// Refused are packets that were seen and that their receiver drops, such as
+	// a RST that is not where it expects the next byte.
+	Refused   map[string]int64 `json:"refused,omitempty"`
 	LostBytes int64            `json:"lost_bytes,omitempty"`
 	// Completeness is the share of the sessions that are over which is whole,
 	// in per cent.
@@ -82,7 +85,7 @@ func (e *Entry) Balance() int64 {
 func newEntry(t *target.Target, l session.Line) Entry {
 	e := Entry{
 		Protocol: l.Protocol, Packets: l.Packets, Bytes: l.Bytes, Connections: l.Connections, Sessions: l.Sessions,
-		Open: l.Open, Outcomes: l.Outcomes, Dropped: l.Dropped, LostBytes: l.LostBytes, Completeness: l.Completeness(),
+		Open: l.Open, Outcomes: l.Outcomes, Dropped: l.Dropped, Refused: l.Refused, LostBytes: l.LostBytes, Completeness: l.Completeness(),
 	}
 	if t != nil {
 		e.Namespace, e.Pod, e.Interface = t.Workload.Namespace, t.Workload.Pod, t.Interface
@@ -118,6 +121,12 @@ func (e *Entry) add(o Entry) {
 			e.Dropped = map[string]int64{}
 		}
 		e.Dropped[k] += n
+	}
+	for k, n := range o.Refused {
+		if e.Refused == nil {
+			e.Refused = map[string]int64{}
+		}
+		e.Refused[k] += n
 	}
 	e.Completeness = (&session.Counts{Outcomes: e.Outcomes}).Completeness()
 }
@@ -165,7 +174,7 @@ func sortEntries(entries []Entry) []Entry {
 	for _, e := range entries {
 		if n := len(out); n > 0 && order(out[n-1], e) == 0 {
 			sum := e
-			sum.Outcomes, sum.Dropped = maps.Clone(e.Outcomes), maps.Clone(e.Dropped)
+			sum.Outcomes, sum.Dropped, sum.Refused = maps.Clone(e.Outcomes), maps.Clone(e.Dropped), maps.Clone(e.Refused)
 			sum.add(out[n-1])
 			out[n-1] = sum
 			continue

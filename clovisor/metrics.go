@@ -20,6 +20,7 @@ var (
 	openDesc        = describeMetric("sessions_open", "Sessions that are not over.", workloadLabels...)
 	sessionsDesc    = describeMetric("sessions_total", "Sessions that are over, by what became of them.", append(workloadLabels[:4:4], "outcome")...)
 	droppedDesc     = describeMetric("dropped_packets_total", "Packets that the capture saw and could not hand on.", append(workloadLabels[:4:4], "reason")...)
+	refusedDesc     = describeMetric("refused_packets_total", "Packets that were seen and that their receiver drops.", append(workloadLabels[:4:4], "reason")...)
 	lostDesc        = describeMetric("lost_bytes_total", "Bytes that were wanted and never seen.", workloadLabels...)
 	completeDesc    = describeMetric("completeness_ratio", "Share of the sessions that are over which is whole.", workloadLabels...)
 
@@ -35,7 +36,7 @@ var (
 )
 
 var allDescs = []*prometheus.Desc{
-	packetsDesc, bytesDesc, connectionsDesc, beganDesc, openDesc, sessionsDesc, droppedDesc, lostDesc, completeDesc,
+	packetsDesc, bytesDesc, connectionsDesc, beganDesc, openDesc, sessionsDesc, droppedDesc, refusedDesc, lostDesc, completeDesc,
 	spansDesc, spansWaitingDesc, spansDroppedDesc, targetsDesc, problemsDesc, followedDesc, memoryDesc, seenPacketsDesc,
 }
 
@@ -94,6 +95,9 @@ func collectEntry(ch chan<- prometheus.Metric, e *Entry) {
 	}
 	for reason, n := range e.Dropped {
 		count(droppedDesc, n, reason)
+	}
+	for reason, n := range e.Refused {
+		count(refusedDesc, n, reason)
 	}
 	for d, v := range map[*prometheus.Desc]float64{openDesc: float64(e.Open), completeDesc: e.Completeness / 100} {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)

@@ -18,6 +18,7 @@ type OTLP struct {
 
 	mu       sync.Mutex
 	endpoint string
+	spans    export.Spans
 	exporter *tracing.Exporter   // nil: there is no endpoint
 	fresh    []*tracing.Exporter // those that do not run yet
 	past     []*tracing.Exporter // those that are sending what they have left
@@ -76,7 +77,7 @@ func (o *OTLP) Session(s *session.Session, p export.Place) error {
 		o.stats.Dropped[dropNoEndpoint]++
 		return nil
 	}
-	o.exporter.Export(export.Span(s, p))
+	o.exporter.Export(o.spans.Span(s, p))
 	return nil
 }
 

@@ -118,6 +118,7 @@ func (t *Tracer) Run(ctx context.Context) error {
 		group.Go(func() error { return t.capture.Run(ctx, t.segment) })
 		group.Go(func() error { return t.o.Source.Run(ctx, t.update) })
 		group.Go(func() error { t.ticks(ctx); return nil })
+		group.Go(func() error { t.retries(ctx); return nil })
 	case <-ctx.Done():
 	}
 	err := group.Wait()
@@ -151,7 +152,7 @@ func (t *Tracer) apply(c config.Config) {
 	}
 	t.mu.Unlock()
 	t.targets.override(c.Ports)
-	t.load(c.Plugins)
+	t.load(c)
 	if s, ok := t.o.Source.(interface{ Select(target.Selection) }); ok {
 		s.Select(t.selection(c))
 	}
@@ -174,20 +175,26 @@ func (t *Tracer) apply(c config.Config) {
 
 // load has the plug-ins loaded that are configured. One that cannot be leaves
 // the others as they are.
-func (t *Tracer) load(plugins []config.Plugin) {
+func (t *Tracer) load(c config.Config) {
 	if t.o.Plugins == nil {
-		if len(plugins) > 0 {
+		if len(c.Plugins) > 0 {
 			t.o.Logger.Warn("plug-ins are configured, and this program loads none")
 		}
 		return
 	}
-	specs := make([]plugin.Spec, len(plugins))
-	for i, p := range plugins {
-		specs[i] = plugin.Spec(p)
-	}
-	if err := t.o.Plugins.Apply(specs); err != nil {
+	if err := t.o.Plugins.Apply(specs(c)); err != nil {
 		t.o.Logger.Error("a plug-in is not loaded", "error", err)
 	}
+}
+
+// specs says in the words of package plugin what is to be loaded.
+func specs(c config.Config) []plugin.Spec {
+	l := plugin.Limits{MemoryBytes: c.Limits.PluginMemoryBytes, Timeout: c.Limits.PluginTimeout}
+	out := make([]plugin.Spec, len(c.Plugins))
+	for i, p := range c.Plugins {
+		out[i] = plugin.Spec{Protocol: p.Protocol, Path: p.Path, Generation: p.Generation, Limits: l}
+	}
+	return out
 }
 
 // selection says in the words of package target what is to be traced.
@@ -242,7 +249,6 @@ func (t *Tracer) segment(s *packet.Segment) {
 func (t *Tracer) ticks(ctx context.Context) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	last := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -253,10 +259,20 @@ func (t *Tracer) ticks(ctx context.Context) {
 			t.engine.Tick(now.Add(-tick))
 			t.mu.Unlock()
 			t.release(now)
-			if now.Sub(last) >= retry {
-				last = now
-				t.targets.retry()
-			}
+		}
+	}
+}
+
+// retries tries again to attach what could not be attached.
+func (t *Tracer) retries(ctx context.Context) {
+	ticker := time.NewTicker(retry)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			t.targets.retry()
 		}
 	}
 }

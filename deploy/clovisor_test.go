@@ -43,6 +43,29 @@ func TestClovisorIsNotPrivileged(t *testing.T) {
 	}
 }
 
+// TestClovisorIsNotOpen holds that it answers on loopback, and that nothing but
+// metrics is there for others, where the operator wants it.
+func TestClovisorIsNotOpen(t *testing.T) {
+	for metrics, want := range map[bool][]string{
+		false: {"--http-addr=127.0.0.1:9466"}, true: {"--http-addr=127.0.0.1:9466", "--metrics-addr=[$(HOST_IP)]:9466"},
+	} {
+		for _, w := range workloads(t, clovisorObjects(t, tree{"metrics": metrics})) {
+			if w.name != "clovisor" {
+				continue
+			}
+			var got []string
+			for _, arg := range w.pod.Spec.Containers[0].Args {
+				if strings.Contains(arg, "-addr=") {
+					got = append(got, arg)
+				}
+			}
+			if scraped := w.pod.Annotations["prometheus.io/scrape"] == "true"; !slices.Equal(got, want) || scraped != metrics {
+				t.Errorf("metrics %t: %q, want %q; scraped %t", metrics, got, want, scraped)
+			}
+		}
+	}
+}
+
 // TestClovisorMayOnlyRead holds the rights of its account.
 func TestClovisorMayOnlyRead(t *testing.T) {
 	for _, u := range clovisorObjects(t, tree{}) {

@@ -104,6 +104,7 @@ func TestServerAccepts(t *testing.T) {
 		{Components: []string{"visibility", "controller-nodeport", "datastore"}, Values: tree{"controller": tree{"service": tree{"nodePort": 0}}}},
 		{Components: []string{"controller", "controller-lb"}},
 		{Components: []string{"sdc"}, Values: tree{"sdc": tree{"namespace": namespace}}},
+		{Components: []string{"validation"}, Values: tree{"validation": tree{"namespace": namespace}}},
 	} {
 		o.Namespace, o.Lookup = namespace, ClusterLookup(client.dynamic)
 		for _, u := range render(t, o) {
@@ -133,7 +134,7 @@ func TestServerAccepts(t *testing.T) {
 func TestInstall(t *testing.T) {
 	c := cluster.Start(t)
 	client := connect(t, c, rest.NoWarnings{}) // some kinds are deprecated
-	for _, image := range testimages.Clover(t, "..") {
+	for _, image := range testimages.Clover(t, "..", "clover-controller", "clover-collector", "cloverctl", "clover-redis", "clover-sdc") {
 		c.LoadImage(t, image.File)
 	}
 	namespace, sample := newNamespace(t, client.typed), newNamespace(t, client.typed)

@@ -7,12 +7,8 @@ import (
 	"strings"
 )
 
-var (
-	// ErrUnknownComponent is a name that no component has.
-	ErrUnknownComponent = errors.New("unknown component")
-	// ErrPlannedComponent is a component that this release does not have yet.
-	ErrPlannedComponent = errors.New("not in this release yet")
-)
+// ErrUnknownComponent is a name that no component has.
+var ErrUnknownComponent = errors.New("unknown component")
 
 // Component is a part of Clover that is created and deleted by name.
 type Component struct {
@@ -23,9 +19,6 @@ type Component struct {
 	// Members are the components that a group stands for; none for a
 	// component that is no group.
 	Members []string
-	// Planned is set for what people know by name but this release does not
-	// have: Render refuses it with [ErrPlannedComponent].
-	Planned bool
 	// enable writes into the chart's values whether it is wanted.
 	enable func(values map[string]any, wanted bool)
 }
@@ -39,10 +32,10 @@ var catalog = []Component{
 	{Name: "datastore", Summary: "Redis", enable: section("datastore")},
 	{Name: "sdc", Summary: "the sample: proxy, load balancers, servers, IDS", enable: section("sdc")},
 	{Name: "clovisor", Summary: "session traces from the kernel", enable: section("clovisor")},
-	{Name: "validation", Summary: "test plans with JMeter", Planned: true},
+	{Name: "validation", Summary: "load tests: JMeter's master and slaves", enable: section("validation")},
 }
 
-// Components lists what can be created by name, and what is planned.
+// Components lists what can be created by name.
 func Components() []Component { return slices.Clone(catalog) }
 
 // section switches a part of the chart.
@@ -77,9 +70,6 @@ func expand(names []string) ([]string, error) {
 			return nil, fmt.Errorf("deploy: %w %q; there are %s", ErrUnknownComponent, name, strings.Join(available(), ", "))
 		}
 		c := catalog[i]
-		if c.Planned {
-			return nil, fmt.Errorf("deploy: %s (%s) is %w; there are %s", name, c.Summary, ErrPlannedComponent, strings.Join(available(), ", "))
-		}
 		if len(c.Members) > 0 {
 			out = append(out, c.Members...)
 		} else {
@@ -96,15 +86,13 @@ func expand(names []string) ([]string, error) {
 }
 
 // standalone are the components that need nothing of what is shared.
-var standalone = []string{"controller-nodeport", "controller-lb", "sdc", "clovisor"}
+var standalone = []string{"controller-nodeport", "controller-lb", "sdc", "clovisor", "validation"}
 
 // available names the components that Render knows.
 func available() []string {
 	var names []string
 	for _, c := range catalog {
-		if !c.Planned {
-			names = append(names, c.Name)
-		}
+		names = append(names, c.Name)
 	}
 	return names
 }

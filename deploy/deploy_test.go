@@ -36,7 +36,7 @@ func render(t *testing.T, o Options) []*unstructured.Unstructured {
 func everything(t *testing.T) []*unstructured.Unstructured {
 	t.Helper()
 	return render(t, Options{
-		Components: []string{"visibility", "controller-nodeport", "datastore", "sdc"},
+		Components: []string{"visibility", "controller-nodeport", "datastore", "sdc", "validation"},
 		Values:     tree{"sdc": tree{"istio": tree{"enabled": true}}},
 	})
 }
@@ -66,11 +66,26 @@ func TestGolden(t *testing.T) {
 			Values: tree{
 				"nodeSelector": tree{"disk": "fast"}, "tolerations": []any{tree{"key": "edge", "operator": "Exists"}}, "image": tree{"pullSecrets": []any{"pull"}},
 				"clovisor": tree{
-					"namespace": "team-a", "insidePods": true, "port": 9500, "extraArgs": []any{"--label=other"},
+					"namespace": "team-a", "insidePods": true, "port": 9500, "metrics": true, "extraArgs": []any{"--label=other"},
 					"config": tree{"labels": []any{"default", "other:app:web"}}, "redis": tree{"enabled": false, "address": "redis.other:6379"},
 				},
 			},
 		},
+		"validation": {Components: []string{"validation"}, Values: tree{"tls": noTLS}},
+		"validation-adjusted": {
+			Components: []string{"validation"}, Namespace: "team-a", Registry: "registry.example:5000/a", Tag: "1.2.3",
+			Values: tree{
+				"tls": noTLS, "networkPolicies": tree{"enabled": false}, "image": tree{"pullSecrets": []any{"pull"}},
+				"validation": tree{
+					"namespace": "team-a", "slaves": 7, "istio": tree{"enabled": true}, "targets": []any{"*.example.com"}, "storage": tree{"class": "ssd", "size": "20Gi"},
+					"podLabels": tree{"team": "a"}, "podAnnotations": tree{"a": "b"},
+					"master": tree{"extraArgs": []any{"--log-level=debug"}}, "slave": tree{"resources": tree{"limits": tree{"memory": "1Gi"}}},
+				},
+			},
+		},
+		"collector-redis": {Components: []string{"collector"}, Values: tree{"tls": noTLS, "collector": tree{"redis": tree{
+			"address": "rediss://clover@redis.example:6380?master_name=mymaster", "secret": "redis-password", "tlsSecret": "redis-tls",
+		}}}},
 		"sdc-real": {Components: []string{"sdc"}, Values: tree{"tls": noTLS, "sdc": real}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -100,11 +115,9 @@ func TestGolden(t *testing.T) {
 }
 
 func TestComponentsThatAreNotThere(t *testing.T) {
-	for name, want := range map[string]error{"validation": ErrPlannedComponent, "cassandra": ErrUnknownComponent} {
-		_, err := Render(t.Context(), Options{Components: []string{name}})
-		if !errors.Is(err, want) || !strings.Contains(err.Error(), "there are visibility, controller") {
-			t.Errorf("%s: %v, want %v and what there is", name, err, want)
-		}
+	_, err := Render(t.Context(), Options{Components: []string{"cassandra"}})
+	if !errors.Is(err, ErrUnknownComponent) || !strings.Contains(err.Error(), "there are visibility, controller") {
+		t.Errorf("%v, want that it is not known and what there is", err)
 	}
 	if _, err := Render(t.Context(), Options{}); err == nil || !strings.Contains(err.Error(), "no component") {
 		t.Errorf("nothing: %v", err)
@@ -117,7 +130,7 @@ func TestComponentsAreApart(t *testing.T) {
 	key := func(u *unstructured.Unstructured) string {
 		return u.GetKind() + " " + u.GetNamespace() + "/" + u.GetName()
 	}
-	alone, names := map[string]bool{}, []string{"controller", "controller-nodeport", "collector", "datastore", "sdc", "clovisor"}
+	alone, names := map[string]bool{}, []string{"controller", "controller-nodeport", "collector", "datastore", "sdc", "clovisor", "validation"}
 	for _, name := range names {
 		for _, u := range render(t, Options{Components: []string{name}}) {
 			if c := u.GetLabels()[ComponentLabel]; c != name && c != Shared {
@@ -126,7 +139,9 @@ func TestComponentsAreApart(t *testing.T) {
 			alone[key(u)] = true
 		}
 	}
-	delete(alone, "Secret default/sdc-ca") // together there is Clover's
+	for _, name := range []string{"sdc-ca", "clover-jmeter-ca"} {
+		delete(alone, "Secret default/"+name) // together there is Clover's
+	}
 	together := map[string]bool{}
 	for _, u := range render(t, Options{Components: names}) {
 		if together[key(u)] {

@@ -11,7 +11,7 @@ import (
 // Criterion is a condition on a run, such as "p95(url1) < 200ms".
 type Criterion struct {
 	Text   string
-	Metric string // count, errors, rate, min, mean, max or a percentile such as p99.9
+	Metric string // count, errors, missed, rate, min, mean, max or a percentile such as p99.9
 	Label  string // "": all requests
 	Op     string // <, <=, >, >=, ==
 	Value  float64
@@ -21,7 +21,8 @@ type Criterion struct {
 var criterionForm = regexp.MustCompile(`^\s*([a-z]+[0-9.]*)\s*(?:\((.*)\))?\s*(<=|>=|==|<|>)\s*([0-9][^\s]*)\s*$`)
 
 // ParseCriterion reads a criterion. A time has its unit (200ms, 1.5s), a rate
-// may end in "/s", and errors are a number or a percentage (1%).
+// may end in "/s", and errors and missed are a number or a percentage (1%).
+// missed are iterations of a constant rate that were not begun.
 func ParseCriterion(s string) (Criterion, error) {
 	m := criterionForm.FindStringSubmatch(s)
 	if m == nil {
@@ -42,14 +43,17 @@ func (c *Criterion) read(s string) (float64, error) {
 		return strconv.ParseFloat(s, 64)
 	case "rate":
 		return strconv.ParseFloat(strings.TrimSuffix(s, "/s"), 64)
-	case "errors":
+	case "errors", "missed":
+		if c.Metric == "missed" && c.Label != "" {
+			return 0, fmt.Errorf("missed(%s); iterations that were not begun belong to no request; want missed", c.Label)
+		}
 		var number string
 		number, c.share = strings.CutSuffix(s, "%")
 		return strconv.ParseFloat(number, 64)
 	case "min", "mean", "max", "avg":
 	default:
 		if q, ok := c.quantile(); !ok || q < 0 || q > 1 {
-			return 0, fmt.Errorf("%q; want count, errors, rate, min, mean, max or a percentile such as p95", c.Metric)
+			return 0, fmt.Errorf("%q; want count, errors, missed, rate, min, mean, max or a percentile such as p95", c.Metric)
 		}
 	}
 	d, err := time.ParseDuration(s)
@@ -85,6 +89,9 @@ func (c Criterion) Judge(r *Results) Verdict {
 		return v
 	}
 	got, show := c.of(s)
+	if c.Metric == "missed" {
+		got, show = c.ofMissed(r)
+	}
 	v.Got = show
 	switch c.Op {
 	case "<":
@@ -99,6 +106,15 @@ func (c Criterion) Judge(r *Results) Verdict {
 		v.Pass = got == c.Value
 	}
 	return v
+}
+
+// ofMissed returns what of a constant rate's schedule was not kept.
+func (c Criterion) ofMissed(r *Results) (float64, string) {
+	if c.share {
+		share := 100 * r.MissedShare()
+		return share, fmt.Sprintf("%.2f%%", share)
+	}
+	return float64(r.Missed), strconv.FormatInt(r.Missed, 10)
 }
 
 // of returns the value of the metric, and how it is shown.

@@ -14,6 +14,8 @@ var (
 	ErrUnsupported = errors.New("unsupported")
 	// ErrBusy: another test runs where only one may.
 	ErrBusy = errors.New("another test is running")
+	// ErrNotFound: there is no such plan or run.
+	ErrNotFound = errors.New("not found")
 	// ErrDenied: the policy does not allow a target.
 	ErrDenied = errors.New("target is not allowed")
 )

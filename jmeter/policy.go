@@ -47,7 +47,7 @@ func (p Policy) Check(plan *Plan) error {
 			err = cmp.Or(err, p.request(s, denied))
 		}
 	})
-	for _, name := range plan.fileNames() {
+	for _, name := range plan.Files() {
 		if strings.Contains(name, "${") || !filepath.IsLocal(filepath.FromSlash(name)) {
 			err = cmp.Or(err, denied(name, "want a file in the folder of the plan"))
 		}
@@ -69,25 +69,6 @@ func (p Policy) request(q *Request, denied func(what, why string) error) error {
 		return denied(q.Name, fmt.Sprintf("%q; the operator of the controller can allow it", host))
 	}
 	return nil
-}
-
-// fileNames returns the names of all files that a plan reads.
-func (p *Plan) fileNames() []string {
-	names := []string{p.TLS.CAFile, p.TLS.CertFile, p.TLS.KeyFile}
-	for _, g := range p.Groups {
-		for _, d := range g.Data {
-			names = append(names, d.File)
-		}
-	}
-	p.Walk(func(_ *Group, s Step) {
-		if q, ok := s.(*Request); ok {
-			names = append(names, q.Body.File)
-			for _, f := range q.Body.Files {
-				names = append(names, f.File)
-			}
-		}
-	})
-	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
 }
 
 // AllowAddress decides on an address that a name was resolved to. It returns

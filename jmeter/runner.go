@@ -45,6 +45,8 @@ type Outcome struct {
 	// Missed are iterations of a constant rate that were never begun, because
 	// MaxThreads users were busy.
 	Missed int64
+	// Begun are those that were begun; 0 where the runner does not know.
+	Begun int64
 	// Notes are what users should know, e.g. that a slave has died.
 	Notes []string
 }
@@ -101,7 +103,7 @@ func Run(ctx context.Context, r Runner, p *Plan, o RunOptions, w Watch) (*Result
 	outcome, err := r.Run(ctx, p, o)
 	close(done)
 	helpers.Wait()
-	run.results.Missed = outcome.Missed
+	run.results.Missed, run.results.Begun = outcome.Missed, outcome.Begun
 	if w.Report != nil {
 		w.Report(run.progress(true))
 	}

@@ -127,9 +127,9 @@ func (s *Stats) Quantile(q float64) time.Duration {
 type Results struct {
 	// All is over every request; results of transactions are not in it.
 	All Stats
-	// Missed are requests of a constant rate that were never sent, because
-	// MaxThreads users waited already.
-	Missed int64
+	// Missed are iterations of a constant rate that were never begun, because
+	// MaxThreads users were busy; Begun are those that were.
+	Missed, Begun int64
 
 	labels   map[string]*Stats
 	timeline timeline
@@ -163,6 +163,7 @@ func (r *Results) label(name string, transaction bool) *Stats {
 func (r *Results) Merge(o *Results) {
 	r.All.Merge(&o.All)
 	r.Missed += o.Missed
+	r.Begun += o.Begun
 	for _, s := range o.Labels() {
 		r.label(s.Label, s.Transaction).Merge(s)
 	}
@@ -177,6 +178,15 @@ func (r *Results) Labels() []*Stats {
 		list[i] = r.labels[name]
 	}
 	return list
+}
+
+// MissedShare returns the share of a constant rate's iterations that were never
+// begun, 0 to 1.
+func (r *Results) MissedShare() float64 {
+	if r.Missed == 0 {
+		return 0
+	}
+	return float64(r.Missed) / float64(r.Missed+r.Begun)
 }
 
 // Label returns the numbers of a label, nil if there was none.

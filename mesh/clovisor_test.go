@@ -107,7 +107,12 @@ func (s *shop) askClovisor(t *testing.T, what string) []byte {
 	if err != nil || len(pods.Items) != 1 {
 		t.Fatalf("pods of Clovisor: %v, %v", pods, err)
 	}
-	raw, err := s.client.core.Pods("clovisor").ProxyGet("http", pods.Items[0].Name, "9466", what, nil).DoRaw(t.Context())
+	way, err := s.client.forward(t.Context(), "clovisor", pods.Items[0].Name, 9466)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer way.close()
+	raw, err := way.get(t.Context(), "/"+what)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -128,6 +128,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := fmt.Sprintf("%v %+v %#v %s %v %+v %#v %v", a, a, a, a, d, d, d, d.Password) + string(encoded) + logged.String()
+	all += a.Hide()("bad password hunter2 for https://u:hunter2@host/x")
 	if strings.Contains(all, "hunter2") {
 		t.Error("a secret prints:", all)
 	}

@@ -114,3 +114,54 @@ func redactText(name, v string) string {
 	}
 	return v
 }
+
+// minSecretBytes is the shortest value that Hide looks for: a shorter one
+// would be found in every word.
+const minSecretBytes = 3
+
+// Hide returns a function that puts Hidden in the place of the account's
+// secrets in a text, for servers that quote what they were sent.
+func (a Account) Hide() func(string) string {
+	var pairs []string
+	for _, s := range secretsIn("", a.Fields) {
+		if len(s) >= minSecretBytes {
+			pairs = append(pairs, s, Hidden)
+		}
+	}
+	return strings.NewReplacer(pairs...).Replace
+}
+
+// secretsIn lists the values that Redact takes out. Of files that are sent as
+// content it lists the value on each line too, which may be quoted alone.
+func secretsIn(name string, value any) []string {
+	var found []string
+	switch v := value.(type) {
+	case map[string]any:
+		for k, field := range v {
+			found = append(found, secretsIn(k, field)...)
+		}
+	case []any:
+		for _, item := range v {
+			found = append(found, secretsIn(name, item)...)
+		}
+	case string:
+		switch redactText(name, v) {
+		case v:
+		case Hidden:
+			found = append(found, v)
+			const minLineBytes = 16 // longer than what is no secret there, as a rule
+			for line := range strings.Lines(v) {
+				_, field, _ := strings.Cut(strings.TrimSpace(line), ": ")
+				if len(field) >= minLineBytes {
+					found = append(found, field)
+				}
+			}
+		default: // an address with a password
+			if u, err := url.Parse(v); err == nil {
+				password, _ := u.User.Password()
+				found = append(found, password)
+			}
+		}
+	}
+	return found
+}

@@ -227,25 +227,54 @@ func (e *OTLPEncoder) typed(field protowire.Number, list []typed) {
 }
 
 // keyValue writes a KeyValue. Its value is written even if it is zero: that
-// says which type it has.
+// says which type it has. Most of a span are attributes, so lengths are
+// reckoned and not written in later.
 func (e *OTLPEncoder) keyValue(field protowire.Number, t *typed) {
+	if t.kind == TypeJSON {
+		e.keyJSON(field, t)
+		return
+	}
+	const tag = 1 // byte: the numbers of the fields are small
+	key, text, size := valid(t.key), "", tag
+	switch t.kind {
+	case TypeBool, TypeInt:
+		size += protowire.SizeVarint(t.bits)
+	case TypeFloat:
+		size += protowire.SizeFixed64()
+	default:
+		text = valid(t.text)
+		size += protowire.SizeBytes(len(text))
+	}
+	all := tag + protowire.SizeBytes(size)
+	if key != "" {
+		all += tag + protowire.SizeBytes(len(key))
+	}
+	b := protowire.AppendVarint(protowire.AppendTag(e.buf, field, protowire.BytesType), uint64(all))
+	if key != "" {
+		b = protowire.AppendString(protowire.AppendTag(b, keyValueKey, protowire.BytesType), key)
+	}
+	b = protowire.AppendVarint(protowire.AppendTag(b, keyValueValue, protowire.BytesType), uint64(size))
+	switch t.kind {
+	case TypeBool:
+		b = protowire.AppendVarint(protowire.AppendTag(b, valueBool, protowire.VarintType), t.bits)
+	case TypeInt:
+		b = protowire.AppendVarint(protowire.AppendTag(b, valueInt, protowire.VarintType), t.bits)
+	case TypeFloat:
+		b = protowire.AppendFixed64(protowire.AppendTag(b, valueDouble, protowire.Fixed64Type), t.bits)
+	default:
+		b = protowire.AppendString(protowire.AppendTag(b, valueString, protowire.BytesType), text)
+	}
+	e.buf = b
+}
+
+// keyJSON writes a KeyValue whose value is an array or mapping.
+func (e *OTLPEncoder) keyJSON(field protowire.Number, t *typed) {
 	kv := e.begin(field, 1)
 	e.text(keyValueKey, t.key)
 	value := e.begin(keyValueValue, 1)
-	switch t.kind {
-	case TypeBool:
-		e.buf = protowire.AppendVarint(protowire.AppendTag(e.buf, valueBool, protowire.VarintType), t.bits)
-	case TypeInt:
-		e.buf = protowire.AppendVarint(protowire.AppendTag(e.buf, valueInt, protowire.VarintType), t.bits)
-	case TypeFloat:
-		e.buf = protowire.AppendFixed64(protowire.AppendTag(e.buf, valueDouble, protowire.Fixed64Type), t.bits)
-	case TypeJSON:
-		// It was read from JSON, which has no text that protobuf refuses.
-		if buf, err := (proto.MarshalOptions{}).MarshalAppend(e.buf, t.json); err == nil {
-			e.buf = buf
-		}
-	default:
-		e.buf = protowire.AppendString(protowire.AppendTag(e.buf, valueString, protowire.BytesType), valid(t.text))
+	// It was read from JSON, which has no text that protobuf refuses.
+	if buf, err := (proto.MarshalOptions{}).MarshalAppend(e.buf, t.json); err == nil {
+		e.buf = buf
 	}
 	e.end(value)
 	e.end(kv)

@@ -31,6 +31,12 @@ type CollectorOptions struct {
 	// Opener makes sources of the configuration's URLs. nil: OpenSources,
 	// the clients of packages tracing and monitoring without credentials.
 	Opener Opener
+	// Outputs returns the state of what results are written to, e.g. Redis;
+	// Status shows them beside the sources. nil: there are none.
+	Outputs func() []SourceStatus
+	// Share divides the services of the sources among several collectors of
+	// one store. nil: this collector reads all of them.
+	Share Sharer
 	// Hub is told of each span that was stored. nil: nobody is.
 	Hub *Hub
 	// Logger gets changes of state, not every error. nil: none.
@@ -100,6 +106,16 @@ func (o CollectorOptions) withDefaults() CollectorOptions {
 		}
 	}
 	return o
+}
+
+// Sharer says which part of the work is this process's; lease.Group is one.
+// For moments a part may be of two processes, or of none. Its methods may be
+// called concurrently.
+type Sharer interface {
+	Owns(key string) bool
+	// Changed returns a channel that holds a token after Owns may have begun
+	// to answer otherwise. The collector is its one receiver.
+	Changed() <-chan struct{}
 }
 
 // Collector pulls spans and metrics from its sources into a store. Each
@@ -208,6 +224,11 @@ func (c *Collector) Configure(ctx context.Context, config Config) error {
 func (c *Collector) Update(ctx context.Context, u ConfigUpdate) (Config, error) {
 	c.change.Lock()
 	defer c.change.Unlock()
+	if c.opt.Share != nil { // another may have changed it
+		if _, err := c.reload(ctx); err != nil {
+			return Config{}, err
+		}
+	}
 	config := c.Config().Merge(u)
 	if err := c.configure(ctx, config); err != nil {
 		return Config{}, err

@@ -37,6 +37,7 @@ type cursor struct {
 	watermark time.Time // everything before is in the store
 	fresh     bool      // never pulled: watermark is where to begin
 	listed    bool      // the source knows the service
+	owned     bool      // it is this collector's to read
 	width     time.Duration
 	lateAt    time.Time // of the last pull that reached back LateLookback
 	// The longest durations in this period of LateEvery and the last.

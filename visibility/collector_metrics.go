@@ -19,7 +19,7 @@ func (p *metricPuller) pull(ctx context.Context) (more bool, err error) {
 	now := time.Now()
 	readCtx, cancel := context.WithTimeoutCause(ctx, p.c.opt.Timeout, errSilent(p.c.opt.Timeout))
 	defer cancel()
-	sample, err := p.src.Collect(readCtx, p.c.Config(), now)
+	sample, err := p.src.Collect(readCtx, p.share(p.c.Config()), now)
 	if err != nil {
 		return false, fmt.Errorf("read metrics: %w", causeOf(readCtx, err))
 	}

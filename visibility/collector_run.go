@@ -10,13 +10,16 @@ import (
 	"time"
 )
 
-// SourceKind says what a source delivers.
+// SourceKind says what a source delivers, or that it takes results.
 type SourceKind string
 
 // The kinds of sources.
 const (
 	SourceTraces  SourceKind = "traces"
 	SourceMetrics SourceKind = "metrics"
+	// KindResults is no source: results are written there. What it delivered
+	// are values written.
+	KindResults SourceKind = "results"
 )
 
 // sourceKey identifies a source among those of a collector.
@@ -55,6 +58,9 @@ func (c *Collector) Run(ctx context.Context) error {
 	defer c.setRunning(false)
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	if c.opt.Share != nil {
+		wg.Go(func() { c.follow(ctx) })
+	}
 	tasks := map[sourceKey]*task{}
 	for {
 		c.reconcile(ctx, &wg, tasks)

@@ -18,6 +18,7 @@ const (
 	StateDegraded   SourceState = "degraded"    // it did for some services only
 	StateBackingOff SourceState = "backing off" // it failed and will be tried again
 	StateDown       SourceState = "down"        // so did the two before; still tried again
+	StateStandby    SourceState = "standby"     // another collector does it
 )
 
 // downAfter is the number of failures in a row that make a source down.
@@ -28,7 +29,7 @@ type CollectorStatus struct {
 	ID      string
 	Running bool // Run is under way
 	Paused  bool
-	Sources []SourceStatus // by kind and name, traces last
+	Sources []SourceStatus // by kind and name, traces last; also outputs, of KindResults
 }
 
 // SourceStatus is the account of one source since it was configured.
@@ -183,6 +184,9 @@ func (c *Collector) Status() CollectorStatus {
 	now := time.Now()
 	for _, source := range c.snapshot() {
 		st.Sources = append(st.Sources, source.get(now))
+	}
+	if c.opt.Outputs != nil {
+		st.Sources = append(st.Sources, c.opt.Outputs()...)
 	}
 	slices.SortFunc(st.Sources, func(a, b SourceStatus) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))

@@ -44,6 +44,9 @@ func (p *tracePuller) pull(ctx context.Context) (more bool, err error) {
 	if err := p.discover(ctx, now); err != nil {
 		return false, err
 	}
+	if err := p.divide(ctx); err != nil {
+		return false, err
+	}
 	sink := newRoundSink(p)
 	more, err = p.fetchAll(ctx, sink, now)
 	if flushErr := sink.flush(ctx); flushErr != nil {
@@ -108,6 +111,7 @@ func (p *tracePuller) fetchAll(ctx context.Context, sink *roundSink, now time.Ti
 	var due []*cursor
 	for _, cur := range p.cursors {
 		switch {
+		case !cur.owned:
 		case !cur.listed && !cur.fresh && now.Sub(cur.watermark) < p.c.opt.LateLookback:
 			// The source has nothing of it. Where there is more to lose, a
 			// list of services is not believed, and the service is read.
@@ -155,7 +159,7 @@ func (p *tracePuller) judge(due []*cursor, plans []pullPlan, now time.Time) (mor
 		cur.nextTry = now.Add(cur.failing.next(p.c.opt.MaxBackoff))
 	}
 	for _, cur := range p.cursors {
-		if cur.listed && cur.err != nil {
+		if cur.owned && cur.listed && cur.err != nil {
 			p.state.degrade(cur.failure(), len(failed))
 			break
 		}
@@ -163,10 +167,10 @@ func (p *tracePuller) judge(due []*cursor, plans []pullPlan, now time.Time) (mor
 	return more, nil
 }
 
-// listed returns the number of services that the source has.
+// listed returns the number of this collector's services that the source has.
 func (p *tracePuller) listed() (n int) {
 	for _, cur := range p.cursors {
-		if cur.listed {
+		if cur.owned && cur.listed {
 			n++
 		}
 	}
@@ -216,10 +220,13 @@ func (p *tracePuller) commit(watermarks map[string]time.Time) {
 	}
 }
 
-// progress returns the state of all services, sorted.
+// progress returns the state of this collector's services, sorted.
 func (p *tracePuller) progress() []ServiceProgress {
 	all := make([]ServiceProgress, 0, len(p.cursors))
 	for _, cur := range p.cursors {
+		if !cur.owned {
+			continue
+		}
 		s := ServiceProgress{Service: cur.service, Listed: cur.listed, NextTry: cur.nextTry}
 		if !cur.fresh {
 			s.Watermark = cur.watermark

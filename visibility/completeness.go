@@ -42,7 +42,7 @@ func (a *Analytics) completeness(ctx context.Context, r Range, cov Coverage, tot
 	a.sourceNotes(r, &c)
 	c.Complete = c.Open == 0
 	for _, n := range c.Notes {
-		c.Complete = c.Complete && (n.Code == "range_snapped" || n.Code == "begins")
+		c.Complete = c.Complete && (n.Code == "range_snapped" || n.Code == "begins" || n.Code == "results_behind")
 	}
 	return c, nil
 }
@@ -125,12 +125,16 @@ func (c *Completeness) loss(code string, e *LedgerEntry, n int64, what string) {
 	}
 }
 
-// sourceNotes adds the sources that cannot be read.
+// sourceNotes adds the sources that cannot be read, and outputs that are
+// behind, which takes nothing from this answer.
 func (a *Analytics) sourceNotes(r Range, c *Completeness) {
 	if a.opts.Status == nil {
 		return
 	}
 	for _, s := range a.opts.Status().Sources {
+		if s.Kind == KindResults && s.Failures > 0 {
+			c.note(Note{Code: "results_behind", Source: s.Name, Detail: s.Error})
+		}
 		if s.Error == "" || s.Kind != SourceTraces || s.LastSuccess.After(r.To) {
 			continue
 		}

@@ -150,6 +150,19 @@ type StateStore interface {
 	SetState(ctx context.Context, name string, value []byte) error
 }
 
+// StateSwapper is what a store has beside StateStore if several processes may
+// share it, so that they can agree. Every store that has it passes
+// visibility/storetest with it.
+type StateSwapper interface {
+	StateStore
+	// SwapState stores value durably, or removes the state if value is nil,
+	// if the state is still old (nil: there is none), in one step for all
+	// processes. Otherwise it changes nothing and returns false. After an
+	// error it is not known which of these happened. Names that are given to
+	// SwapState are never given to SetState.
+	SwapState(ctx context.Context, name string, old, value []byte) (swapped bool, err error)
+}
+
 // StoreStats are a store's own figures.
 type StoreStats struct {
 	Name           string // e.g. "embedded"; as named to users

@@ -8,6 +8,7 @@ import (
 	deliveryv1 "github.com/opnfv/clover/api/clover/delivery/v1"
 	idsv1 "github.com/opnfv/clover/api/clover/ids/v1"
 	lbv1 "github.com/opnfv/clover/api/clover/loadbalancer/v1"
+	loadtestv1 "github.com/opnfv/clover/api/clover/loadtest/v1"
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
 	"github.com/opnfv/clover/api/collector"
 	"github.com/opnfv/clover/api/server/auth"
@@ -27,6 +28,7 @@ const (
 	idsResource           = "ids"
 	providersResource     = "providers"
 	pipelinesResource     = "pipelines"
+	loadTestsResource     = "loadtests"
 )
 
 func areaAccess(resource, verb string) access {
@@ -97,6 +99,16 @@ var methodAccess = map[string]access{
 	deliveryv1.DeliveryService_ListExecutions_FullMethodName:  areaAccess(pipelinesResource, auth.Get),
 	deliveryv1.DeliveryService_GetExecution_FullMethodName:    areaAccess(pipelinesResource, auth.Get),
 	deliveryv1.DeliveryService_CancelExecution_FullMethodName: areaAccess(pipelinesResource, auth.Update),
+
+	loadtestv1.LoadTestService_ListPlans_FullMethodName:  areaAccess(loadTestsResource, auth.Get),
+	loadtestv1.LoadTestService_GetPlan_FullMethodName:    areaAccess(loadTestsResource, auth.Get),
+	loadtestv1.LoadTestService_ListRuns_FullMethodName:   areaAccess(loadTestsResource, auth.Get),
+	loadtestv1.LoadTestService_GetRun_FullMethodName:     areaAccess(loadTestsResource, auth.Get),
+	loadtestv1.LoadTestService_WatchRun_FullMethodName:   areaAccess(loadTestsResource, auth.Get),
+	loadtestv1.LoadTestService_GetResults_FullMethodName: areaAccess(loadTestsResource, auth.Get),
+	loadtestv1.LoadTestService_CreatePlan_FullMethodName: areaAccess(loadTestsResource, auth.Update),
+	loadtestv1.LoadTestService_StartRun_FullMethodName:   areaAccess(loadTestsResource, auth.Update),
+	loadtestv1.LoadTestService_StopRun_FullMethodName:    areaAccess(loadTestsResource, auth.Update),
 
 	collector.Controller_InitVisibility_FullMethodName:     visibilityAccess(auth.Update),
 	collector.Controller_StartCollector_FullMethodName:     visibilityAccess(auth.Update),

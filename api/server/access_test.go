@@ -169,6 +169,9 @@ var changes = map[string]bool{
 	"/clover.delivery.v1.DeliveryService/DeletePipeline":        true,
 	"/clover.delivery.v1.DeliveryService/StartPipeline":         true,
 	"/clover.delivery.v1.DeliveryService/CancelExecution":       true,
+	"/clover.loadtest.v1.LoadTestService/CreatePlan":            true,
+	"/clover.loadtest.v1.LoadTestService/StartRun":              true,
+	"/clover.loadtest.v1.LoadTestService/StopRun":               true,
 }
 
 // callers are whom every route is tried by.
@@ -209,7 +212,7 @@ func TestEveryMethodByEveryCaller(t *testing.T) {
 	s := startSecured(t, v1.UnimplementedVisibilityServiceServer{}, server.Options{RateLimit: -1})
 	conn := s.conn(t, s.ca.ClientConfig(t))
 	all := methods(t, conn)
-	if len(all) < 44 {
+	if len(all) < 53 {
 		t.Fatalf("only %d methods: %v", len(all), all)
 	}
 	for method, streams := range all {
@@ -269,7 +272,7 @@ func TestEveryRouteByEveryCaller(t *testing.T) {
 	root := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("page")) })
 	s := startSecured(t, v1.UnimplementedVisibilityServiceServer{}, server.Options{RateLimit: -1, Root: root})
 	list := routes(t)
-	if len(list) != 47 {
+	if len(list) != 56 {
 		t.Fatalf("%d routes", len(list))
 	}
 	for _, path := range []string{"/", "/metrics", "/openapi.json", "/nothing", "/healthz", "/readyz", "/api/v1/nothing"} {

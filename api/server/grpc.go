@@ -17,6 +17,7 @@ import (
 	deliveryv1 "github.com/opnfv/clover/api/clover/delivery/v1"
 	idsv1 "github.com/opnfv/clover/api/clover/ids/v1"
 	lbv1 "github.com/opnfv/clover/api/clover/loadbalancer/v1"
+	loadtestv1 "github.com/opnfv/clover/api/clover/loadtest/v1"
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
 	"github.com/opnfv/clover/api/collector"
 )
@@ -47,6 +48,7 @@ func (s *Server) grpcServer(running context.Context) (*grpc.Server, *health.Serv
 	lbv1.RegisterLoadBalancerServiceServer(srv, s.opts.Balancers)
 	idsv1.RegisterIdsServiceServer(srv, s.opts.Protection)
 	deliveryv1.RegisterDeliveryServiceServer(srv, s.opts.Delivery)
+	loadtestv1.RegisterLoadTestServiceServer(srv, s.opts.LoadTests)
 	collector.RegisterControllerServer(srv, control{service: s.service})
 	checks := health.NewServer()
 	checks.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)

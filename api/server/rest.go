@@ -24,6 +24,7 @@ import (
 	deliveryv1 "github.com/opnfv/clover/api/clover/delivery/v1"
 	idsv1 "github.com/opnfv/clover/api/clover/ids/v1"
 	lbv1 "github.com/opnfv/clover/api/clover/loadbalancer/v1"
+	loadtestv1 "github.com/opnfv/clover/api/clover/loadtest/v1"
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
 )
 
@@ -94,6 +95,7 @@ func (s *Server) handler(ctx context.Context, conn *grpc.ClientConn) (http.Handl
 		lbv1.RegisterLoadBalancerServiceHandler(ctx, gateway, conn),
 		idsv1.RegisterIdsServiceHandler(ctx, gateway, conn),
 		deliveryv1.RegisterDeliveryServiceHandler(ctx, gateway, conn),
+		loadtestv1.RegisterLoadTestServiceHandler(ctx, gateway, conn),
 	)
 	if err != nil {
 		return nil, err

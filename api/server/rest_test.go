@@ -17,6 +17,7 @@ import (
 	deliveryv1 "github.com/opnfv/clover/api/clover/delivery/v1"
 	idsv1 "github.com/opnfv/clover/api/clover/ids/v1"
 	lbv1 "github.com/opnfv/clover/api/clover/loadbalancer/v1"
+	loadtestv1 "github.com/opnfv/clover/api/clover/loadtest/v1"
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
 )
 
@@ -155,7 +156,10 @@ func TestOpenAPIHasEveryRoute(t *testing.T) {
 		}
 	}
 	methods := 0
-	for _, d := range []grpc.ServiceDesc{v1.VisibilityService_ServiceDesc, lbv1.LoadBalancerService_ServiceDesc, idsv1.IdsService_ServiceDesc, deliveryv1.DeliveryService_ServiceDesc} {
+	for _, d := range []grpc.ServiceDesc{
+		v1.VisibilityService_ServiceDesc, lbv1.LoadBalancerService_ServiceDesc, idsv1.IdsService_ServiceDesc,
+		deliveryv1.DeliveryService_ServiceDesc, loadtestv1.LoadTestService_ServiceDesc,
+	} {
 		methods += len(d.Methods) + len(d.Streams)
 	}
 	if len(want) != methods {

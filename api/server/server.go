@@ -19,6 +19,7 @@ import (
 	deliveryv1 "github.com/opnfv/clover/api/clover/delivery/v1"
 	idsv1 "github.com/opnfv/clover/api/clover/ids/v1"
 	lbv1 "github.com/opnfv/clover/api/clover/loadbalancer/v1"
+	loadtestv1 "github.com/opnfv/clover/api/clover/loadtest/v1"
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
 	"github.com/opnfv/clover/api/server/auth"
 )
@@ -61,11 +62,12 @@ type Options struct {
 	// MetricsAddr is the same for these and /metrics. It may be the same
 	// address.
 	MetricsAddr string
-	// Balancers, Protection and Delivery serve the other areas of the API. nil:
-	// their calls are UNIMPLEMENTED.
+	// Balancers, Protection, Delivery and LoadTests serve the other areas of the
+	// API. nil: their calls are UNIMPLEMENTED.
 	Balancers  lbv1.LoadBalancerServiceServer
 	Protection idsv1.IdsServiceServer
 	Delivery   deliveryv1.DeliveryServiceServer
+	LoadTests  loadtestv1.LoadTestServiceServer
 	// Root answers what is not the API, e.g. with a page. nil: 404. With
 	// Authenticator, browsers sign in for it with a token, at /login; see
 	// SessionUser.
@@ -124,6 +126,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Delivery == nil {
 		o.Delivery = deliveryv1.UnimplementedDeliveryServiceServer{}
+	}
+	if o.LoadTests == nil {
+		o.LoadTests = loadtestv1.UnimplementedLoadTestServiceServer{}
 	}
 	if o.Metrics == nil {
 		o.Metrics = prometheus.NewRegistry()

@@ -24,6 +24,10 @@ const (
 	redisPrefix = "clovisor_"
 	// keyspace is the channel on which Redis tells of changes, if it does.
 	keyspace = "__keyspace@*__:" + redisPrefix + "*"
+
+	// Whoever may write to Redis may not fill Clovisor's memory.
+	maxKeyBytes   = 1 << 20 // of a key, as Redis counts them
+	maxValueBytes = 4096    // of a string that is read
 )
 
 // listen forwards what Redis tells until ctx ends: changes of keys, plug-ins
@@ -60,7 +64,7 @@ type event struct {
 	protocol  string
 }
 
-// take notes which plug-in is to be loaded again.
+// take notes which plug-in is to be loaded again, whichever layer names it.
 func (s *Source) take(e event) {
 	if !e.published {
 		return
@@ -77,10 +81,22 @@ func (s *Source) take(e event) {
 	}
 }
 
-// missing tells of plug-ins that were published but are in no layer.
+// generate gives plug-ins their generations. The list is that of a layer, which
+// has to stay as it is.
+func (s *Source) generate(plugins []Plugin) []Plugin {
+	plugins = slices.Clone(plugins)
+	for i := range plugins {
+		plugins[i].Generation = s.generations[plugins[i].Protocol]
+	}
+	return plugins
+}
+
+// missing tells of plug-ins that were published but are in no layer, and
+// forgets them: their names may be anything.
 func (s *Source) missing(plugins []Plugin) {
 	for _, name := range s.published {
 		if !slices.ContainsFunc(plugins, func(p Plugin) bool { return p.Protocol == name }) {
+			delete(s.generations, name)
 			s.o.Logger.Warn("config: a plug-in was published that has no file", "protocol", name,
 				"remedy", fmt.Sprintf("HSET %s %s \"FILE\", then publish again", ProtoCfgKey, name))
 		}
@@ -105,24 +121,44 @@ func (s *Source) readRemote(ctx context.Context) {
 		s.notified = false
 		err = fmt.Errorf("config: read Redis: %w", err)
 	case err == nil:
-		if u, err = l.read("redis", redisPrefix); err == nil {
-			for i, p := range u.plugins {
-				u.plugins[i].Generation = s.generations[p.Protocol]
-			}
-			s.missing(u.plugins)
-		}
+		u, err = l.read("redis", redisPrefix)
 	}
 	s.set(&s.remote, "redis", u, err)
 }
 
+// tooLarge finds keys that are not to be read. Where the user may not ask for
+// sizes (MEMORY USAGE), there are none.
+func (s *Source) tooLarge(ctx context.Context) error {
+	f := faults{source: "redis"}
+	keys := []string{LabelsKey, EgressMatchKey, ProtoCfgKey} // of strings only the beginning is read
+	sizes, err := s.o.Redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, key := range keys {
+			p.MemoryUsage(ctx, key, 0)
+		}
+		return nil
+	})
+	if _, refused := errors.AsType[redis.Error](err); err != nil && !refused {
+		return err
+	}
+	for i, key := range keys {
+		if n, err := sizes[i].(*redis.IntCmd).Result(); err == nil && n > maxKeyBytes {
+			f.add(FieldError{Key: key, Index: -1, Msg: fmt.Sprintf("takes %d bytes; want at most %d: DEL %s, then set it anew", n, maxKeyBytes, key)})
+		}
+	}
+	return f.err()
+}
+
 // fetch reads all keys at one moment. The error matches ErrInvalid where a
-// key is of the wrong type.
+// key is of the wrong type or too large.
 func (s *Source) fetch(ctx context.Context) (layer, error) {
+	if err := s.tooLarge(ctx); err != nil {
+		return nil, err
+	}
 	tx := s.o.Redis.TxPipeline()
 	labels := tx.LRange(ctx, LabelsKey, 0, MaxEntries)
 	egress := tx.LRange(ctx, EgressMatchKey, 0, MaxEntries)
-	collector := tx.Get(ctx, JaegerCollectorKey)
-	agent := tx.Get(ctx, JaegerAgentKey)
+	collector := tx.GetRange(ctx, JaegerCollectorKey, 0, maxValueBytes)
+	agent := tx.GetRange(ctx, JaegerAgentKey, 0, maxValueBytes)
 	plugins := tx.HGetAll(ctx, ProtoCfgKey)
 	if _, err := tx.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) && !isWrongType(err) {
 		return nil, err
@@ -141,7 +177,7 @@ func (s *Source) fetch(ctx context.Context) (layer, error) {
 	}
 	for _, value := range []*redis.StringCmd{collector, agent} {
 		key := value.Args()[1].(string)
-		if !f.wrongType(key, value.Err(), "a string", `SET `+key+` "HOST:PORT"`) && value.Err() == nil {
+		if !f.wrongType(key, value.Err(), "a string", `SET `+key+` "HOST:PORT"`) && value.Val() != "" {
 			l[strings.TrimPrefix(key, redisPrefix)] = []item{{text: value.Val()}}
 		}
 	}

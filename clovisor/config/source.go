@@ -157,6 +157,10 @@ func (s *Source) remoteInterval() time.Duration {
 // publish hands on what the layers add up to, if that is new.
 func (s *Source) publish(apply func(Config)) {
 	c := Config{}.with(s.file.good).with(s.flags).with(s.remote.good)
+	c.Plugins = s.generate(c.Plugins)
+	if s.remote.err == nil { // else the file may be on its way
+		s.missing(c.Plugins)
+	}
 	s.mu.Lock()
 	fresh := s.status.Since.IsZero() || !reflect.DeepEqual(c, s.status.Config)
 	if fresh {

@@ -182,6 +182,27 @@ func typeTheGuide(t *testing.T, f *followed, addr string) {
 	f.is(nothing)
 }
 
+// TestRedisTooLarge holds that what is too large in Redis is not read.
+func TestRedisTooLarge(t *testing.T) {
+	addr := testutil.Redis(t).Addr
+	f := follow(t, config.SourceOptions{Redis: client(t, addr), PollInterval: 20 * time.Millisecond})
+	f.is(nothing)
+	cli(t, addr, `SETRANGE clovisor_jaeger_collector 100000000 x`)
+	f.fault("redis: clovisor_jaeger_collector: ")
+	if n := len(f.source.Status().Err.Error()); n > 1000 {
+		t.Errorf("a fault of %d bytes", n)
+	}
+	cli(t, addr, `DEL clovisor_jaeger_collector`)
+	f.fault("")
+	for i := range 20 {
+		cli(t, addr, fmt.Sprintf("HSET clovisor_proto_cfg p%d %s", i, strings.Repeat("x", 60_000)))
+	}
+	f.fault("redis: clovisor_proto_cfg: takes ")
+	cli(t, addr, `DEL clovisor_proto_cfg`)
+	f.fault("")
+	f.is(nothing)
+}
+
 // TestRedisAway holds that the last good configuration stays while Redis is
 // away, and that Redis is followed again when it is back.
 func TestRedisAway(t *testing.T) {
@@ -210,6 +231,20 @@ func TestRedisAway(t *testing.T) {
 	})
 }
 
+// TestLimits lays limits over one another one by one.
+func TestLimits(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "clovisor.yaml")
+	if err := os.WriteFile(file, []byte("limits: {connections: 5, plugin_timeout: 50ms, plugin_memory_bytes: 16MiB}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := follow(t, config.SourceOptions{File: file, Flags: config.Values{Limits: map[string]string{"plugin_timeout": "2s"}}})
+	f.is(nothing)
+	want := config.Limits{Connections: 5, PluginMemoryBytes: 16 << 20, PluginTimeout: 2 * time.Second}
+	if got := f.source.Status().Config.Limits; got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
 // TestNoRedis holds that a Redis that was never there does not keep the
 // defaults back, nor the end.
 func TestNoRedis(t *testing.T) {
@@ -233,23 +268,26 @@ func TestLayers(t *testing.T) {
 		}
 	}
 	write("labels: from-file\negress_match: 0:1\njaeger_collector: file:1\nproto_cfg: {a: /proto/a.wasm, b: /proto/b.wasm}")
-	f := follow(t, config.SourceOptions{File: file, Flags: config.Values{JaegerAgent: "flag:2"},
+	f := follow(t, config.SourceOptions{File: file, Flags: config.Values{JaegerAgent: "flag:2", ProtoCfg: map[string]string{"c": "/proto/c.wasm"}},
 		Redis: client(t, server.Addr), PollInterval: 20 * time.Millisecond})
-	f.is("[from-file] [0:1] flag:2 a=/proto/a.wasm#0 b=/proto/b.wasm#0")
+	f.is("[from-file] [0:1] flag:2 a=/proto/a.wasm#0 b=/proto/b.wasm#0 c=/proto/c.wasm#0")
 	cli(t, server.Addr, `LPUSH clovisor_labels "from-redis"`, `HSET clovisor_proto_cfg b /proto/new.wasm`)
-	f.is("[from-redis] [0:1] flag:2 a=/proto/a.wasm#0 b=/proto/new.wasm#0")
+	f.is("[from-redis] [0:1] flag:2 a=/proto/a.wasm#0 b=/proto/new.wasm#0 c=/proto/c.wasm#0")
+	// A plug-in is loaded again whichever layer it is from.
+	cli(t, server.Addr, `PUBLISH clovisor_proto_plugin_cfg_chan a`, `PUBLISH clovisor_proto_plugin_cfg_chan c`)
+	f.is("[from-redis] [0:1] flag:2 a=/proto/a.wasm#1 b=/proto/new.wasm#0 c=/proto/c.wasm#1")
 	write("labels: [from-file-2]\negress_match: []")
-	f.is("[from-redis] [] flag:2 b=/proto/new.wasm#0")
+	f.is("[from-redis] [] flag:2 b=/proto/new.wasm#0 c=/proto/c.wasm#1")
 	write("labels: [WRONG]")
 	f.fault(file + `: line 1, column 10: labels[0]: "WRONG" is no name of a namespace`)
 	cli(t, server.Addr, `DEL clovisor_labels`)
-	f.is("[from-file-2] [] flag:2 b=/proto/new.wasm#0")
+	f.is("[from-file-2] [] flag:2 b=/proto/new.wasm#0 c=/proto/c.wasm#1")
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
 	f.fault("clovisor.yaml: no such file")
 	write("labels: [back]")
-	f.is("[back] [] flag:2 b=/proto/new.wasm#0")
+	f.is("[back] [] flag:2 b=/proto/new.wasm#0 c=/proto/c.wasm#1")
 	f.fault("")
 	if n := strings.Count(f.log.String(), "stays in force"); n != 2 {
 		t.Errorf("%d faults logged, want each once:\n%s", n, f.log)

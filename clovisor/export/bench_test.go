@@ -2,6 +2,7 @@ package export_test
 
 import (
 	"io"
+	"reflect"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -35,11 +36,11 @@ func BenchmarkOTLP(b *testing.B) {
 		},
 	} {
 		b.Run(name, func(b *testing.B) {
-			s := get()
+			s, spans := get(), export.Spans{}
 			batch := make([]tracing.Span, 0, 512)
 			b.ReportAllocs()
 			for b.Loop() {
-				if batch = append(batch, export.Span(s, pod)); len(batch) < cap(batch) {
+				if batch = append(batch, spans.Span(s, pod)); len(batch) < cap(batch) {
 					continue
 				}
 				if err := encode(batch); err != nil {
@@ -62,5 +63,18 @@ func BenchmarkLines(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestSpans holds that spans made with what places have in common are those
+// that are made alone.
+func TestSpans(t *testing.T) {
+	s, spans := get(), export.Spans{}
+	other := pod
+	other.Pod = "web-2"
+	for _, p := range []export.Place{pod, other, {}, pod, other} {
+		if got, want := spans.Span(s, p), export.Span(s, p); !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v:\ngot  %+v\nwant %+v", p, got, want)
+		}
 	}
 }

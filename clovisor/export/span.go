@@ -35,13 +35,38 @@ const Scope = "github.com/opnfv/clover/clovisor"
 // Zipkin's shared spans do. UDP has no sequence numbers: there the time of the
 // first byte counts, and each interface gives its own span.
 func Span(s *session.Session, p Place) tracing.Span {
+	return span(s, p, p.resource())
+}
+
+// Spans makes spans as [Span] does, and keeps what those of one place have in
+// common: for whoever makes many. The zero value is ready; it is not safe for
+// concurrent use.
+type Spans struct{ resources map[Place][]tracing.Attribute }
+
+// maxPlaces bounds the places that are kept.
+const maxPlaces = 4096
+
+// Span returns a session as a span. Its resource is shared with other spans.
+func (m *Spans) Span(s *session.Session, p Place) tracing.Span {
+	r, ok := m.resources[p]
+	if !ok {
+		if m.resources == nil || len(m.resources) >= maxPlaces {
+			m.resources = map[Place][]tracing.Attribute{}
+		}
+		r = p.resource()
+		m.resources[p] = r
+	}
+	return span(s, p, r)
+}
+
+func span(s *session.Session, p Place, resource []tracing.Attribute) tracing.Span {
 	out := tracing.NewSpan()
 	out.Kind, out.Scope = tracing.KindServer, Scope
 	own, peer := s.Server, s.Client
 	if s.Direction == packet.Egress {
 		out.Kind, own, peer = tracing.KindClient, s.Client, s.Server
 	}
-	out.Service, out.Namespace, out.Resource = p.serviceName(own), p.Namespace, p.resource()
+	out.Service, out.Namespace, out.Resource = p.serviceName(own), p.Namespace, resource
 	out.Peer = peer.String()
 	identify(&out, s)
 	if p.Sidecar != "" && s.Trace.Sampled && !out.ParentID.IsZero() {

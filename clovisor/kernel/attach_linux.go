@@ -31,7 +31,7 @@ type attachment struct {
 // take them for several targets at a time. An error is an [*Error].
 func (c *Capture) Attach(t Target) error {
 	a := new(attachment)
-	err := inNetNS(t.NetNS, func() error {
+	err := inNetNS(netNS{path: t.NetNS, dev: t.NetNSDevice, ino: t.NetNSInode}, func() error {
 		l, err := netlink.LinkByName(t.Interface)
 		if _, ok := errors.AsType[netlink.LinkNotFoundError](err); ok {
 			return fmt.Errorf("interface %s: %w", t.Interface, ErrNoInterface)

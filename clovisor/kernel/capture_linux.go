@@ -38,7 +38,7 @@ type Capture struct {
 // CAP_SYS_ADMIN), and CAP_SYS_ADMIN to enter network namespaces.
 func New(o Options) (*Capture, error) {
 	o.defaults()
-	release, err := reserve(o.Name)
+	release, err := reserve(o.Name, o.Logger)
 	if err != nil {
 		return nil, err
 	}

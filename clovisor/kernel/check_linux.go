@@ -148,7 +148,7 @@ func checkProgram(r *Report) {
 
 // checkNamespaces enters the namespace that it is in already.
 func checkNamespaces(r *Report) {
-	err := inNetNS(ownNetNS, func() error { return nil })
+	err := inNetNS(netNS{path: ownNetNS}, func() error { return nil })
 	detail := "the namespaces of others can be entered, by their paths in /proc or /run/netns"
 	if err != nil {
 		detail = err.Error()

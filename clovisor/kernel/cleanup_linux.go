@@ -3,32 +3,10 @@ package kernel
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"net"
-	"regexp"
+	"log/slog"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 )
-
-// validName is what a capture may be called.
-var validName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,32}$`)
-
-// reserve takes the name for this process. The kernel gives it back when the
-// process ends, however it ends.
-func reserve(name string) (release func() error, err error) {
-	if !validName.MatchString(name) {
-		return nil, fmt.Errorf("name %q: want 1 to 32 letters, digits, \"-\", \"_\" or \".\"", name)
-	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: "@clovisor/" + name})
-	if errors.Is(err, unix.EADDRINUSE) {
-		return nil, fmt.Errorf("name %q: %w", name, ErrInUse)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return l.Close, nil
-}
 
 // CleanUp removes what a capture of that name has left that was killed: its
 // filters, and the queueing disciplines it made unless others use them, in
@@ -37,7 +15,7 @@ func reserve(name string) (release func() error, err error) {
 // takes by default. If the capture is alive, the error is [ErrInUse].
 func CleanUp(name string) (removed int, err error) {
 	orDefault(&name, defaultName)
-	release, err := reserve(name)
+	release, err := reserve(name, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return 0, err
 	}
@@ -58,12 +36,12 @@ func cleanUpOthers(name string) (removed int, err error) {
 		if ns.is(own) {
 			continue
 		}
-		err := inNetNS(ns.path, func() error {
+		err := ns.visit(func() error {
 			n, err := cleanUpHere(name)
 			removed += n
 			return err
 		})
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err != nil {
 			errs = append(errs, fmt.Errorf("clean up in %s: %w", ns.path, err))
 		}
 	}

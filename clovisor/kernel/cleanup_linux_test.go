@@ -292,7 +292,7 @@ func testNothingIsLeft(t *testing.T, hook Hook, ending string, others bool) {
 	if after := onInterface(t, ns.HostInterface); !slices.Equal(before, after) {
 		t.Errorf("left are %q, before were %q", after, before)
 	}
-	testutil.Eventually(t, 20*time.Second, func() (bool, string) {
+	testutil.Eventually(t, time.Minute, func() (bool, string) {
 		for _, o := range ids {
 			if there, err := o.exists(); there || err != nil {
 				return false, fmt.Sprintf("%s %d is still there (%v)", o.Kind, o.ID, err)

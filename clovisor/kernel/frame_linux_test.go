@@ -105,7 +105,7 @@ type wire struct {
 func newWire(t testing.TB, ns *testutil.NetNamespace) *wire {
 	t.Helper()
 	w := &wire{t: t}
-	err := inNetNS("/run/netns/"+ns.Name, func() error {
+	err := inNetNS(netNS{path: "/run/netns/" + ns.Name}, func() error {
 		l, err := netlink.LinkByName(ns.Interface)
 		if err != nil {
 			return err

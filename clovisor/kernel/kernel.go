@@ -41,6 +41,9 @@ var (
 	// ErrNoInterface says that there is no interface of that name in the
 	// namespace, or no longer.
 	ErrNoInterface = errors.New("no such interface")
+	// ErrOtherNetNS says that [Target.NetNS] leads to another network
+	// namespace than it did: find out where the one that is meant is now.
+	ErrOtherNetNS = errors.New("it leads to another network namespace than it did")
 	// ErrTooMany says that a limit of [Options] is reached.
 	ErrTooMany = errors.New("limit reached")
 )
@@ -120,6 +123,10 @@ type Target struct {
 	// NetNS is the path of a network namespace, such as /proc/PID/ns/net or
 	// /run/netns/NAME. "": this process's own.
 	NetNS string
+	// NetNSDevice and NetNSInode say which namespace is meant, as stat(2)
+	// numbers what NetNS leads to: the number of a process that has ended may
+	// be that of another one by now. Inode 0: whichever is there.
+	NetNSDevice, NetNSInode uint64
 	// HostSide says that the interface is the other end of the workload's
 	// link, so that what enters it leaves the workload.
 	HostSide bool

@@ -1,7 +1,9 @@
 package kernel
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,23 +15,31 @@ import (
 // would keep the interfaces of a pod alive that has ended.
 type netNS struct {
 	path     string // "": the process's own
-	dev, ino uint64
+	dev, ino uint64 // ino 0: whichever the path leads to
 }
 
-// inNetNS calls f on a thread that is in the network namespace of that path,
-// or at once if there is none.
-func inNetNS(path string, f func() error) error {
-	if path == "" {
+// inNetNS calls f on a thread that is in a network namespace, or at once if
+// that has no path. A path may lead elsewhere by now, so that what was opened
+// is looked at.
+func inNetNS(want netNS, f func() error) error {
+	if want.path == "" {
 		return f()
 	}
 	return onThread(func() error {
-		ns, err := os.Open(path)
+		file, err := os.Open(want.path)
 		if err != nil {
 			return fmt.Errorf("network namespace: %w", err)
 		}
-		defer ns.Close()
-		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-			return fmt.Errorf("enter network namespace %s: %w", path, err)
+		defer file.Close()
+		var st unix.Stat_t
+		if err := unix.Fstat(int(file.Fd()), &st); err != nil {
+			return &os.PathError{Op: "fstat", Path: want.path, Err: err}
+		}
+		if want.ino != 0 && !want.is(netNS{dev: st.Dev, ino: st.Ino}) {
+			return fmt.Errorf("%s: %w", want.path, ErrOtherNetNS)
+		}
+		if err := unix.Setns(int(file.Fd()), unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("enter network namespace %s: %w", want.path, err)
 		}
 		return f()
 	})
@@ -99,18 +109,25 @@ func (n netNS) is(o netNS) bool { return n.dev == o.dev && n.ino == o.ino }
 // visit calls f in the namespace, by whatever path it can be reached now. That
 // it is gone, and its interfaces with it, is no error.
 func (n netNS) visit(f func() error) error {
-	if n.path == "" {
-		return f()
-	}
-	if now, err := statNetNS(n.path); err == nil && now.is(n) {
-		return inNetNS(n.path, f)
+	err := inNetNS(n, f)
+	if !leadsElsewhere(err) {
+		return err
 	}
 	for _, other := range netNamespaces() {
-		if other.is(n) {
-			return inNetNS(other.path, f)
+		if !other.is(n) {
+			continue
+		}
+		if err := inNetNS(other, f); !leadsElsewhere(err) {
+			return err
 		}
 	}
 	return nil
+}
+
+// leadsElsewhere reports whether a path has led to no namespace, or to another
+// one.
+func leadsElsewhere(err error) bool {
+	return errors.Is(err, ErrOtherNetNS) || errors.Is(err, fs.ErrNotExist)
 }
 
 // netNamespaces lists the network namespaces that a process or a name keeps.

@@ -18,7 +18,7 @@ import (
 // the source beside it. Where the compiler is that made it, it is made again.
 func TestObjectIsOfTheSource(t *testing.T) {
 	hash := sha256.New()
-	for _, name := range []string{"tracer.c", "tracer.h"} {
+	for _, name := range []string{"tracer.c", "tracer.h", "parse.h"} {
 		data, err := os.ReadFile(filepath.Join("bpf", name))
 		if err != nil {
 			t.Fatal(err)

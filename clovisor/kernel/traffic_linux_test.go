@@ -72,7 +72,7 @@ func TestBigTCP(t *testing.T) {
 	}
 	path := "/run/netns/" + ns.Name
 	var listener net.Listener
-	err := errors.Join(big(ns.HostInterface, "fd00:c10e::1/64"), inNetNS(path, func() error {
+	err := errors.Join(big(ns.HostInterface, "fd00:c10e::1/64"), inNetNS(netNS{path: path}, func() error {
 		if err := big(ns.Interface, "fd00:c10e::2/64"); err != nil {
 			return err
 		}
@@ -191,7 +191,7 @@ func TestLoopback(t *testing.T) {
 			path := "/run/netns/" + ns.Name
 			c.attach(Target{ID: 1, Interface: "lo", NetNS: path, Rules: Rules{Ports: []Port{{Number: 8080}}}})
 			transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, addr string) (conn net.Conn, err error) {
-				err = inNetNS(path, func() error {
+				err = inNetNS(netNS{path: path}, func() error {
 					conn, err = new(net.Dialer).DialContext(ctx, network, addr)
 					return err
 				})
@@ -223,7 +223,7 @@ func TestManyTargets(t *testing.T) {
 	}
 	ns := testutil.Namespace(t)
 	path := "/run/netns/" + ns.Name
-	err := inNetNS(path, func() error {
+	err := inNetNS(netNS{path: path}, func() error {
 		for i := range pairs {
 			err := netlink.LinkAdd(&netlink.Veth{
 				LinkAttrs: netlink.LinkAttrs{Name: fmt.Sprintf("a%d", i)}, PeerName: fmt.Sprintf("b%d", i),
@@ -251,6 +251,50 @@ func TestManyTargets(t *testing.T) {
 	t.Logf("detached all in %s", time.Since(began))
 	if s, err := c.Stats(); err != nil || len(s.Targets) != 2*pairs {
 		t.Errorf("%d targets in the last count, %v", len(s.Targets), err)
+	}
+}
+
+// TestOtherNetNS holds that a path that leads to another network namespace by
+// now is not taken for the one that it led to. The path is that of a thread,
+// which goes where another process with its number would be.
+func TestOtherNetNS(t *testing.T) {
+	was, is := testutil.Namespace(t), testutil.Namespace(t)
+	c := start(t, Options{})
+	target := Target{ID: 1, Interface: "lo", Rules: Rules{Ports: []Port{{Number: 80}}}}
+	err := onThread(func() error {
+		target.NetNS = fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid(), unix.Gettid())
+		enter := func(ns *testutil.NetNamespace) error {
+			file, err := os.Open("/run/netns/" + ns.Name)
+			if err != nil {
+				return err
+			}
+			defer file.Close()
+			return unix.Setns(int(file.Fd()), unix.CLONE_NEWNET)
+		}
+		if err := enter(was); err != nil {
+			return err
+		}
+		ns, err := statNetNS(target.NetNS)
+		if err != nil {
+			return err
+		}
+		target.NetNSDevice, target.NetNSInode = ns.dev, ns.ino
+		if err := enter(is); err != nil {
+			return err
+		}
+		if err := c.Attach(target); !errors.Is(err, ErrOtherNetNS) {
+			t.Errorf("attach: %v, want %v", err, ErrOtherNetNS)
+		}
+		if err := enter(was); err != nil {
+			return err
+		}
+		return c.Attach(target)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := c.Stats(); err != nil || len(s.Targets) != 1 {
+		t.Errorf("%+v, %v, want one target", s, err)
 	}
 }
 

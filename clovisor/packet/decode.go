@@ -196,6 +196,9 @@ func (s *Segment) transport(proto byte, source, destination netip.Addr, p []byte
 		}
 		s.Seq, s.Ack = binary.BigEndian.Uint32(p[4:]), binary.BigEndian.Uint32(p[8:])
 		s.Flags, s.Window = Flags(p[13]), binary.BigEndian.Uint16(p[14:])
+		if s.Flags&SYN != 0 {
+			s.WindowScale = windowScale(p[20:min(header, len(p))])
+		}
 	case UDP:
 		if len(p) < 8 {
 			return ErrShort
@@ -213,6 +216,25 @@ func (s *Segment) transport(proto byte, source, destination netip.Addr, p []byte
 		s.Payload = p[header:]
 	}
 	return nil
+}
+
+// windowScale looks for the option in a SYN's options (RFC 9293, 3.1).
+func windowScale(options []byte) uint8 {
+	const end, noop, scale = 0, 1, 3
+	for len(options) > 0 && options[0] != end {
+		if options[0] == noop {
+			options = options[1:]
+			continue
+		}
+		if len(options) < 2 || int(options[1]) < 2 || int(options[1]) > len(options) {
+			return 0
+		}
+		if options[0] == scale && options[1] == 3 {
+			return min(options[2], 14) + 1
+		}
+		options = options[options[1]:]
+	}
+	return 0
 }
 
 func clip(p []byte, n int) []byte {

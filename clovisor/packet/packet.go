@@ -63,6 +63,9 @@ type Segment struct {
 	Seq, Ack uint32 // TCP only
 	Window   uint16 // TCP only, as in the header, not scaled
 	Flags    Flags  // TCP only
+	// WindowScale is 1 more than the shift that a SYN offers for its sender's
+	// windows (RFC 7323, 2.2). 0: it offers none, or the capture does not say.
+	WindowScale uint8
 
 	Length  int    // bytes of payload in the packet
 	Payload []byte // the first of them that were captured; the receiver copies what it keeps

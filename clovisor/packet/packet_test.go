@@ -154,3 +154,30 @@ func TestDamagedCaptures(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestWindowScale reads the option of a SYN, however the options are written.
+func TestWindowScale(t *testing.T) {
+	for _, c := range []struct {
+		flags   byte
+		options []byte
+		want    uint8
+	}{
+		{2, []byte{2, 4, 5, 180, 1, 3, 3, 7}, 8},
+		{18, []byte{3, 3, 0, 0}, 1},
+		{2, []byte{1, 3, 3, 200}, 15}, // at most 14 (RFC 7323, 2.3)
+		{16, []byte{1, 3, 3, 7}, 0},   // no SYN
+		{2, []byte{0, 3, 3, 7}, 0},    // after the end
+		{2, []byte{8, 0, 3, 3}, 0},    // a length that is none
+		{2, []byte{1, 1, 3, 3}, 0},    // cut off
+		{2, nil, 0},
+	} {
+		b := ip4(0)[:40]
+		b[33], b[32] = c.flags, byte(5+len(c.options)/4)<<4
+		b = append(b, c.options...)
+		b[3] = byte(len(b))
+		s, err := packet.Decode(packet.Raw, b, 0)
+		if err != nil || s.WindowScale != c.want {
+			t.Errorf("%v: %d %v, want %d", c.options, s.WindowScale, err, c.want)
+		}
+	}
+}

@@ -1,13 +1,23 @@
 package plugin
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
-// Spec says which module a protocol has. It has the fields of
-// config.Plugin, which can be converted.
+// Spec says which module a protocol has.
 type Spec struct {
 	Protocol, Path string
 	// Generation changes when the file is to be loaded again.
 	Generation uint64
+	// Limits count for this module; where they change, it is loaded again.
+	Limits Limits
+}
+
+// Limits bounds what a module may do. 0: as in the [Options] of its host.
+type Limits struct {
+	MemoryBytes int64         // see Options.MemoryBytes
+	Timeout     time.Duration // see Options.Timeout
 }
 
 // Apply loads, replaces and removes modules until those of specs are there;
@@ -23,7 +33,7 @@ func (h *Host) Apply(specs []Spec) error {
 		if was, ok := h.applied[s.Protocol]; ok && was == s {
 			continue
 		}
-		if err := h.Load(s.Protocol, s.Path); err != nil {
+		if err := h.load(s); err != nil {
 			errs = append(errs, err)
 		}
 	}

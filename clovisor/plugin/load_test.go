@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/opnfv/clover/clovisor/config"
 	"github.com/opnfv/clover/clovisor/plugin"
 )
 
@@ -87,5 +86,4 @@ func TestApply(t *testing.T) {
 	if err := h.Apply(nil); err != nil || state() != "own=" {
 		t.Errorf("%v %s", err, state())
 	}
-	_ = plugin.Spec(config.Plugin{})
 }

@@ -6,14 +6,18 @@
 // did not use, which must be the end of what it was given, and tags. Tags that
 // are nil say that no message has ended yet. Any other tags, also without an
 // entry, say that a message ends where the rest begins. The rest comes again,
-// at once if something was used, else with the bytes that follow.
+// at once if something was used, else with the bytes that follow: each time, or,
+// where a message comes in very small pieces, when there are an eighth more,
+// the other side answers or the connection ends. So what a parser is given grows
+// with the message and not with its square.
 // Clovisor pairs the n-th request of a connection with its n-th response, and
 // makes one session of both and their tags. It keeps up to [MaxMessageBytes]
 // for a parser that waits for more.
 //
 // [Host] runs parsers by the name of their protocol. One that panics, traps,
 // takes too long, or returns what makes no sense is stopped and told by
-// [Host.Status]; nothing else is stopped by that. A module that is loaded in
+// [Host.Status]; nothing else is stopped by that. A module that takes more than
+// its share of the time ([Options]) rests now and then. A module that is loaded in
 // the place of another takes over its connections at their next byte.
 //
 // # WebAssembly
@@ -66,7 +70,7 @@ const (
 	MaxMessageBytes = 64 << 10
 	maxTags         = 64
 	maxResultBytes  = 64 << 10
-	maxModuleBytes  = 64 << 20
+	maxModuleBytes  = 16 << 20
 )
 
 // Errors to match with errors.Is.
@@ -77,6 +81,8 @@ var (
 		"GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -o NAME.wasm, with package clovisor/plugin/guest")
 	// ErrModule says that a file is no module for Clovisor.
 	ErrModule = errors.New("no plug-in of Clovisor")
+	// ErrTooSlow says that a module could not be compiled in time.
+	ErrTooSlow = errors.New("the module takes too long to compile")
 	// ErrStopped says that a plug-in was stopped since it did not work.
 	ErrStopped = errors.New("the plug-in is stopped")
 	// ErrUnknown says that there is no plug-in for a protocol.

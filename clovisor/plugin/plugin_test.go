@@ -70,6 +70,12 @@ func write(t testing.TB, file string, data []byte) {
 
 func host(t testing.TB, o plugin.Options) *plugin.Host {
 	t.Helper()
+	if o.CompileTimeout == 0 {
+		o.CompileTimeout = time.Hour // with the race detector on a busy machine
+	}
+	if o.Share == 0 {
+		o.Share = 1 // the same
+	}
 	h := plugin.NewHost(o)
 	t.Cleanup(h.Close)
 	return h

@@ -51,55 +51,116 @@ type connection struct {
 // direction is the message that one side is sending.
 type direction struct {
 	pending []byte // what the plug-in has not used
+	given   view
 	message protocol.Message
 	acked   int64 // when it began
 	ended   bool
+
+	last protocol.Chunk // the last that came, without its bytes
+	end  int64          // offset of the end of its bytes
+}
+
+// A plug-in is given the beginning of what there is, and more of it when it
+// used nothing: where one chunk has many messages, each call costs no more than
+// its message. Where a message comes in many chunks, all of it is given again
+// with each, until that has cost maxGiven bytes for each of its bytes and
+// freeBytes; from then on when an eighth has come to it, when the other side
+// answers, or at the end. So a message of n bytes costs the plug-in at most
+// (maxGiven+9)*n + freeBytes, and one in segments of usual size never waits.
+const (
+	firstView = 4 << 10
+	maxGiven  = 32
+	freeBytes = 64 << 10
+)
+
+// view is how much of a message the plug-in was given.
+type view struct {
+	tried int // bytes of which it used none
+	total int // bytes in all, since it used some
+}
+
+// next is how many of n bytes to give now; 0: none. all says that there is no
+// reason to wait.
+func (v view) next(n int, all bool) int {
+	switch {
+	case n <= v.tried:
+		return 0
+	case !all && v.total > maxGiven*n+freeBytes && n < v.tried+v.tried/8:
+		return 0
+	}
+	return min(n, max(firstView, 4*v.tried))
+}
+
+// took notes what became of a call.
+func (v *view) took(given, used int) {
+	if used > 0 {
+		*v = view{}
+		return
+	}
+	v.tried = given
+	v.total += given
 }
 
 // Data takes the next chunk; see [protocol.Parser].
 func (p *connection) Data(c *protocol.Chunk) int64 {
+	before := p.kept()
 	d := &p.sides[c.From]
-	p.ctx.Use(-cap(d.pending))
 	if len(c.Data) > 0 {
-		p.bytes(d, c)
+		p.flush(&p.sides[c.From.Other()])
+		d.last, d.end = *c, c.Offset+int64(len(c.Data))
+		d.last.Data = nil
+		data := c.Data
+		if len(d.pending) > 0 {
+			d.pending = append(d.pending, data...)
+			data = d.pending
+		}
+		p.parse(d, data, false)
 	}
 	if c.Missing > 0 {
-		p.missing(d, c)
+		p.flush(d)
+		d.last.From = c.From
+		p.missing(d)
 	}
-	p.ctx.Use(cap(d.pending))
+	p.ctx.Use(p.kept() - before)
 	return 0
 }
 
-// bytes gives the plug-in what it has not used and what is new.
-func (p *connection) bytes(d *direction, c *protocol.Chunk) {
-	data := c.Data
-	if len(d.pending) > 0 {
-		d.pending = append(d.pending, data...)
-		data = d.pending
+// kept is what is kept of both sides.
+func (p *connection) kept() int { return cap(p.sides[0].pending) + cap(p.sides[1].pending) }
+
+// flush gives the plug-in what was not given yet.
+func (p *connection) flush(d *direction) {
+	if len(d.pending) > d.given.tried {
+		p.parse(d, d.pending, true)
 	}
-	end := c.Offset + int64(len(c.Data))
+}
+
+// parse gives the plug-in what it has not used and what is new.
+func (p *connection) parse(d *direction, data []byte, all bool) {
 	for len(data) > 0 {
 		if !d.message.Seen() {
-			d.message.Offset, d.acked = end-int64(len(data)), c.Acked
+			d.message.Offset, d.acked = d.end-int64(len(data)), d.last.Acked
 		}
-		d.message.Touch(c.Time)
-		r, err := p.host.parse(p.slot, p.key, c.From == protocol.Client, data)
+		d.message.Touch(d.last.Time)
+		n := d.given.next(len(data), all)
+		if n == 0 {
+			break
+		}
+		r, err := p.host.parse(p.slot, p.key, d.last.From == protocol.Client, data[:n:n])
 		if err != nil {
-			p.fail(d, c, len(data))
+			p.fail(d, len(data))
 			return
 		}
+		d.given.took(n, r.used)
 		d.message.BodyBytes += int64(r.used)
 		data = data[r.used:]
 		if r.complete {
-			p.complete(d, c, r.tags)
-		}
-		if r.used == 0 {
-			break
+			p.complete(d, r.tags)
 		}
 	}
 	if len(data) >= MaxMessageBytes {
 		p.ctx.Undecoded += int64(len(data))
-		p.lose(d, c)
+		p.lose(d)
 		return
 	}
 	d.keep(data)
@@ -108,23 +169,24 @@ func (p *connection) bytes(d *direction, c *protocol.Chunk) {
 // keep copies what the plug-in wants to see again. It may be the end of what
 // is kept already.
 func (d *direction) keep(data []byte) {
-	if len(data) == 0 {
+	switch {
+	case len(data) == 0:
 		d.pending = nil
-		return
+	case len(data) != len(d.pending): // else it is all of it
+		d.pending = append(d.pending[:0], data...)
 	}
-	d.pending = append(d.pending[:0], data...)
 }
 
 // complete takes a message that has ended.
-func (p *connection) complete(d *direction, c *protocol.Chunk, tags map[string]string) {
+func (p *connection) complete(d *direction, tags map[string]string) {
 	m, acked := d.message, d.acked
 	m.Complete = true
 	d.message = protocol.Message{}
-	if c.From == protocol.Client {
+	if d.last.From == protocol.Client {
 		p.request(m, acked, tags)
 		return
 	}
-	x := p.queue.Pop(m.Offset, c.Acked, func(x *protocol.Exchange) { p.ctx.Done(x, protocol.Gap) })
+	x := p.queue.Pop(m.Offset, d.last.Acked, func(x *protocol.Exchange) { p.ctx.Done(x, protocol.Gap) })
 	outcome := protocol.Paired
 	if x == nil {
 		x = p.exchange()
@@ -180,16 +242,16 @@ func (p *connection) abandon(o protocol.Outcome) {
 
 // missing gives up the message that is being read: where it ends cannot be
 // told any more.
-func (p *connection) missing(d *direction, c *protocol.Chunk) {
+func (p *connection) missing(d *direction) {
 	p.ctx.Undecoded += int64(len(d.pending))
-	p.lose(d, c)
+	p.lose(d)
 }
 
 // lose gives up the message that is being read, and what order there was.
-func (p *connection) lose(d *direction, c *protocol.Chunk) {
+func (p *connection) lose(d *direction) {
 	between := !d.message.Seen()
-	d.pending, d.message, p.gap = nil, protocol.Message{}, true
-	if c.From == protocol.Client {
+	d.pending, d.given, d.message, p.gap = nil, view{}, protocol.Message{}, true
+	if d.last.From == protocol.Client {
 		p.queue.RequestsLost(between)
 	} else {
 		p.queue.ResponsesLost()
@@ -198,14 +260,19 @@ func (p *connection) lose(d *direction, c *protocol.Chunk) {
 
 // fail counts what a plug-in that is stopped leaves behind. Another may be
 // loaded in its place, so the connection is followed further.
-func (p *connection) fail(d *direction, c *protocol.Chunk, n int) {
+func (p *connection) fail(d *direction, n int) {
 	p.ctx.Undecoded += int64(n)
 	p.abandon(protocol.Undecodable)
-	p.lose(d, c)
+	p.lose(d)
 }
 
 // End ends a side; see [protocol.Parser].
 func (p *connection) End(from protocol.Side, how protocol.End, _ time.Time) {
+	before := p.kept()
+	for i := range p.sides {
+		p.flush(&p.sides[i])
+	}
+	p.ctx.Use(p.kept() - before)
 	p.sides[from].ended = true
 	if how != protocol.Finished {
 		p.sides[from.Other()].ended = true

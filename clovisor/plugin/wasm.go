@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
 	"strings"
 	"time"
 
@@ -41,13 +42,13 @@ type module struct {
 }
 
 // newModule starts a module that is in file. The cache outlives it.
-func newModule(file []byte, cache wazero.CompilationCache, memoryBytes int64, timeout time.Duration) (*module, error) {
+func newModule(file []byte, cache wazero.CompilationCache, l Limits) (*module, error) {
 	ctx := context.Background()
-	m := &module{stderr: &said{}, timeout: timeout}
+	m := &module{stderr: &said{}, timeout: l.Timeout}
 	m.runtime = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
 		WithCompilationCache(cache).
 		WithCloseOnContextDone(true). // makes loops look whether the module is closed
-		WithMemoryLimitPages(uint32(max(memoryBytes/pageBytes, 1))))
+		WithMemoryLimitPages(uint32(max(l.MemoryBytes/pageBytes, 1))))
 	if err := m.start(ctx, file); err != nil {
 		m.close()
 		return nil, err
@@ -152,11 +153,12 @@ func (m *module) explain(err error) error {
 func (m *module) write(key string, data []byte) error {
 	n := uint32(len(key) + len(data))
 	if n > m.room {
-		m.stack[0] = uint64(n)
+		room := uint32(1) << bits.Len32(max(n, firstView)-1) // it grows a few times only
+		m.stack[0] = uint64(room)
 		if err := m.call(m.buffer); err != nil {
 			return err
 		}
-		m.room, m.address = n, uint32(m.stack[0])
+		m.room, m.address = room, uint32(m.stack[0])
 	}
 	m.args = append(append(m.args[:0], key...), data...)
 	if !m.mod.Memory().Write(m.address, m.args) {

@@ -49,6 +49,9 @@ type conn struct {
 	ctx    protocol.Context
 	early  []held // what came before
 
+	reset   reset   // that waits
+	attempt attempt // to begin another connection
+
 	packets, bytes int64 // until then
 	tcp            TCP
 
@@ -70,7 +73,7 @@ const linger = 2 * time.Second
 
 // open makes the connection of a segment.
 func (e *Engine) open(k key, fromLow bool, s *packet.Segment) *conn {
-	c := &conn{engine: e, key: k, last: e.now}
+	c := &conn{engine: e, key: k, last: e.clock.now}
 	c.ctx.Shared, c.ctx.Emit = &e.shared, c.emit
 	c.ctx.Datagrams = s.Transport == packet.UDP
 	fromClient := true
@@ -197,7 +200,7 @@ func (c *conn) end(from protocol.Side, how protocol.End) {
 		c.ended = [2]bool{true, true}
 	}
 	if c.parser != nil {
-		c.parser.End(from, how, c.engine.now)
+		c.parser.End(from, how, c.engine.clock.wall())
 	}
 	c.settleAccounts()
 }

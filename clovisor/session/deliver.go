@@ -121,7 +121,7 @@ func (e *Engine) datagram(s *packet.Segment) {
 	if c == nil {
 		c = e.open(k, fromLow, s)
 	}
-	c.last = e.now
+	c.last = e.clock.now
 	c.list.touch(c)
 	c.count(s)
 	c.deliver(held{from: c.side(fromLow), length: int64(s.Length), data: s.Payload, elided: s.Elided, time: s.Time})

@@ -64,7 +64,8 @@ func (c *conn) detect(last bool) {
 		return
 	}
 	e := c.engine
-	named := e.family(e.port(c.key.iface, c.server))
+	name := e.port(c.key.iface, c.server)
+	named := e.family(name)
 	named = over(named, c.ctx.Datagrams)
 	candidates := named
 	if len(named) == 0 {
@@ -78,6 +79,10 @@ func (c *conn) detect(last bool) {
 		c.follow(tls, opaqueProtocol(c.early[0].time, protocol.Ciphertext))
 		return
 	case v == protocol.Maybe && !last:
+		return
+	}
+	if len(named) == 0 && notParsed(name) {
+		c.follow(unknown, opaqueProtocol(c.early[0].time, protocol.Undecodable))
 		return
 	}
 	if c.mid && c.detectMid(candidates) {
@@ -113,6 +118,13 @@ func (c *conn) detect(last bool) {
 	default:
 		c.follow(unknown, opaqueProtocol(c.early[0].time, protocol.Undecodable))
 	}
+}
+
+// notParsed reports whether a port's name says that what it speaks is not to be
+// looked at, as in Istio.
+func notParsed(name string) bool {
+	prefix, _, _ := strings.Cut(strings.ToLower(name), "-")
+	return prefix == "tcp" || prefix == "udp"
 }
 
 // over are those of the protocols that are spoken over UDP, or over TCP.
@@ -186,7 +198,7 @@ func (c *conn) follow(name string, make func(*protocol.Context, bool) protocol.P
 	}
 	for side, ended := range c.ended {
 		if ended {
-			c.parser.End(protocol.Side(side), protocol.Finished, c.engine.now)
+			c.parser.End(protocol.Side(side), protocol.Finished, c.engine.clock.wall())
 		}
 	}
 }

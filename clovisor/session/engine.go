@@ -26,8 +26,8 @@ type Options struct {
 
 	// Port names the protocol of a server's port: "http", "http2", "grpc",
 	// "redis", "dns", "tls", or the name of one of Protocols; a suffix after
-	// a dash is ignored, as in Istio's port names. "": not known, then the
-	// first bytes tell. nil: nothing is known.
+	// a dash is ignored, as in Istio's port names. "tcp" and "udp": not to be
+	// parsed. "": not known, then the first bytes tell. nil: nothing is known.
 	Port func(iface uint32, server netip.AddrPort) string
 
 	// Protocols are followed beside the built-in ones, before which they are
@@ -76,7 +76,8 @@ type Hint struct {
 }
 
 // Engine makes sessions of segments. Time is that of the segments, so a
-// capture file gives what the live interface gave. It is not safe for
+// capture file gives what the live interface gave; a few whose times are far
+// from the others' do not move it. It is not safe for
 // concurrent use; callbacks run within the call that caused them and must not
 // call the engine.
 type Engine struct {
@@ -88,7 +89,7 @@ type Engine struct {
 	udp       list
 	closed    list // only remembered, for segments that come late
 	holes     list2
-	now       time.Time
+	clock     clock
 	swept     time.Time
 	memory    int64
 	ledger    ledger
@@ -112,10 +113,8 @@ func builtin() []protocol.Protocol {
 // be that in which the kernel saw them; what is out of order within the
 // timeouts of Options is put right.
 func (e *Engine) Segment(s *packet.Segment) {
-	if s.Time.After(e.now) {
-		e.now = s.Time
-	}
-	if e.now.Sub(e.swept) >= 10*time.Millisecond {
+	e.clock.segment(s.Time)
+	if e.clock.now.Sub(e.swept) >= 10*time.Millisecond {
 		e.sweep()
 	}
 	switch s.Transport {
@@ -131,9 +130,7 @@ func (e *Engine) Segment(s *packet.Segment) {
 // Tick tells the engine what time it is where no segments do: what has waited
 // too long is ended.
 func (e *Engine) Tick(now time.Time) {
-	if now.After(e.now) {
-		e.now = now
-	}
+	e.clock.tick(now)
 	e.sweep()
 }
 
@@ -154,7 +151,7 @@ func (e *Engine) MemoryBytes() int64 { return e.memory }
 
 // sweep ends what has waited too long.
 func (e *Engine) sweep() {
-	e.swept = e.now
+	e.swept = e.clock.now
 	for c := e.holes.first; c != nil; {
 		next := c.holeNext
 		e.fillHoles(c)
@@ -166,7 +163,7 @@ func (e *Engine) sweep() {
 }
 
 func (e *Engine) expire(l *list, after time.Duration, how protocol.End) {
-	for l.first != nil && e.now.Sub(l.first.last) >= after {
+	for l.first != nil && e.clock.now.Sub(l.first.last) >= after {
 		e.remove(l.first, how)
 	}
 }
@@ -174,13 +171,8 @@ func (e *Engine) expire(l *list, after time.Duration, how protocol.End) {
 // makeRoom evicts the longest idle while there is more than there may be.
 func (e *Engine) makeRoom(keep *conn) {
 	for len(e.conns) > e.options.MaxConnections || e.memory > e.options.MaxMemoryBytes {
-		victim := e.closed.first
-		for _, l := range []*list{&e.udp, &e.tcp} {
-			if victim == nil || victim == keep {
-				victim = l.first
-			}
-		}
-		if victim == nil || victim == keep {
+		victim := e.idle(keep)
+		if victim == nil {
 			if keep.parser == nil || e.memory <= e.options.MaxMemoryBytes {
 				return
 			}
@@ -191,6 +183,25 @@ func (e *Engine) makeRoom(keep *conn) {
 			return
 		}
 	}
+}
+
+// idle is the connection that has been idle longest, those first that are
+// only remembered, and not the one to keep.
+func (e *Engine) idle(keep *conn) *conn {
+	if c := e.closed.first; c != nil && c != keep {
+		return c
+	}
+	var longest *conn
+	for _, l := range []*list{&e.udp, &e.tcp} {
+		c := l.first
+		if c == keep && c != nil {
+			c = c.next
+		}
+		if c != nil && (longest == nil || c.last.Before(longest.last)) {
+			longest = c
+		}
+	}
+	return longest
 }
 
 // remove ends a connection and forgets it.

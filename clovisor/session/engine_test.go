@@ -135,6 +135,28 @@ func TestPorts(t *testing.T) {
 	}
 }
 
+// TestNotParsed holds that what a port speaks is not looked at where its name
+// says so, but for TLS.
+func TestNotParsed(t *testing.T) {
+	for name, want := range map[string]session.Outcome{"": session.Paired, "tcp": session.Undecodable, "TCP-web": session.Undecodable} {
+		c := open()
+		exchange(c, 1)
+		exchange(c, 2)
+		options := session.Options{Port: func(_ uint32, a netip.AddrPort) string {
+			return map[netip.AddrPort]string{sessiontest.Server: name}[a]
+		}}
+		got, _ := sessiontest.Run(options, c.Segments)
+		if len(got) == 0 || got[0].Outcome != want || want == session.Undecodable && len(got) != 1 {
+			t.Errorf("%q: %+v, want %s", name, got, want)
+		}
+		c = open()
+		c.Client("\x16\x03\x01\x00\x05hello")
+		if got, _ := sessiontest.Run(options, c.Segments); len(got) != 1 || got[0].Outcome != session.Ciphertext {
+			t.Errorf("%q: TLS is not told: %+v", name, got)
+		}
+	}
+}
+
 // TestClientByPort holds that in a connection seen from the middle the side
 // whose port is known is the server, whoever speaks first.
 func TestClientByPort(t *testing.T) {

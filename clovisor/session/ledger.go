@@ -25,6 +25,7 @@ type Counts struct {
 	Open     int64             // of them not over yet
 	Outcomes map[Outcome]int64 // of those that are over
 	Dropped  map[string]int64  // packets that the capture dropped, by reason
+	Refused  map[string]int64  // of Packets: those that their receiver drops, by reason
 }
 
 // Completeness is the share of the sessions that are over that is whole, in
@@ -77,6 +78,13 @@ func (l *line) outcome(o Outcome) {
 	l.Outcomes[o]++
 }
 
+func (l *line) refuse(reason string) {
+	if l.Refused == nil {
+		l.Refused = map[string]int64{}
+	}
+	l.Refused[reason]++
+}
+
 type lineKey struct {
 	iface    uint32
 	protocol string
@@ -105,7 +113,7 @@ func (e *Engine) Ledger() []Line {
 	lines := make([]Line, 0, len(e.ledger.lines))
 	for _, l := range e.ledger.lines {
 		v := l.Line
-		v.Outcomes, v.Dropped = maps.Clone(v.Outcomes), maps.Clone(v.Dropped)
+		v.Outcomes, v.Dropped, v.Refused = maps.Clone(v.Outcomes), maps.Clone(v.Dropped), maps.Clone(v.Refused)
 		lines = append(lines, v)
 	}
 	slices.SortFunc(lines, func(a, b Line) int {

@@ -11,7 +11,7 @@ import (
 func (e *Engine) segment(s *packet.Segment) {
 	k, fromLow := keyOf(s)
 	c := e.conns[k]
-	if c != nil && s.Flags&(packet.SYN|packet.ACK) == packet.SYN && c.reused(s, c.side(fromLow)) {
+	if c != nil && c.replaced(s, c.side(fromLow)) {
 		e.remove(c, protocol.Finished)
 		c = nil
 	}
@@ -27,7 +27,7 @@ func (e *Engine) segment(s *packet.Segment) {
 			return
 		}
 	}
-	c.last = e.now
+	c.last = e.clock.now
 	c.list.touch(c)
 	c.count(s)
 	c.segment(s, c.side(fromLow))
@@ -51,18 +51,23 @@ func (c *conn) segment(s *packet.Segment, from protocol.Side) {
 	st, peer := &c.streams[from], &c.streams[from.Other()]
 	seq := s.Seq
 	if s.Flags&packet.RST != 0 {
-		c.tcp.Resets++
-		c.end(from, protocol.Reset)
-		c.engine.close(c)
+		c.resetBy(s, from)
 		return
 	}
 	if s.Flags&packet.SYN != 0 {
 		seq++
 		if !st.known {
-			st.known, st.next = true, seq
+			st.known, st.next, st.scale = true, seq, s.WindowScale
 			st.sampleEnd, st.sampleAt = seq, s.Time
+		} else if behind(seq, st.next) != -st.offset { // it is not the first again
+			c.line.refuse(synRefused)
+			return
 		}
 	}
+	if c.refused(s, from, seq) {
+		return
+	}
+	c.unreset(s, from, seq)
 	if !st.known && (s.Length > 0 || s.Flags&packet.FIN != 0) {
 		st.known, st.next = true, seq
 	}
@@ -70,7 +75,10 @@ func (c *conn) segment(s *packet.Segment, from protocol.Side) {
 		c.leftOut(from, seq, s)
 	}
 	if s.Flags&packet.ACK != 0 {
-		st.lastAck = s.Ack
+		st.lastAck, st.heard = s.Ack, true
+		if s.Flags&packet.SYN == 0 {
+			peer.allow(s.Ack, c.window(s, from))
+		}
 		c.acknowledged(peer, s)
 		if c.engine.options.Hint != nil {
 			c.leftOut(from.Other(), s.Ack, s)
@@ -89,6 +97,9 @@ func (c *conn) segment(s *packet.Segment, from protocol.Side) {
 		c.payload(st, s, from, seq)
 	}
 	c.finish(from)
+	if !c.gone && c.list != &c.engine.closed {
+		c.checkReset()
+	}
 }
 
 // finish ends a direction whose last byte was there, and the connection when
@@ -99,7 +110,14 @@ func (c *conn) finish(from protocol.Side) {
 	}
 	for _, side := range [2]protocol.Side{from, from.Other()} {
 		st := &c.streams[side]
-		if st.fin && !c.ended[side] && behind(st.finAt, st.next) <= 0 {
+		if !st.fin || c.ended[side] {
+			continue
+		}
+		switch left := behind(st.finAt, st.next); {
+		case left < -1: // bytes after it were sent; one more may be the FIN's own
+			st.fin = false
+			c.line.refuse(finRefused)
+		case left <= 0:
 			c.end(side, protocol.Finished)
 		}
 	}
@@ -164,7 +182,7 @@ func (c *conn) blocked(from protocol.Side) bool {
 
 func (c *conn) hold(st *stream, h held) {
 	if len(st.held) == 0 {
-		st.holeSince = h.time
+		st.holeSince = c.engine.clock.since(h.time)
 	}
 	st.hold(h)
 	c.engine.holes.add(c)
@@ -185,6 +203,8 @@ func (c *conn) tooMuch() {
 		st := &c.streams[side]
 		for len(st.held) > maxHeld || st.heldBytes > int64(c.engine.options.MaxHeldBytes) {
 			switch {
+			case st.wanted():
+				st.drop()
 			case st.hole():
 				c.lose(protocol.Side(side))
 			case c.streams[1-side].hole(): // which it waits for
@@ -215,14 +235,14 @@ func (c *conn) drain() {
 		}
 		c.deliverHeld(first)
 	}
-	if len(c.streams[0].held) == 0 && len(c.streams[1].held) == 0 {
+	if len(c.streams[0].held) == 0 && len(c.streams[1].held) == 0 && c.reset.at.IsZero() {
 		c.engine.holes.remove(c)
 	}
 }
 
 func (c *conn) deliverHeld(st *stream) {
 	h := st.take()
-	st.holeSince = h.time
+	st.holeSince, st.asked = c.engine.clock.since(h.time), time.Time{}
 	if old := -behind(h.seq, st.next); old >= h.length {
 		return
 	} else if old > 0 {
@@ -241,12 +261,13 @@ func (c *conn) lose(from protocol.Side) {
 	c.drain()
 }
 
-// checkHole gives up bytes that did not come in time.
+// checkHole gives up bytes that did not come in time, but not those that the
+// receiver lacks, too.
 func (c *conn) checkHole(from protocol.Side) {
 	st, o := &c.streams[from], &c.engine.options
 	for st.hole() {
-		age := c.engine.now.Sub(st.holeSince)
-		if age < o.ReorderTimeout || !st.received() && age < o.LossTimeout {
+		age := c.engine.clock.now.Sub(st.holeSince)
+		if age < o.ReorderTimeout || !st.received() && (st.wanted() || age < o.LossTimeout) {
 			return
 		}
 		c.lose(from)
@@ -255,6 +276,9 @@ func (c *conn) checkHole(from protocol.Side) {
 
 // fillHoles is checkHole for both directions.
 func (e *Engine) fillHoles(c *conn) {
+	if c.checkReset() {
+		return
+	}
 	for side := range c.streams {
 		c.checkHole(protocol.Side(side))
 	}
@@ -279,6 +303,9 @@ func (c *conn) giveUpHoles() {
 func (c *conn) acknowledged(peer *stream, s *packet.Segment) {
 	if !peer.known {
 		peer.known, peer.next = true, s.Ack
+	}
+	if behind(s.Ack, peer.next) <= 0 {
+		peer.asked = c.engine.clock.now
 	}
 	if !peer.acked || behind(s.Ack, peer.ack) > 0 {
 		peer.ack, peer.acked = s.Ack, true

@@ -18,6 +18,12 @@ type stream struct {
 	heldBytes int64
 	holeSince time.Time
 
+	heard   bool      // something with an acknowledgement came from this side
+	scale   uint8     // of this side's window, as in the segment of its SYN
+	edge    uint32    // the furthest that the other side allowed
+	limited bool      // edge is known
+	asked   time.Time // when the other side last acknowledged nothing after next
+
 	lastAck uint32 // what this side acknowledged
 	ack     uint32 // what the other side acknowledged
 	acked   bool
@@ -127,6 +133,14 @@ func (s *stream) take() held {
 	}
 	s.heldBytes -= int64(len(h.data)) + heldOverhead
 	return h
+}
+
+// drop removes the last of what is held.
+func (s *stream) drop() {
+	n := len(s.held) - 1
+	s.heldBytes -= int64(len(s.held[n].data)) + heldOverhead
+	s.held[n] = held{}
+	s.held = s.held[:n]
 }
 
 // hole reports whether bytes are missing before those that are held.

@@ -51,6 +51,8 @@ func redisCases() []Case {
 		{"PING", "", "PING\r\n", "+PONG\r\n", ""},
 		{"EXISTS", "key", "EXISTS key\r\n", ":1\r\n", ""},
 		{"EXEC", "", Command("EXEC"), "*3\r\n+OK\r\n*-1\r\n*0\r\n", ""},
+		{"GET", "s", Command("GET", "s"), "$?\r\n;4\r\nHell\r\n;1\r\no\r\n;0\r\n", ""},
+		{"LRANGE", "l", Command("LRANGE", "l", "0", "-1"), "*?\r\n:1\r\n$?\r\n;1\r\na\r\n;0\r\n%?\r\n+k\r\n*1\r\n_\r\n.\r\n.\r\n", ""},
 		{"LPUSH", "n", Command("LPUSH", "n"), "!21\r\nSYNTAX invalid syntax\r\n", "SYNTAX"},
 	}
 	want := func(m *maker, p pair) {
@@ -80,7 +82,7 @@ func redisCases() []Case {
 	}
 	m.c.Client(requests)
 	m.c.Server(replies)
-	all = append(all, m.done(), pubSub("*"), pubSub(">"))
+	all = append(all, m.done(), pubSub("*"), pubSub(">"), unsubscribe("*"), unsubscribe(">"))
 	m = start("Redis, lost command and reply", Server)
 	for i, p := range pairs[:4] {
 		if i == 1 {
@@ -109,6 +111,30 @@ func pubSub(push string) Case {
 	pushed := m.other("redis", "message", "a", "", message)
 	pushed.Outcome = session.Pushed
 	m.Want = append(m.Want, pushed, m.other("redis", "SUBSCRIBE", "a", request, first+second), pushed)
+	return m.done()
+}
+
+// unsubscribe ends all subscriptions at once, twice.
+func unsubscribe(push string) Case {
+	m := start("Redis, unsubscribe by "+push, Server)
+	confirm := func(kind, channel string, left int) string {
+		return fmt.Sprintf("%s3\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n:%d\r\n", push, len(kind), kind, len(channel), channel, left)
+	}
+	none := func(kind string, left int) string {
+		return fmt.Sprintf("%s3\r\n$%d\r\n%s\r\n$-1\r\n:%d\r\n", push, len(kind), kind, left)
+	}
+	for _, p := range []struct{ method, target, request, reply string }{
+		{"SUBSCRIBE", "a", Command("SUBSCRIBE", "a", "b"), confirm("subscribe", "a", 1) + confirm("subscribe", "b", 2)},
+		{"PSUBSCRIBE", "c*", Command("PSUBSCRIBE", "c*"), confirm("psubscribe", "c*", 3)},
+		{"UNSUBSCRIBE", "", Command("UNSUBSCRIBE"), confirm("unsubscribe", "b", 2) + confirm("unsubscribe", "a", 1)},
+		{"UNSUBSCRIBE", "", Command("UNSUBSCRIBE"), none("unsubscribe", 1)},
+		{"PUNSUBSCRIBE", "", Command("PUNSUBSCRIBE"), confirm("punsubscribe", "c*", 0)},
+		{"PING", "", Command("PING"), "+PONG\r\n"},
+	} {
+		m.c.Client(p.request)
+		m.c.Server(p.reply)
+		m.Want = append(m.Want, m.other("redis", p.method, p.target, p.request, p.reply))
+	}
 	return m.done()
 }
 

@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -56,7 +55,13 @@ func listing(names []string, some, none string) string {
 // the other side.
 func Links(netns string, names []string, ports []Port, egress []Egress) ([]Target, error) {
 	var out []Target
+	var namespace unix.Stat_t
 	err := within(netns, func() error {
+		if netns != "" { // the path may lead elsewhere later
+			if err := unix.Stat("/proc/thread-self/ns/net", &namespace); err != nil {
+				return fmt.Errorf("network namespace %s: %w", netns, err)
+			}
+		}
 		all, err := net.Interfaces()
 		if err != nil {
 			return err
@@ -67,21 +72,14 @@ func Links(netns string, names []string, ports []Port, egress []Egress) ([]Targe
 	if err != nil {
 		return nil, err
 	}
-	var inode uint64
-	if netns != "" {
-		if info, err := os.Stat(netns); err == nil {
-			if st, ok := info.Sys().(*syscall.Stat_t); ok {
-				inode = st.Ino
-			}
-		}
-	}
 	for i := range out {
 		t := &out[i]
 		t.ID = t.Interface
 		if netns != "" {
 			t.ID = filepath.Base(netns) + "/" + t.Interface
 		}
-		t.Netns, t.NetnsInode, t.Ports, t.Egress = netns, inode, ports, egress
+		t.Netns, t.NetnsDevice, t.NetnsInode = netns, namespace.Dev, namespace.Ino
+		t.Ports, t.Egress = ports, egress
 		t.Workload = Workload{Kind: "Interface", Name: t.ID}
 	}
 	return out, nil

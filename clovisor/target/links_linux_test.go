@@ -32,7 +32,7 @@ func TestLinks(t *testing.T) {
 		}
 		g := got[0]
 		if g.Interface != c.want.Interface || g.Inside != c.want.Inside || g.Loopback != c.want.Loopback || g.Index == 0 ||
-			g.Netns != c.netns || (g.NetnsInode == 0) != (c.netns == "") || g.ID == "" {
+			g.Netns != c.netns || (g.NetnsInode == 0) != (c.netns == "") || (g.NetnsDevice == 0) != (c.netns == "") || g.ID == "" {
 			t.Errorf("%s %v: %+v", c.netns, c.names, g)
 		}
 	}
@@ -48,9 +48,10 @@ func TestSameSet(t *testing.T) {
 	a := Set{Targets: []Target{{ID: "a", Netns: "/proc/1/ns/net", NetnsInode: 7, Ports: []Port{{Number: 1}}}}}
 	b := Set{Targets: slices.Clone(a.Targets)}
 	b.Targets[0].Netns = "/proc/2/ns/net"
-	if !a.Equal(&b) {
-		t.Error("another way to the same namespace is a change")
+	if a.Equal(&b) || !a.Targets[0].Same(&b.Targets[0]) {
+		t.Error("another way to the same namespace is not told, or is another target")
 	}
+	b = Set{Targets: slices.Clone(a.Targets)}
 	b.Targets[0].Ports = []Port{{Number: 2}}
 	if a.Equal(&b) || !a.Targets[0].SamePlace(&b.Targets[0]) {
 		t.Error("another port is no change, or another place")

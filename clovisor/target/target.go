@@ -19,10 +19,11 @@ type Target struct {
 	// the namespace and interface. Together with Interface it is unique.
 	ID string
 	// Netns is a path at which the network namespace that holds Interface can
-	// be opened now; "" for the one that Clovisor runs in. NetnsInode tells
-	// which namespace it is: the path of one and the same may change.
-	Netns      string
-	NetnsInode uint64
+	// be opened now; "" for the one that Clovisor runs in. NetnsDevice and
+	// NetnsInode, as stat(2) numbers it, tell which namespace it is: the path
+	// of one and the same may change, and may lead to another one later.
+	Netns                   string
+	NetnsDevice, NetnsInode uint64
 	// Interface and Index name it there.
 	Interface string
 	Index     int
@@ -90,7 +91,8 @@ func (t *Target) Service(port uint16) string {
 	return ""
 }
 
-// Same reports whether two targets are equal in everything.
+// Same reports whether two targets are equal in everything but the path of
+// their network namespace.
 func (t *Target) Same(o *Target) bool {
 	return t.SamePlace(o) && t.Why == o.Why && t.Sidecar == o.Sidecar &&
 		slices.Equal(t.Ports, o.Ports) && slices.Equal(t.Egress, o.Egress) && t.Workload.same(o.Workload)
@@ -98,7 +100,7 @@ func (t *Target) Same(o *Target) bool {
 
 // SamePlace reports whether two targets are the same interface.
 func (t *Target) SamePlace(o *Target) bool {
-	return t.ID == o.ID && t.NetnsInode == o.NetnsInode && t.Interface == o.Interface && t.Index == o.Index &&
+	return t.ID == o.ID && t.NetnsDevice == o.NetnsDevice && t.NetnsInode == o.NetnsInode && t.Interface == o.Interface && t.Index == o.Index &&
 		t.Inside == o.Inside && t.Loopback == o.Loopback
 }
 
@@ -131,9 +133,10 @@ func (s *Set) Sort() {
 	})
 }
 
-// Equal reports whether two sets are the same.
+// Equal reports whether two sets are the same, paths included: whoever has
+// not yet opened one needs that which leads there now.
 func (s *Set) Equal(o *Set) bool {
-	return slices.EqualFunc(s.Targets, o.Targets, func(a, b Target) bool { return a.Same(&b) }) &&
+	return slices.EqualFunc(s.Targets, o.Targets, func(a, b Target) bool { return a.Netns == b.Netns && a.Same(&b) }) &&
 		slices.EqualFunc(s.Problems, o.Problems, func(a, b Problem) bool {
 			return a.Reason == b.Reason && a.Workload.same(b.Workload)
 		})

@@ -24,6 +24,7 @@ import (
 
 	"github.com/opnfv/clover/internal/command"
 	"github.com/opnfv/clover/internal/debian"
+	"github.com/opnfv/clover/internal/jmeterhome"
 )
 
 // Options says how images are built. Source, Out and Tag are needed.
@@ -34,6 +35,9 @@ type Options struct {
 	Out string
 	// Cache keeps what was fetched of Debian; empty means a folder in Out.
 	Cache string
+	// JMeter is the home folder of Apache JMeter; empty means one in Cache,
+	// which is fetched.
+	JMeter string
 	// Registry and Tag make the reference of an image, as in
 	// registry/clover-controller:tag. An empty registry means opnfv.
 	Registry, Tag string
@@ -47,6 +51,9 @@ type Options struct {
 	Revision string
 	// Progress gets a line for each step; nil means none.
 	Progress io.Writer
+
+	// What several images have is one layer, by its name.
+	shared map[string]*Layer
 }
 
 // Result is an image that was built.
@@ -74,6 +81,7 @@ func Build(ctx context.Context, images []Image, o Options) ([]Result, error) {
 	}
 	o.Registry = cmp.Or(strings.TrimSuffix(o.Registry, "/"), "opnfv")
 	o.Cache = cmp.Or(o.Cache, filepath.Join(o.Out, "debian"))
+	o.shared = map[string]*Layer{}
 	var results []Result
 	for _, i := range images {
 		start := time.Now()
@@ -126,7 +134,7 @@ func (o Options) build(ctx context.Context, i Image) (Result, error) {
 
 // image makes an image for one architecture.
 func (o Options) image(ctx context.Context, i Image, arch string) (v1.Image, error) {
-	files, entrypoint, err := o.files(ctx, i, arch)
+	layers, program, err := o.layers(ctx, i, arch)
 	if err != nil {
 		return nil, err
 	}
@@ -147,37 +155,92 @@ func (o Options) image(ctx context.Context, i Image, arch string) (v1.Image, err
 	if !o.Created.IsZero() {
 		labels["org.opencontainers.image.created"] = o.Created.UTC().Format(time.RFC3339)
 	}
-	return New(files, Config{Arch: arch, Entrypoint: []string{entrypoint}, Ports: i.Ports, Labels: labels, Created: o.Created})
+	return New(Config{Arch: arch, Entrypoint: append([]string{program}, i.Args...), Ports: i.Ports, Labels: labels, Created: o.Created}, layers...)
 }
 
-// files are the image's own files, and its program among them.
-func (o Options) files(ctx context.Context, i Image, arch string) (files map[string]File, entrypoint string, err error) {
-	files = map[string]File{}
+// layers are the image's own layers, and the program among their files that it
+// starts.
+func (o Options) layers(ctx context.Context, i Image, arch string) (layers []*Layer, start string, err error) {
 	if i.Debian != nil {
-		if files, err = o.debianFiles(ctx, i.Debian, arch); err != nil || i.Package == "" {
-			return files, i.Debian.Programs[0], err
+		d := i.Debian.For(arch)
+		l, err := o.share("Debian's "+d.Package+" for "+arch, func() (map[string]File, error) { return o.debianFiles(ctx, d, arch) })
+		if err != nil {
+			return nil, "", err
 		}
+		layers, start = append(layers, l), d.Programs[0]
 	}
-	program := filepath.Join(o.Out, "programs", "linux-"+arch, i.Name)
+	if i.JMeter {
+		l, err := o.share("Apache JMeter", func() (map[string]File, error) { return o.jmeterFiles(ctx) })
+		if err != nil {
+			return nil, "", err
+		}
+		layers = append(layers, l)
+	}
+	if i.Package == "" {
+		return layers, start, nil
+	}
+	name := cmp.Or(i.Program, i.Name)
+	program := filepath.Join(o.Out, "programs", "linux-"+arch, name)
 	if err := o.compile(ctx, i.Package, arch, program); err != nil {
 		return nil, "", err
 	}
-	inside := path.Join("/usr/local/bin", i.Name)
-	files[inside] = File{Source: program, Mode: 0o755}
-	return files, inside, nil
+	inside := path.Join("/usr/local/bin", name)
+	l, err := o.share(name+" for "+arch, func() (map[string]File, error) {
+		return map[string]File{inside: {Source: program, Mode: 0o755}}, nil
+	})
+	return append(layers, l), inside, err
+}
+
+// share returns the layer of that name, and makes it if no image had it yet.
+func (o Options) share(name string, files func() (map[string]File, error)) (*Layer, error) {
+	if l := o.shared[name]; l != nil {
+		return l, nil
+	}
+	found, err := files()
+	if err != nil {
+		return nil, err
+	}
+	o.shared[name] = &Layer{Comment: name, Files: found}
+	return o.shared[name], nil
 }
 
 // debianFiles are programs of Debian with their libraries and licences.
-func (o Options) debianFiles(ctx context.Context, d *Debian, arch string) (map[string]File, error) {
+func (o Options) debianFiles(ctx context.Context, d Debian, arch string) (map[string]File, error) {
 	roots, err := o.debianRoots(ctx, d.Package, arch)
 	if err != nil {
 		return nil, err
 	}
-	files, err := WithLibraries(arch, d.Programs, roots)
+	files, err := folders(d, roots)
 	if err != nil {
 		return nil, err
 	}
+	if err := addLibraries(files, arch, d.Programs, roots); err != nil {
+		return nil, err
+	}
+	for name, target := range d.Links {
+		files[name] = File{Link: target}
+	}
 	return files, addLicences(files, roots)
+}
+
+// jmeterFiles are those of JMeter's home folder.
+func (o Options) jmeterFiles(ctx context.Context) (map[string]File, error) {
+	dir := cmp.Or(o.JMeter, filepath.Join(o.Cache, "jmeter-"+jmeterhome.Version))
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		o.say("fetching Apache JMeter %s ...", jmeterhome.Version)
+		if err := intoFolder(dir, func(part string) error { return jmeterhome.Fetch(ctx, part) }); err != nil {
+			return nil, fmt.Errorf("images: JMeter: %w", err)
+		}
+	}
+	files, err := folder(dir, JMeterHome)
+	if err != nil {
+		return nil, fmt.Errorf("images: JMeter: %w", err)
+	}
+	if _, ok := files[JMeterHome+"/bin/ApacheJMeter.jar"]; !ok {
+		return nil, fmt.Errorf("images: %s is no home folder of JMeter: it has no bin/ApacheJMeter.jar", dir)
+	}
+	files[JMeterHome+"/lib/junit/.keep"] = File{Mode: 0o644} // JMeter complains without that folder
+	return files, nil
 }
 
 // compile builds a Go program without cgo.
@@ -205,15 +268,16 @@ func (o Options) debianRoots(ctx context.Context, pkg, arch string) ([]string, e
 	dir := filepath.Join(o.Cache, "debian-"+pkg+"-"+arch)
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		o.say("fetching Debian's %s for %s ...", pkg, arch)
-		if err := fetchInto(ctx, dir, pkg, arch); err != nil {
-			return nil, err
+		if err := intoFolder(dir, func(part string) error { return debian.FetchAll(ctx, part, pkg, arch) }); err != nil {
+			return nil, fmt.Errorf("images: %w", err)
 		}
 	}
 	return filepath.Glob(filepath.Join(dir, "*"))
 }
 
-// fetchInto fetches beside dir and renames what is whole.
-func fetchInto(ctx context.Context, dir, pkg, arch string) error {
+// intoFolder makes the folder dir of what fetch puts into one beside it, if it
+// does so without an error.
+func intoFolder(dir string, fetch func(part string) error) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
 	}
@@ -222,8 +286,8 @@ func fetchInto(ctx context.Context, dir, pkg, arch string) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(part) }()
-	if err := debian.FetchAll(ctx, part, pkg, arch); err != nil {
-		return fmt.Errorf("images: %w", err)
+	if err := fetch(part); err != nil {
+		return err
 	}
 	if err := os.Rename(part, dir); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err

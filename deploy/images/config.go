@@ -30,24 +30,39 @@ type Config struct {
 	Created time.Time
 }
 
-// New makes an image of files by their absolute paths, with a user to run as
-// and the certificates of the public CAs beside them.
-func New(files map[string]File, c Config) (v1.Image, error) {
+// Layer is a layer of an image. [New] makes it once, however many images it is
+// given for.
+type Layer struct {
+	// Comment says what is in it.
+	Comment string
+	// Files are its files by their absolute paths.
+	Files map[string]File
+
+	once  sync.Once
+	layer v1.Layer
+	err   error
+}
+
+func (l *Layer) make() (v1.Layer, error) {
+	l.once.Do(func() { l.layer, l.err = newLayer(l.Files) })
+	return l.layer, l.err
+}
+
+// New makes an image of layers, with a user to run as and the certificates of
+// the public CAs beneath them.
+func New(c Config, layers ...*Layer) (v1.Image, error) {
 	base := mutate.MediaType(empty.Image, types.OCIManifestSchema1)
 	base = mutate.ConfigMediaType(base, types.OCIConfigJSON)
-	var layers []mutate.Addendum
-	for _, l := range []struct {
-		comment string
-		files   map[string]File
-	}{{"user and CA certificates", baseFiles()}, {"program", files}} {
-		layer, err := newLayer(l.files)
+	var added []mutate.Addendum
+	for _, l := range append([]*Layer{{Comment: "user and CA certificates", Files: baseFiles()}}, layers...) {
+		layer, err := l.make()
 		if err != nil {
-			return nil, fmt.Errorf("images: layer of the %s: %w", l.comment, err)
+			return nil, fmt.Errorf("images: layer of the %s: %w", l.Comment, err)
 		}
-		layers = append(layers, mutate.Addendum{Layer: layer, MediaType: types.OCILayer,
-			History: v1.History{Created: v1.Time{Time: c.created()}, CreatedBy: "clover images", Comment: l.comment}})
+		added = append(added, mutate.Addendum{Layer: layer, MediaType: types.OCILayer,
+			History: v1.History{Created: v1.Time{Time: c.created()}, CreatedBy: "clover images", Comment: l.Comment}})
 	}
-	img, err := mutate.Append(base, layers...)
+	img, err := mutate.Append(base, added...)
 	if err != nil {
 		return nil, fmt.Errorf("images: %w", err)
 	}

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -18,19 +20,50 @@ var multiarch = map[string]string{"amd64": "x86_64-linux-gnu", "arm64": "aarch64
 // that they name. Both are taken from the first of the roots, folders that
 // each hold a file system or a part of one, that has them.
 func WithLibraries(arch string, programs, roots []string) (map[string]File, error) {
+	files := map[string]File{}
+	return files, addLibraries(files, arch, programs, roots)
+}
+
+// addLibraries adds programs to files, and the shared libraries that these and
+// all files that are there already name.
+func addLibraries(files map[string]File, arch string, programs, roots []string) error {
 	dir, ok := multiarch[arch]
 	if !ok {
-		return nil, fmt.Errorf("images: architecture %q is not known", arch)
+		return fmt.Errorf("images: architecture %q is not known", arch)
 	}
-	c := closure{roots: roots, files: map[string]File{}, folders: []string{
+	c := closure{roots: roots, files: files, own: map[string]bool{}, folders: []string{
 		"/lib/" + dir, "/usr/lib/" + dir, "/lib64", "/usr/lib64", "/lib", "/usr/lib",
 	}}
-	for _, p := range programs {
-		if err := c.add(p); err != nil {
-			return nil, err
+	there := slices.Sorted(maps.Keys(files))
+	for _, name := range there {
+		c.own[path.Base(name)] = true
+	}
+	for _, name := range there {
+		if isELF(files[name].Source) {
+			if err := c.addLinked(name, files[name].Source); err != nil {
+				return err
+			}
 		}
 	}
-	return c.files, nil
+	for _, p := range programs {
+		if err := c.add(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isELF reports whether a file is a program or a library.
+func isELF(source string) bool {
+	if source == "" {
+		return false
+	}
+	file, err := elf.Open(source)
+	if err != nil {
+		return false
+	}
+	_ = file.Close()
+	return true
 }
 
 // closure gathers programs and what they are linked with.
@@ -38,6 +71,7 @@ type closure struct {
 	roots   []string
 	folders []string
 	files   map[string]File
+	own     map[string]bool // names of files that were there before
 }
 
 // add takes the file of that path in the image, the target if it is a link,
@@ -50,12 +84,17 @@ func (c *closure) add(name string) error {
 	if err != nil {
 		return err
 	}
+	c.files[name] = File{Source: source, Mode: 0o755}
+	return c.addLinked(name, source)
+}
+
+// addLinked takes what a program or library needs.
+func (c *closure) addLinked(name, source string) error {
 	file, err := elf.Open(source)
 	if err != nil {
 		return fmt.Errorf("images: %s: %w", name, err)
 	}
 	defer func() { _ = file.Close() }()
-	c.files[name] = File{Source: source, Mode: 0o755}
 	if interp := interpreter(file); interp != "" {
 		if err := c.add(interp); err != nil {
 			return err
@@ -74,6 +113,9 @@ func (c *closure) add(name string) error {
 }
 
 func (c *closure) addLibrary(lib string) error {
+	if c.own[lib] {
+		return nil
+	}
 	for _, dir := range c.folders {
 		name := path.Join(dir, lib)
 		if _, err := c.find(name); err == nil {

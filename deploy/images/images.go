@@ -16,7 +16,8 @@ import (
 // UserID is the user and the group that programs run as.
 const UserID = 65532
 
-// Image says what an image is made of: Package, Debian, or both.
+// Image says what an image is made of: Package, Debian, or both, and JMeter
+// beside them.
 type Image struct {
 	// Name is the image's name without registry and tag.
 	Name string
@@ -25,19 +26,65 @@ type Image struct {
 	// Package is the main package of a Go program, as in
 	// ./examples/clover-controller. It is what the image starts.
 	Package string
+	// Program is the name of the program; empty means that of the image.
+	Program string
+	// Args are the first arguments of what the image starts.
+	Args []string
 	// Debian is the program of a Debian package; without Package the image
 	// starts it.
 	Debian *Debian
+	// JMeter puts the home folder of Apache JMeter at [JMeterHome].
+	JMeter bool
 	// Ports are what it listens on by default.
 	Ports []int
 }
 
-// Debian is a program that Debian maintains.
+// Debian is a program that Debian maintains. In its paths {arch} stands for the
+// architecture.
 type Debian struct {
 	// Package is the name of the package.
 	Package string
 	// Programs are paths in it; the first is the one that is started.
 	Programs []string
+	// Folders are taken whole, with the libraries that their files name.
+	Folders []string
+	// Without are paths below Folders that are left out.
+	Without []string
+	// Links are symbolic links, by their paths.
+	Links map[string]string
+}
+
+// For returns d for one architecture.
+func (d Debian) For(arch string) Debian {
+	fill := strings.NewReplacer("{arch}", arch).Replace
+	all := func(paths []string) []string {
+		var out []string
+		for _, p := range paths {
+			out = append(out, fill(p))
+		}
+		return out
+	}
+	links := map[string]string{}
+	for name, target := range d.Links {
+		links[fill(name)] = fill(target)
+	}
+	return Debian{Package: d.Package, Programs: all(d.Programs), Folders: all(d.Folders), Without: all(d.Without), Links: links}
+}
+
+// JMeterHome is where JMeter is in the images that have it.
+const JMeterHome = "/opt/jmeter"
+
+// java is the Java that runs JMeter: what needs no display.
+var java = &Debian{
+	Package:  "openjdk-17-jre-headless",
+	Programs: []string{"/usr/lib/jvm/java-17-openjdk-{arch}/bin/java"},
+	Folders:  []string{"/usr/lib/jvm/java-17-openjdk-{arch}", "/etc/java-17-openjdk"},
+	// For compilers, heaps of more than 32 GiB, sound and smart cards.
+	Without: []string{
+		"/usr/lib/jvm/java-17-openjdk-{arch}/lib/ct.sym", "/usr/lib/jvm/java-17-openjdk-{arch}/lib/server/classes_nocoops.jsa",
+		"/usr/lib/jvm/java-17-openjdk-{arch}/lib/libjsound.so", "/usr/lib/jvm/java-17-openjdk-{arch}/lib/libj2pcsc.so",
+	},
+	Links: map[string]string{"/usr/local/bin/java": "/usr/lib/jvm/java-17-openjdk-{arch}/bin/java"},
 }
 
 // All lists the images of a release.
@@ -69,6 +116,16 @@ func All() []Image {
 			Name: "clover-sdc-nginx", Title: "Clover sample with nginx", Package: "./examples/sdc",
 			Description: "The services of the SDC sample with nginx as Debian packages it", Ports: []int{9180, 50054},
 			Debian: &Debian{Package: "nginx", Programs: []string{"/usr/sbin/nginx"}},
+		},
+		{
+			Name: "clover-jmeter-master", Title: "Clover JMeter master", Package: "./examples/clover-jmeter", Program: "clover-jmeter", Args: []string{"master"},
+			Description: "Keeps test plans, runs them and keeps their results", Ports: []int{50054},
+			Debian: java, JMeter: true,
+		},
+		{
+			Name: "clover-jmeter-slave", Title: "Clover JMeter slave", Package: "./examples/clover-jmeter", Program: "clover-jmeter", Args: []string{"slave"},
+			Description: "Runs test plans for a JMeter master", Ports: []int{1099},
+			Debian: java, JMeter: true,
 		},
 		{
 			Name: "clover-redis", Title: "Redis for Clover",

@@ -22,7 +22,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var protect access.Flags
 	var level string
 	f := pflag.NewFlagSet("clover-collector", pflag.ContinueOnError)
-	f.StringVar(&o.DataDir, "data-dir", "", "`directory` of the store (needed)")
+	f.StringVar(&o.DataDir, "data-dir", "", "`directory` of the store (needed by the embedded one)")
 	o.AddFlags(f)
 	f.StringVar(&o.GRPCAddr, "grpc-addr", "127.0.0.1:50055", "`address` of gRPC, where a clover-controller of this machine looks for it")
 	f.StringVar(&o.RESTAddr, "rest-addr", "-", "`address` of REST and of /metrics, - for none")
@@ -30,11 +30,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f.StringVar(&o.OTLPHTTP, "otlp-http-addr", "127.0.0.1:4318", "`address` that takes OTLP by HTTP, - for none")
 	protect.Add(f, -1)
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error; the audit log stays")
-	err := cli.Parse(f, args, stderr, "Reads traces and metrics of a mesh, takes OTLP, stores both, and answers by gRPC.\n\nUsage:\n  clover-collector --data-dir DIR [flags]\n")
+	err := cli.Parse(f, args, stderr, "Reads traces and metrics of a mesh, takes OTLP, stores both, and answers by gRPC.\n\nUsage:\n  clover-collector --data-dir DIR [flags]\n  clover-collector --store cassandra --cassandra-hosts HOST [flags]\n")
 	if err != nil {
 		return err
 	}
-	if o.DataDir == "" {
+	if o.DataDir == "" && o.Embedded() {
 		return cli.Usagef("--data-dir is needed")
 	}
 	if o.Logger, err = cli.Logger(level, stderr); err != nil {

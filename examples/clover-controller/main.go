@@ -19,6 +19,7 @@ import (
 	"github.com/opnfv/clover/examples/internal/access"
 	"github.com/opnfv/clover/examples/internal/cli"
 	"github.com/opnfv/clover/examples/internal/delivering"
+	"github.com/opnfv/clover/examples/internal/loadtesting"
 	"github.com/opnfv/clover/examples/internal/steering"
 	"github.com/opnfv/clover/web"
 )
@@ -31,6 +32,7 @@ type settings struct {
 	access    access.Flags
 	steering  steering.Flags
 	delivery  delivering.Flags
+	loadtests loadtesting.Flags
 	sources   sourceFlags
 	collector string
 	files     certfile.Files // of the connection to the collector
@@ -48,6 +50,7 @@ func parse(args []string, stderr io.Writer) (s settings, err error) {
 	s.access.Add(f, server.DefaultRateLimit)
 	s.steering.Add(f)
 	s.delivery.Add(f)
+	s.loadtests.Add(f)
 	s.sources.add(f)
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error; the audit log stays")
 	err = cli.Parse(f, args, stderr, "Serves REST, gRPC and the dashboard, and passes questions on to a clover-collector.\n\nUsage:\n  clover-controller [flags]\n")
@@ -96,6 +99,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	closeMaster, err := s.loadtests.Apply(&s.api)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = closeMaster() }() // nobody uses it any more
 	conn, err := dial(s.collector, creds)
 	if err != nil {
 		return cli.Usagef("--collector %q: %w", s.collector, err)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -59,7 +60,8 @@ type bench struct {
 //	go test -run '^$' -bench Traced -benchtime 5x ./examples/clovisor
 //
 // It reports medians: the ratios traced to untraced, of the throughput at the
-// highest rate and of the 99th percentile at a steady one; the CPU time of a
+// highest rate and of the 99th percentile at a steady one, beside what two
+// untraced turns, before and after, differ by (noise); the CPU time of a
 // request in the program and in the kernel; the share of the requests that is
 // accounted for; and memory with 1,000 connections. That is without spans, and
 // with spans that are sent by OTLP to a receiver that drops them.
@@ -98,8 +100,8 @@ func (x *bench) run(b *testing.B, wrk string, flags ...string) {
 	add := func(name string, v float64) { figures[name] = append(figures[name], v) }
 	b.ResetTimer()
 	for b.Loop() {
-		plainRate, _ := x.wrk(wrk)
-		plain99, _ := x.steady()
+		rateBefore, _ := x.wrk(wrk)
+		before99, _ := x.steady()
 		t := x.trace(flags...)
 		traced99, n := x.steady()
 		user, kernel := t.cpu()
@@ -110,8 +112,12 @@ func (x *bench) run(b *testing.B, wrk string, flags ...string) {
 		add("accounted-%", 100*float64(seen)/float64(int64(n)+sent))
 		add("MiB-1000-conns", x.held(t))
 		t.stop()
-		add("throughput-ratio", tracedRate/plainRate)
-		add("p99-ratio", traced99/plain99)
+		rateAfter, _ := x.wrk(wrk)
+		after99, _ := x.steady()
+		add("throughput-ratio", tracedRate/math.Sqrt(rateBefore*rateAfter))
+		add("throughput-noise", max(rateAfter/rateBefore, rateBefore/rateAfter))
+		add("p99-ratio", traced99/math.Sqrt(before99*after99))
+		add("p99-noise", max(after99/before99, before99/after99))
 	}
 	for name, list := range figures {
 		slices.Sort(list)

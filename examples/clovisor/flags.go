@@ -38,11 +38,11 @@ type settings struct {
 	file      string
 	redis     string
 
-	output   string // "" for none
-	otlp     string
-	gzip     bool
-	httpAddr string // "" for none
-	logger   *slog.Logger
+	output string // "" for none
+	otlp   string
+	gzip   bool
+	http   endpoints
+	logger *slog.Logger
 
 	kernel kernel.Options
 
@@ -69,8 +69,9 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	f.BoolVar(&s.gzip, "otlp-gzip", false, "compress spans on their way: a quarter more CPU time, a tenth of the bytes")
 	f.StringVar(&s.file, "config", "", "YAML `file` with the configuration, which is followed")
 	f.StringVar(&s.redis, "redis", "", "`address` of the Redis with the configuration, as HOST:PORT or a URL; its password is the environment's REDIS_PASSWORD")
-	f.StringVar(&s.httpAddr, "http-addr", "", "`address` of /healthz, /readyz, /metrics and /ledger, - for none (default: none, with --kubernetes 127.0.0.1:9466)")
+	s.http.add(f)
 	f.StringToStringVar(&s.values.ProtoCfg, "plugin", nil, "WASM module that parses a protocol, as `PROTOCOL=FILE` (may be given again)")
+	f.StringToStringVar(&s.values.Limits, "limit", nil, "bound, as `NAME=VALUE`: connections, connection_bytes, memory_bytes, plugin_memory_bytes or plugin_timeout (may be given again)")
 	f.StringVar(&s.pluginDir, "plugin-dir", "/proto", "`folder` that modules are loaded from, and no others")
 	f.StringVar(&hook, "hook", "auto", "where programs are attached: auto, tcx or clsact")
 	f.StringVar(&buffer, "buffer", "auto", "how segments leave the kernel: auto, ring or perf")
@@ -112,7 +113,7 @@ func (s *settings) settle(level string, stderr io.Writer) (err error) {
 		}
 	}
 	otherwise(&s.output, "text", "none")
-	otherwise(&s.httpAddr, "none", "127.0.0.1:9466")
+	otherwise(&s.http.addr, "none", "127.0.0.1:9466")
 	otherwise(&level, "warn", "info")
 	if s.output != "" {
 		if _, err := export.ParseFormat(s.output); err != nil {
@@ -131,6 +132,9 @@ func (s *settings) settle(level string, stderr io.Writer) (err error) {
 	case kernel.AutoBuffer, kernel.Ring, kernel.Perf:
 	default:
 		return cli.Usagef("--buffer %s: want auto, ring or perf", s.kernel.Buffer)
+	}
+	if err := s.http.settle(); err != nil {
+		return err
 	}
 	return s.configure()
 }

@@ -41,9 +41,7 @@ func trace(ctx context.Context, s *settings, stdout, stderr io.Writer) error {
 	if s.kubernetes || s.otlp != "" || s.file != "" || s.redis != "" {
 		o.OTLP = clovisor.NewOTLP(tracing.ExporterOptions{Logger: s.logger, NoCompression: !s.gzip})
 	}
-	o.Plugins = plugin.NewHost(plugin.Options{
-		Dir: s.pluginDir, MemoryBytes: s.config.Limits.PluginMemoryBytes, Timeout: s.config.Limits.PluginTimeout, Logger: s.logger,
-	})
+	o.Plugins = plugin.NewHost(plugin.Options{Dir: s.pluginDir, Logger: s.logger}) // limits come with the configuration
 	defer o.Plugins.Close()
 	t, err := clovisor.New(o)
 	if err != nil {
@@ -52,7 +50,7 @@ func trace(ctx context.Context, s *settings, stdout, stderr io.Writer) error {
 	start := time.Now()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return t.Run(ctx) })
-	group.Go(func() error { return serve(ctx, s.httpAddr, t) })
+	group.Go(func() error { return s.http.serve(ctx, t, s.logger) })
 	if !s.kubernetes {
 		fmt.Fprintf(stderr, "clovisor: tracing %s; Ctrl-C ends it\n", s)
 	}
@@ -129,6 +127,8 @@ func replay(ctx context.Context, s *settings, stdout, stderr io.Writer) error {
 	}
 	// Unnamed ports are those that the first bytes tell of.
 	o := clovisor.ReplayOptions{Sinks: s.sinks(stdout), Ports: map[uint16]string{}, OnlyPorts: len(s.ports) > 0}
+	l := s.config.Limits
+	o.Session.MaxConnections, o.Session.MaxMemoryBytes, o.Session.MaxHeldBytes = l.Connections, l.MemoryBytes, int(l.ConnectionBytes)
 	ports, _ := s.targetPorts()
 	for _, p := range ports {
 		o.Ports[p.Number] = p.Protocol

@@ -2,11 +2,8 @@ package main
 
 import (
 	"crypto/tls"
-	"fmt"
 	"log/slog"
 	"net"
-	"slices"
-	"strings"
 
 	"github.com/spf13/pflag"
 	"google.golang.org/grpc"
@@ -27,28 +24,9 @@ func (c *common) serverTLS(logger *slog.Logger) (*tls.Config, error) {
 		return nil, cli.Usagef("--tls-cert-file, --tls-key-file, --tls-client-ca-file: %w", err)
 	}
 	if len(c.clients) > 0 {
-		restrict(t, c.clients)
+		certfile.RestrictClients(t, c.clients)
 	}
 	return t, nil
-}
-
-// restrict takes client certificates of these common names only. The CA of an
-// install signs for all of its services, and not each may control each.
-func restrict(t *tls.Config, names []string) {
-	current := t.GetConfigForClient
-	t.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		c, err := current(hello)
-		if err != nil {
-			return nil, err
-		}
-		c.VerifyConnection = func(s tls.ConnectionState) error {
-			if len(s.PeerCertificates) > 0 && slices.Contains(names, s.PeerCertificates[0].Subject.CommonName) {
-				return nil
-			}
-			return fmt.Errorf("the client certificate is not for %s", strings.Join(names, " or "))
-		}
-		return c, nil
-	}
 }
 
 // alertFlags say where alerts go.

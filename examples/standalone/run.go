@@ -14,8 +14,10 @@ import (
 	"github.com/opnfv/clover/examples/internal/access"
 	"github.com/opnfv/clover/examples/internal/cli"
 	"github.com/opnfv/clover/examples/internal/delivering"
+	"github.com/opnfv/clover/examples/internal/loadtesting"
 	"github.com/opnfv/clover/examples/internal/node"
 	"github.com/opnfv/clover/examples/internal/steering"
+	"github.com/opnfv/clover/jmeter/master"
 )
 
 // settings are the flags.
@@ -27,6 +29,7 @@ type settings struct {
 	access   access.Flags
 	steering steering.Flags
 	delivery delivering.Flags
+	targets  []string // of load tests
 }
 
 func parse(args []string, stderr io.Writer) (settings, error) {
@@ -43,6 +46,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	s.access.Add(f, server.DefaultRateLimit)
 	s.steering.Add(f)
 	s.delivery.Add(f)
+	f.StringSliceVar(&s.targets, "allow-target", []string{"localhost", "127.0.0.0/8", "::1"}, "`pattern` of a host, an address or a network that load tests may reach (may be given again; default: this machine)")
 	f.StringVar(&s.logLevel, "log-level", "warn", "debug, info, warn or error")
 	err := cli.Parse(f, args, stderr, "Runs all of Clover in one process, with a sample mesh and its traffic.\n\nUsage:\n  standalone [flags]\n\nExamples:\n"+
 		"  standalone\n  standalone --no-sample --jaeger http://jaeger:16686 --prometheus http://prometheus:9090\n")
@@ -88,6 +92,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := s.delivery.Apply(&api); err != nil {
 		return err
 	}
+	tests, err := loadtesting.NewLocal(master.Options{
+		Dir: filepath.Join(s.node.DataDir, "loadtests"), Targets: master.Targets{Allow: s.targets}, Logger: logger,
+	}, &api)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tests.Close() }() // nobody uses it any more
 	mesh := &sampleMesh{}
 	steer := mesh.steer
 	if s.noSample {
@@ -108,6 +119,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	// spans are stored.
 	nodeCtx, stopNode := context.WithCancel(context.WithoutCancel(ctx))
 	group.Go(func() error { return n.Run(nodeCtx) })
+	group.Go(func() error { return tests.Run(nodeCtx) })
 	group.Go(func() error {
 		defer stopNode()
 		select {
@@ -120,9 +132,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	})
 	err = group.Wait()
 	if err == nil {
-		fmt.Fprintln(stdout, "Stopped. The data is in "+s.node.DataDir+".")
+		fmt.Fprintln(stdout, "Stopped. The data is in "+s.where()+".")
 	}
 	return err
+}
+
+// where says where the data is.
+func (s *settings) where() string {
+	if s.node.Embedded() {
+		return s.node.DataDir
+	}
+	return "keyspace " + s.node.Cassandra.Keyspace + " of Cassandra"
 }
 
 // announce tells where everything is.
@@ -139,7 +159,7 @@ func announce(w io.Writer, s settings, a node.Addrs) {
 	line("OTLP gRPC", a.OTLPGRPC)
 	line("OTLP HTTP", a.OTLPHTTP)
 	line("own metrics", a.Scheme+"://"+a.REST+"/metrics, /healthz, /readyz")
-	line("data", s.node.DataDir)
+	line("data", s.where())
 	for _, url := range s.node.JaegerURLs {
 		line("Jaeger", url)
 	}

@@ -118,7 +118,7 @@ func TestTheFirstAnswerComesByItselfAndTheDataStays(t *testing.T) {
 func TestWrongFlags(t *testing.T) {
 	for _, args := range [][]string{
 		{"--nonsense"}, {"--rate", "0"}, {"--log-level", "loud"}, {"something"},
-		anyPorts(t.TempDir(), "--rest-addr", "0.0.0.0:0"),
+		anyPorts(t.TempDir(), "--rest-addr", "0.0.0.0:0"), anyPorts(t.TempDir(), "--redis", "http://redis"),
 	} {
 		if err := run(t.Context(), args, &testutil.Output{}, &testutil.Output{}); err == nil {
 			t.Errorf("%v is accepted", args)

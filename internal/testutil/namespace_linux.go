@@ -84,6 +84,17 @@ func (n *NetNamespace) Exec() []string { return []string{"ip", "netns", "exec", 
 // Listen listens in the namespace, on TCP at Addr.
 func (n *NetNamespace) Listen(port int) net.Listener {
 	n.t.Helper()
+	return n.listen(netip.AddrPortFrom(n.Addr, uint16(port)))
+}
+
+// ListenLoopback listens on the namespace's own 127.0.0.1.
+func (n *NetNamespace) ListenLoopback(port int) net.Listener {
+	n.t.Helper()
+	return n.listen(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(port)))
+}
+
+func (n *NetNamespace) listen(addr netip.AddrPort) net.Listener {
+	n.t.Helper()
 	type result struct {
 		l   net.Listener
 		err error
@@ -103,7 +114,7 @@ func (n *NetNamespace) Listen(port int) net.Listener {
 			done <- result{err: err}
 			return
 		}
-		l, err := new(net.ListenConfig).Listen(n.t.Context(), "tcp", netip.AddrPortFrom(n.Addr, uint16(port)).String())
+		l, err := new(net.ListenConfig).Listen(n.t.Context(), "tcp", addr.String())
 		done <- result{l, err}
 	}()
 	r := <-done

@@ -27,5 +27,8 @@ func (n *NetNamespace) Exec() []string { return nil }
 // Listen is not there without a namespace.
 func (n *NetNamespace) Listen(int) net.Listener { return nil }
 
+// ListenLoopback is not there without a namespace.
+func (n *NetNamespace) ListenLoopback(int) net.Listener { return nil }
+
 // Ping is not there without a namespace.
 func (n *NetNamespace) Ping() {}

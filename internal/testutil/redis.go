@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -22,9 +25,9 @@ type RedisServer struct {
 	process *Process
 }
 
-// Redis runs a real Redis until the end of the test, empty, in memory only.
-// It is ready when it returns.
-func Redis(t testing.TB) *RedisServer {
+// Redis runs a real Redis until the end of the test, empty, in memory only,
+// with further arguments, if any. It is ready when it returns.
+func Redis(t testing.TB, more ...string) *RedisServer {
 	t.Helper()
 	path := Require(t, components.Redis())
 	addr := FreeAddr(t)
@@ -34,7 +37,7 @@ func Redis(t testing.TB) *RedisServer {
 	}
 	s := &RedisServer{Addr: addr, t: t, command: Command{
 		Name: "redis", Path: path,
-		Args: []string{"--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", t.TempDir()},
+		Args: append([]string{"--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", t.TempDir()}, more...),
 	}}
 	s.start()
 	return s
@@ -68,6 +71,39 @@ func (s *RedisServer) ping(ctx context.Context) error {
 		return fmt.Errorf("it answers %q", text)
 	}
 	return nil
+}
+
+// CLI runs redis-cli with some arguments and returns what it prints, without
+// the line's end. It fails the test if Redis answers with an error.
+func (s *RedisServer) CLI(args ...string) string {
+	s.t.Helper()
+	_, port, err := net.SplitHostPort(s.Addr)
+	if err != nil {
+		s.t.Fatalf("redis: %v", err)
+	}
+	// The component has it beside the server, with libraries of its own; else
+	// it is the system's.
+	path, env := "redis-cli", os.Environ()
+	root := filepath.Join(filepath.Dir(s.command.Path), "usr")
+	if beside := filepath.Join(root, "bin", "redis-cli"); fileExists(beside) {
+		libraries, err := filepath.Glob(filepath.Join(root, "lib", "*-linux-gnu*"))
+		if err != nil {
+			s.t.Fatalf("redis: %v", err)
+		}
+		path, env = beside, append(env, "LD_LIBRARY_PATH="+strings.Join(libraries, ":"))
+	}
+	cmd := exec.CommandContext(s.t.Context(), path, append([]string{"-e", "-p", port}, args...)...)
+	cmd.Env = env
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		s.t.Fatalf("redis-cli %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSuffix(string(out), "\n")
+}
+
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // Stop ends Redis; what it held is gone.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/opnfv/clover/jmeter"
@@ -113,5 +114,69 @@ func TestBrokenDataIsNoted(t *testing.T) {
 	_, outcome, err := jmeter.Run(t.Context(), builtin.New(builtin.Options{}), plan, jmeter.RunOptions{Dir: dir}, jmeter.Watch{})
 	if err != nil || len(outcome.Notes) != 1 || !strings.Contains(outcome.Notes[0], "d.csv") {
 		t.Errorf("%q, %v", outcome.Notes, err)
+	}
+}
+
+// TestSentAgain has a server close each connection after its first answer,
+// without a word: what may be sent twice is, and that is said.
+func TestSentAgain(t *testing.T) {
+	var mu sync.Mutex
+	arrived := map[string]int{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		mu.Lock()
+		arrived[q.Method]++
+		mu.Unlock()
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = conn.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")) // who is not there has it not
+		conn.Close()
+	}))
+	defer server.Close()
+	run := func(method string) (*jmeter.Results, jmeter.Outcome) {
+		plan := parse(t, "load_spec: {loops: 4}\nurl_list: [{name: a, url: ADDR, method: "+method+", think_time: 30ms}]", server.URL)
+		results, outcome, err := jmeter.Run(t.Context(), builtin.New(builtin.Options{}), plan, jmeter.RunOptions{}, jmeter.Watch{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return results, outcome
+	}
+	if results, outcome := run("GET"); results.All.Errors != 0 || len(outcome.Notes) != 1 || !strings.Contains(outcome.Notes[0], "3 requests were sent again") {
+		t.Errorf("%d errors, %q", results.All.Errors, outcome.Notes)
+	}
+	if results, outcome := run("POST"); results.All.Errors == 0 || len(outcome.Notes) != 0 || arrived["POST"]+int(results.All.Errors) != 4 {
+		t.Errorf("%d errors, %d have arrived, %q", results.All.Errors, arrived["POST"], outcome.Notes)
+	}
+}
+
+// TestIterationsOfNothing holds that users whose controllers let nothing
+// through do not take the processor.
+func TestIterationsOfNothing(t *testing.T) {
+	server := httptest.NewServer(&runnertest.Recorder{})
+	defer server.Close()
+	plan := parse(t, "load_spec: {loops: 0, duration: 1}\nurl_list: [{once: true, url_list: [{name: a, url: ADDR/idle/a}]}]", server.URL)
+	results, outcome, err := jmeter.Run(t.Context(), builtin.New(builtin.Options{}), plan, jmeter.RunOptions{}, jmeter.Watch{})
+	if err != nil || results.All.Count != 1 || len(outcome.Notes) != 1 || !strings.Contains(outcome.Notes[0], "have made no request") {
+		t.Errorf("%d results, %q, %v", results.All.Count, outcome.Notes, err)
+	}
+}
+
+// TestMissedIsACriterion has a server that is too slow for a rate.
+func TestMissedIsACriterion(t *testing.T) {
+	server := httptest.NewServer(&runnertest.Recorder{})
+	defer server.Close()
+	plan := parse(t, "load_spec: {rate: 100, duration: 1, max_threads: 2}\nurl_list: [{name: a, url: ADDR/missed/slow}]", server.URL)
+	results, _, err := jmeter.Run(t.Context(), builtin.New(builtin.Options{}), plan, jmeter.RunOptions{}, jmeter.Watch{})
+	if err != nil || results.Missed == 0 || results.Begun != results.All.Count || results.Missed+results.Begun != 100 {
+		t.Errorf("%d missed, %d begun, %v", results.Missed, results.Begun, err)
+	}
+	verdicts, err := results.Judge([]string{"missed < 1%", "missed == 0", "missed > 50%"})
+	if err != nil || verdicts[0].Pass || verdicts[1].Pass || !verdicts[2].Pass {
+		t.Errorf("%+v, %v", verdicts, err)
+	}
+	if _, err := jmeter.ParseCriterion("missed(a) < 1%"); !errors.Is(err, jmeter.ErrInvalid) {
+		t.Error(err)
 	}
 }

@@ -88,6 +88,8 @@ type run struct {
 	stopping chan struct{} // closed: begin nothing new
 	active   atomic.Int64
 	missed   atomic.Int64
+	begun    atomic.Int64 // iterations of a constant rate
+	resent   atomic.Int64 // requests, on new connections
 
 	filesMu   sync.Mutex        // guards the two below
 	files     map[string][]byte // what was read of files, by path
@@ -113,7 +115,10 @@ func (r *run) do(ctx context.Context, stop <-chan struct{}) (jmeter.Outcome, err
 	groups.Wait()
 	close(done)
 	watcher.Wait()
-	return jmeter.Outcome{Missed: r.missed.Load(), Notes: r.notes}, errors.Join(ctx.Err(), r.sinkErr)
+	if n := r.resent.Load(); n > 0 {
+		r.note(fmt.Sprintf("%d requests were sent again on new connections, because the server had closed those that were to be used", n))
+	}
+	return jmeter.Outcome{Missed: r.missed.Load(), Begun: r.begun.Load(), Notes: r.notes}, errors.Join(ctx.Err(), r.sinkErr)
 }
 
 // stop lets nothing new begin.
@@ -187,12 +192,30 @@ func (r *run) user(ctx context.Context, g *group, number int, end time.Time) {
 	u := r.newUser(ctx, g, number)
 	u.end = end
 	defer u.close()
+	idle := time.Duration(0)
 	for n := 0; g.load.Loops == 0 || n < g.load.Loops; n++ {
+		u.acted = false
 		if !u.goesOn() || !u.iteration() {
+			return
+		}
+		if u.acted || g.load.Loops > 0 {
+			idle = 0
+			continue
+		}
+		r.note(g.name + ": iterations have made no request, since no controller let any through")
+		idle = min(max(2*idle, firstIdle), mostIdle)
+		if !r.sleepUntil(ctx, time.Now().Add(idle)) {
 			return
 		}
 	}
 }
+
+// A user whose iterations do nothing, for ever, waits between them: else it
+// would take a core for nothing.
+const (
+	firstIdle = time.Millisecond
+	mostIdle  = 100 * time.Millisecond
+)
 
 // sleepUntil waits and reports whether the run goes on.
 func (r *run) sleepUntil(ctx context.Context, due time.Time) bool {
@@ -296,6 +319,7 @@ func (r *run) arrivals(ctx context.Context, g *group, number int, free *atomic.I
 		default:
 		}
 		u.due = due
+		r.begun.Add(1)
 		if ctx.Err() != nil || !u.iteration() {
 			return
 		}

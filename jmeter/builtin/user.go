@@ -29,6 +29,7 @@ type user struct {
 	jar    *cookiejar.Jar
 	client client
 	inside []*transaction
+	acted  bool // this iteration has made a request
 	sample jmeter.Sample
 }
 
@@ -236,7 +237,7 @@ func (q *request) do(u *user) bool {
 	if u.due.IsZero() {
 		x.Start = time.Now()
 	}
-	u.due = time.Time{}
+	u.due, u.acted = time.Time{}, true
 	u.send(q, x)
 	if u.ctx.Err() != nil && !x.Success {
 		return false // it was cut off, and says nothing about the server

@@ -39,8 +39,9 @@ type answer struct {
 
 var errHead = errors.New("not an answer of HTTP/1.1")
 
-// exchange sends a request and reads its answer. A connection that the server
-// has closed since the last request is made anew once.
+// exchange sends a request and reads its answer. Where the server has closed
+// the connection since the last request, one that may be sent twice is sent
+// again on a new one, and counted.
 func (c *client) exchange(q *request, t *target, method string, extra []jmeter.Pair, x *jmeter.Sample, r *response) (answer, error) {
 	if c.user.run.program.plan.HTTP2 {
 		return c.exchange2(q, t, method, extra, x, r)
@@ -61,11 +62,22 @@ func (c *client) exchange(q *request, t *target, method string, extra []jmeter.P
 		if err != nil || a.close || q.NoKeepAlive || k.in.Buffered() > 0 {
 			c.drop(key, k)
 		}
-		if err != nil && again && !begun && c.user.ctx.Err() == nil && cause(err) == "connection closed" {
+		if err != nil && again && !begun && replayable(method, t) && c.user.ctx.Err() == nil && cause(err) == "connection closed" {
+			c.user.run.resent.Add(1)
 			continue
 		}
 		return a, err
 	}
+}
+
+// replayable reports whether the server may get a request twice, by the rules
+// of net/http: it may have acted on the first one.
+func replayable(method string, t *target) bool {
+	switch method {
+	case "GET", "HEAD", "OPTIONS", "TRACE":
+		return len(t.body) == 0
+	}
+	return false
 }
 
 // connection returns the user's connection to a server.

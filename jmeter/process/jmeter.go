@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/opnfv/clover/jmeter"
@@ -85,6 +86,9 @@ type run struct {
 	args    []string
 	onLine  func(string) // nil: nobody reads what it prints
 	onTake  func(*jmeter.Sample)
+	// remote: at an end at once slaves have to be told, else they go on.
+	remote bool
+	killed atomic.Bool // there is nobody to tell
 
 	portReady chan struct{}
 	port      string // of shutdown messages, after portReady
@@ -130,6 +134,12 @@ var saveSettings = []string{
 
 func (r *run) path(name string) string { return filepath.Join(r.dir, name) }
 
+// kill ends JMeter without a word.
+func (r *run) kill() {
+	r.killed.Store(true)
+	r.end()
+}
+
 func (r *run) clean() {
 	r.end()
 	_ = os.RemoveAll(r.dir) // a folder in the system's own for such
@@ -139,6 +149,9 @@ func (r *run) clean() {
 func (r *run) run() error {
 	cmd := r.jmeter.command(r.ctx, r.args)
 	cmd.Dir = r.dir
+	if r.remote {
+		cmd.Cancel = func() error { return r.stopNow(cmd.Process) } // and kills it after WaitDelay
+	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -261,6 +274,25 @@ func (r *run) stopGently(ended <-chan struct{}) {
 		case <-time.After(time.Second):
 		}
 	}
+}
+
+// stopNow has JMeter stop its slaves at once, or kills it.
+func (r *run) stopNow(p *os.Process) error {
+	select {
+	case <-r.portReady:
+	default:
+		return p.Kill()
+	}
+	if r.killed.Load() {
+		return p.Kill()
+	}
+	conn, err := (&net.Dialer{}).Dial("udp", net.JoinHostPort("127.0.0.1", r.port)) //nolint:noctx // ours has ended, and UDP does not wait
+	if err != nil {
+		return p.Kill()
+	}
+	defer conn.Close()
+	_, err = conn.Write([]byte("StopTestNow"))
+	return err
 }
 
 // follow gives the samples to the sink as they are written.

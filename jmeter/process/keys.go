@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -13,7 +14,11 @@ import (
 
 // Keys are a key and its certificate in a PKCS #12 file. A master and its
 // slaves have the same file: each shows the certificate and trusts no other.
-type Keys struct{ File, Password string }
+type Keys struct {
+	File, Password string
+	// Alias is the key's name in the file. "": rmi.
+	Alias string
+}
 
 // MakeKeys makes a key for RMI with Java's keytool, which is beside java. Give
 // the file, and the file with the password, to masters and slaves only.
@@ -52,7 +57,7 @@ func (k Keys) args(plain bool, dir string) ([]string, error) {
 			fmt.Fprintf(&b, "server.rmi.ssl.%s.%s=%s\n", store, name, escape(value))
 		}
 	}
-	b.WriteString("server.rmi.ssl.keystore.alias=rmi\n")
+	fmt.Fprintf(&b, "server.rmi.ssl.keystore.alias=%s\n", escape(cmp.Or(k.Alias, "rmi")))
 	file := filepath.Join(dir, "rmi.properties")
 	return []string{"-q", file}, os.WriteFile(file, []byte(b.String()), 0o600)
 }

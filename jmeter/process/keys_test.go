@@ -21,7 +21,7 @@ func TestPasswordIsNoArgument(t *testing.T) {
 	if err != nil || !slices.Contains(args, file) {
 		t.Fatal(args, err)
 	}
-	for _, want := range []string{`server.rmi.ssl.keystore.password=se\\cret`, `server.rmi.ssl.truststore.file=/keys/rmi.p12`} {
+	for _, want := range []string{`server.rmi.ssl.keystore.password=se\\cret`, `server.rmi.ssl.truststore.file=/keys/rmi.p12`, `server.rmi.ssl.keystore.alias=rmi`} {
 		if !slices.Contains(strings.Split(string(data), "\n"), want) {
 			t.Errorf("no %s in\n%s", want, data)
 		}

@@ -2,6 +2,7 @@ package process
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,9 +67,7 @@ func (r *Remote) Run(ctx context.Context, p *jmeter.Plan, o jmeter.RunOptions) (
 		}
 		p = resolved
 	}
-	// By default slaves keep results for up to a minute, and a slave that dies
-	// takes them with it.
-	args := []string{"-R", strings.Join(r.Slaves, ","), "-Jmode=StrippedAsynch", "-Gmode=StrippedAsynch"}
+	args := append([]string{"-R", strings.Join(r.Slaves, ",")}, sendSettings...)
 	if r.Host != "" {
 		args = append(args, "-Djava.rmi.server.hostname="+r.Host)
 	}
@@ -77,12 +76,13 @@ func (r *Remote) Run(ctx context.Context, p *jmeter.Plan, o jmeter.RunOptions) (
 		return jmeter.Outcome{}, err
 	}
 	defer one.clean()
+	one.remote = true
 	keys, err := r.Keys.args(r.Plain, one.dir)
 	if err != nil {
 		return jmeter.Outcome{}, err
 	}
 	one.args = append(one.args, keys...)
-	w := &slaveWatch{slaves: r.Slaves, done: map[string]int64{}, dead: map[string]bool{}, finished: map[string]bool{}, end: one.end}
+	w := &slaveWatch{slaves: r.Slaves, done: map[string]int64{}, dead: map[string]bool{}, finished: map[string]bool{}, absent: map[string]bool{}, end: one.kill}
 	one.onLine, one.onTake, w.log = w.line, w.take, one.path("jmeter.log")
 	over := make(chan struct{})
 	var watcher sync.WaitGroup
@@ -90,10 +90,22 @@ func (r *Remote) Run(ctx context.Context, p *jmeter.Plan, o jmeter.RunOptions) (
 	err = one.run()
 	close(over)
 	watcher.Wait()
+	if absent := w.allAbsent(); absent != nil && ctx.Err() == nil {
+		return jmeter.Outcome{}, errors.Join(absent, err)
+	}
 	if w.cutOff() && ctx.Err() == nil && errors.Is(err, context.Canceled) {
 		err = nil // we ended the master, which would wait for the dead for ever
 	}
 	return jmeter.Outcome{Notes: w.notes()}, err
+}
+
+// sendSettings make slaves send results soon: by default they keep them for up
+// to a minute, and one that dies takes them with it. In the asynchronous modes
+// they say that the test has ended before they have sent the last results, for
+// which the master's file is closed then.
+var sendSettings = []string{
+	"-Jmode=StrippedBatch", "-Gmode=StrippedBatch", "-Jtime_threshold=300", "-Gtime_threshold=300",
+	"-Jnum_sample_threshold=100", "-Gnum_sample_threshold=100",
 }
 
 // slaveWatch knows which slaves live and what each of them has done.
@@ -108,10 +120,16 @@ type slaveWatch struct {
 	done     map[string]int64 // samples by slave
 	dead     map[string]bool
 	finished map[string]bool
-	ended    bool // we have ended the master
+	absent   map[string]bool // they have not started
+	why      string          // of the last one
+	ended    bool            // we have ended the master
 }
 
-var finishedHost = regexp.MustCompile(`Finished remote host: (\S+)`)
+var (
+	finishedHost = regexp.MustCompile(`Finished remote host: (\S+)`)
+	absentHosts  = regexp.MustCompile(`remote engines have not started:\[(.*)\]`)
+	notStarted   = regexp.MustCompile(`^(Error in rconfigure\(\) method|Failed to configure|Exception creating connection to)`)
+)
 
 func (w *slaveWatch) line(s string) {
 	w.mu.Lock()
@@ -119,6 +137,24 @@ func (w *slaveWatch) line(s string) {
 	if strings.Contains(s, "Remote engines have been started") {
 		w.started = true
 	}
+	if notStarted.MatchString(s) {
+		w.why = s
+	}
+	if m := absentHosts.FindStringSubmatch(s); m != nil {
+		for _, slave := range strings.Split(m[1], ",") {
+			w.absent[strings.TrimSpace(slave)] = true
+		}
+	}
+}
+
+// allAbsent says why no slave has started, if so.
+func (w *slaveWatch) allAbsent() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if slices.ContainsFunc(w.slaves, func(s string) bool { return !w.absent[s] }) {
+		return nil
+	}
+	return fmt.Errorf("JMeter: no slave has started (%s): %s", strings.Join(w.slaves, ", "), cmp.Or(w.why, "it says no reason"))
 }
 
 // readLog reads the whole lines that are new in the master's log.
@@ -206,13 +242,13 @@ func (w *slaveWatch) watch(ctx context.Context, over <-chan struct{}) {
 func (w *slaveWatch) settled(s string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return !w.started || w.dead[s] || w.finished[s]
+	return !w.started || w.dead[s] || w.finished[s] || w.absent[s]
 }
 
 func (w *slaveWatch) onlyDeadLeft() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.dead) > 0 && !slices.ContainsFunc(w.slaves, func(s string) bool { return !w.dead[s] && !w.finished[s] })
+	return len(w.dead) > 0 && !slices.ContainsFunc(w.slaves, func(s string) bool { return !w.dead[s] && !w.finished[s] && !w.absent[s] })
 }
 
 func (w *slaveWatch) cutOff() bool {
@@ -237,6 +273,9 @@ func (w *slaveWatch) notes() []string {
 	defer w.mu.Unlock()
 	var out []string
 	for _, s := range w.slaves {
+		if w.absent[s] {
+			out = append(out, fmt.Sprintf("slave %s has not started: %s", s, cmp.Or(w.why, "JMeter says no reason")))
+		}
 		if w.dead[s] {
 			out = append(out, fmt.Sprintf("slave %s has died; %d of its results had arrived and are counted", s, w.done[s]))
 		}

@@ -127,7 +127,8 @@ func (c *Client) send(ctx context.Context, op, method string, a spinnaker.Accoun
 	if err != nil {
 		return &spinnaker.Error{Op: op, Target: a.Name, Kind: spinnaker.ErrInvalid, Err: errors.New("a field that is no JSON")}
 	}
-	return c.rest.JSON(ctx, rest.Call{Op: op, Target: a.Name, Method: method, Path: []string{"credentials"}, Body: json.RawMessage(body)}, nil)
+	call := rest.Call{Op: op, Target: a.Name, Method: method, Path: []string{"credentials"}, Body: json.RawMessage(body), Hide: a.Hide()}
+	return c.rest.JSON(ctx, call, nil)
 }
 
 // storage tells that accounts are not stored from other errors: clouddriver

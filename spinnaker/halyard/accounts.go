@@ -82,7 +82,7 @@ func (c *Client) AddAccount(ctx context.Context, a spinnaker.Account) error {
 		}
 	}
 	call := c.provider("add account", http.MethodPost, a.Provider, !c.opts.SkipValidation, "accounts", "")
-	call.Target, call.Body = a.Name, body
+	call.Target, call.Body, call.Hide = a.Name, body, a.Hide()
 	if err := c.settle(ctx, c.do(ctx, call, nil), a.Provider, a.Name, true); err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (c *Client) EditAccount(ctx context.Context, name string, a spinnaker.Accou
 		return err
 	}
 	call := c.account("edit account", http.MethodPut, a.Provider, name, !c.opts.SkipValidation)
-	call.Body = body
+	call.Body, call.Hide = body, a.Hide()
 	return c.do(ctx, call, nil)
 }
 

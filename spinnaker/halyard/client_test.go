@@ -160,6 +160,25 @@ func TestProblems(t *testing.T) {
 	}
 }
 
+// TestQuotedSecrets has the daemon quote what it was sent.
+func TestQuotedSecrets(t *testing.T) {
+	quote := func(_ string, a map[string]any) []halyard.Problem {
+		text := fmt.Sprint(a["password"], " ", a["kubeconfigFile"])
+		return []halyard.Problem{{Severity: halyard.Error, Message: "cannot use " + text, Remediation: "not " + text, Options: []string{text}}}
+	}
+	_, c := serve(t, spinnakertest.HalyardOptions{Validate: quote}, halyard.Options{})
+	a := registry("hub")
+	a.Fields["kubeconfigFile"] = "users:\n- token: 0123456789abcdef0123\n"
+	err := c.AddAccount(t.Context(), a)
+	var problems *halyard.ProblemError
+	if !errors.As(err, &problems) || !strings.Contains(err.Error(), "cannot use "+spinnaker.Hidden) {
+		t.Fatalf("got %v", err)
+	}
+	if all := fmt.Sprintf("%v %+v", err, problems.Problems); strings.Contains(all, "hunter2") || strings.Contains(all, "0123456789abcdef") {
+		t.Error("a secret prints:", all)
+	}
+}
+
 // TestEnds goes through all that a task and an answer can come to.
 func TestEnds(t *testing.T) {
 	const accounts = "/v1/config/deployments/default/providers/dockerRegistry/accounts"

@@ -104,6 +104,7 @@ func (c *Client) run(ctx context.Context, call rest.Call) (task, error) {
 	if err := c.rest.JSON(ctx, call, &now); err != nil {
 		return task{}, err
 	}
+	now.hide(call.Hide)
 	if now.ID == "" {
 		return task{}, &spinnaker.Error{Op: call.Op, Target: call.Target, Kind: spinnaker.ErrProtocol, Status: http.StatusOK, Err: errors.New("the answer is not a task; is this Halyard's daemon?")}
 	}
@@ -136,7 +137,8 @@ func (c *Client) run(ctx context.Context, call rest.Call) (task, error) {
 
 func (c *Client) poll(ctx context.Context, call rest.Call, id string) (task, error) {
 	var next task
-	err := c.rest.JSON(ctx, rest.Call{Op: call.Op, Target: call.Target, Method: http.MethodGet, Path: []string{"v1", "tasks", id, ""}}, &next)
+	err := c.rest.JSON(ctx, rest.Call{Op: call.Op, Target: call.Target, Method: http.MethodGet, Path: []string{"v1", "tasks", id, ""}, Hide: call.Hide}, &next)
+	next.hide(call.Hide)
 	return next, err
 }
 
@@ -146,6 +148,26 @@ func (c *Client) abandon(ctx context.Context, call rest.Call, id string) error {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	return &TaskError{Op: call.Op, Target: call.Target, Task: id, State: Interrupted, Err: errors.Join(context.Cause(ctx), c.Interrupt(last, id))}
+}
+
+// hide has what the daemon says pass through hide, which may be nil.
+func (t *task) hide(hide func(string) string) {
+	if hide == nil {
+		return
+	}
+	for i := range t.Events {
+		t.Events[i].Message = hide(t.Events[i].Message)
+	}
+	for i := range t.Response.ProblemSet.Problems {
+		p := &t.Response.ProblemSet.Problems[i]
+		p.Message, p.Remediation = hide(p.Message), hide(p.Remediation)
+		for j := range p.Options {
+			p.Options[j] = hide(p.Options[j])
+		}
+	}
+	for i := range t.Children {
+		t.Children[i].hide(hide)
+	}
 }
 
 func (t task) terminal() bool {

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,33 @@ func (s *Store) SetState(ctx context.Context, name string, value []byte) error {
 		}
 		return c.db.Set(stateKey(name), value, pebble.Sync)
 	})
+}
+
+// SwapState implements visibility.StateSwapper, for the collectors of one
+// process: another cannot open the store.
+func (s *Store) SwapState(ctx context.Context, name string, old, value []byte) (swapped bool, err error) {
+	err = s.do(ctx, func(c *committer) error {
+		held, closer, err := c.db.Get(stateKey(name))
+		switch {
+		case errors.Is(err, pebble.ErrNotFound):
+			swapped = old == nil
+		case err != nil:
+			return err
+		default:
+			swapped = old != nil && bytes.Equal(held, old)
+			if err := closer.Close(); err != nil {
+				return err
+			}
+		}
+		if !swapped {
+			return nil
+		}
+		if value == nil {
+			return c.db.Delete(stateKey(name), pebble.Sync)
+		}
+		return c.db.Set(stateKey(name), value, pebble.Sync)
+	})
+	return swapped && err == nil, err
 }
 
 // Clear implements visibility.Admin.

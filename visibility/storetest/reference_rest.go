@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -113,6 +114,25 @@ func (m *Memory) SetState(ctx context.Context, name string, value []byte) error 
 	}
 	m.state[name] = slices.Clone(value)
 	return nil
+}
+
+// SwapState implements visibility.StateSwapper.
+func (m *Memory) SwapState(ctx context.Context, name string, old, value []byte) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.usable(ctx); err != nil {
+		return false, fmt.Errorf("state: %w", err)
+	}
+	held, there := m.state[name]
+	if there != (old != nil) || !bytes.Equal(held, old) {
+		return false, nil
+	}
+	if value == nil {
+		delete(m.state, name)
+	} else {
+		m.state[name] = slices.Clone(value)
+	}
+	return true, nil
 }
 
 // Stats implements visibility.Admin.

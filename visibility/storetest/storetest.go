@@ -96,6 +96,7 @@ func Run(t *testing.T, open OpenFunc) {
 		{name: "SearchBounds", run: testSearchBounds},
 		{name: "Metrics", run: testMetrics},
 		{name: "State", run: testState},
+		{name: "SwapState", run: testSwapState},
 		{name: "Stats", run: testStats},
 		{name: "Clear", run: testClear},
 		{name: "Retention", run: testRetention, opts: Options{Retention: 24 * time.Hour}},

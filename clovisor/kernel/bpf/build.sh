@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")"
 clang=${CLANG:-clang}
 strip=${LLVM_STRIP:-llvm-strip}
-sum=$(cat tracer.c tracer.h | sha256sum | cut -d' ' -f1)
+sum=$(cat tracer.c tracer.h parse.h | sha256sum | cut -d' ' -f1)
 out=${1:-tracer.o}
 if [ $# = 0 ] && [ -e tracer.o ] && grep -q "^$sum\$" tracer.o.source; then
 	exit 0

@@ -50,9 +50,10 @@ func (p *Parser) command(v *value) {
 		p.queue.Drain(func(x *protocol.Exchange) { p.ctx.Done(x, protocol.EvictedOutcome) })
 		p.queue.RequestsLost(true)
 	}
-	if x.Method == "SUBSCRIBE" || x.Method == "PSUBSCRIBE" || x.Method == "SSUBSCRIBE" ||
-		strings.HasSuffix(x.Method, "UNSUBSCRIBE") {
-		x.Replies = int(max(v.elements-1, 1)) // a confirmation for every channel
+	if strings.HasSuffix(x.Method, "SUBSCRIBE") {
+		// A confirmation for every channel that is named; to unsubscribe from all
+		// there are as many as there are channels then, at least one.
+		x.Replies = int(max(v.elements-1, 0))
 	}
 	p.queue.Push(x, v.start, v.acked)
 }
@@ -118,6 +119,8 @@ func (p *Parser) reply(v *value, end int64) {
 	switch x.Method {
 	case "MONITOR":
 		p.monitor = true
+	case "RESET":
+		p.monitor, p.subscribed, p.channels, p.joined = false, false, [3]int64{}, false
 	case "SYNC", "PSYNC": // what follows is another protocol
 		p.ctx.Done(x, outcome(x))
 		p.abandon(protocol.Undecodable)
@@ -136,12 +139,15 @@ func (p *Parser) pop(v *value) *protocol.Exchange {
 // confirmed takes the confirmation of one channel of a SUBSCRIBE.
 func (p *Parser) confirmed(v *value, end int64) {
 	p.subscribed = v.number > 0
+	subscribed := p.count(v)
 	if p.sub == nil {
 		if p.sub = p.pop(v); p.sub == nil {
 			p.push(v)
 			return
 		}
-		p.confirm = p.sub.Replies
+		if p.confirm = p.sub.Replies; p.confirm == 0 {
+			p.confirm = int(min(max(subscribed, 1), 1<<30))
+		}
 		p.sub.Response.First, p.sub.Response.Offset = v.message.First, v.message.Offset
 	}
 	m := &p.sub.Response
@@ -154,6 +160,29 @@ func (p *Parser) confirmed(v *value, end int64) {
 	p.sub = nil
 	p.queue.Answered(end)
 	p.ctx.Done(x, outcome(x))
+}
+
+// count follows how many channels, patterns and shard channels there are, which
+// a confirmation tells: of channels and patterns together. It returns how many
+// there were of the kind before it.
+func (p *Parser) count(v *value) (before int64) {
+	kind := 0
+	switch string(v.word[0]) {
+	case "psubscribe", "punsubscribe":
+		kind = 1
+	case "ssubscribe", "sunsubscribe":
+		kind = 2
+	}
+	before = p.channels[kind]
+	if p.joined { // what was subscribed to before is not known
+		before = max(before, v.number+1)
+	}
+	others := int64(0)
+	if kind < 2 {
+		others = p.channels[1-kind]
+	}
+	p.channels[kind] = max(v.number-others, 0)
+	return before
 }
 
 // push emits what the server sent unasked.

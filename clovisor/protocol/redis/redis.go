@@ -41,6 +41,7 @@ type half struct {
 	over    bool
 	remain  int64
 	open    []int64 // elements to come, of the arrays around
+	part    bool    // the string is one of many
 	inValue bool
 	value   value
 }
@@ -67,8 +68,10 @@ type Parser struct {
 	monitor    bool
 	sub        *protocol.Exchange // SUBSCRIBE of which not all channels are confirmed
 	confirm    int
-	silent     bool // the client wants no replies
-	skipped    int  // the replies to so many commands it does not want
+	channels   [3]int64 // subscribed to, by kind
+	joined     bool     // there may be more
+	silent     bool     // the client wants no replies
+	skipped    int      // the replies to so many commands it does not want
 }
 
 // New makes a parser; mid says that the connection's start was not seen.
@@ -77,6 +80,7 @@ func New(ctx *protocol.Context, mid bool) protocol.Parser {
 	if mid {
 		p.halves[0].state, p.halves[1].state = resynchronise, resynchronise
 		p.queue.Joined()
+		p.joined = true
 	}
 	return p
 }
@@ -194,12 +198,19 @@ func (p *Parser) element(h *half, c *protocol.Chunk, line []byte, end int64) {
 	v := &h.value
 	kind, rest := line[0], line[1:]
 	switch kind {
+	case ';', '.':
+		p.streamed(h, c, line, end)
+		return
 	case '+', '-':
 		v.add(rest)
 	case ':':
 		v.number, _ = integer(rest)
 	case '_', ',', '#', '(':
 	case '$', '!', '=':
+		if string(rest) == "?" && len(h.open) < maxDepth {
+			h.open = append(h.open, streamedString)
+			return
+		}
 		n, ok := integer(rest)
 		if !ok || n > 1<<40 {
 			p.undecodable(h, c)
@@ -211,7 +222,12 @@ func (p *Parser) element(h *half, c *protocol.Chunk, line []byte, end int64) {
 		}
 	case '*', '~', '>', '%', '|':
 		n, ok := integer(rest)
-		if !ok || len(h.open) >= maxDepth || n > 1<<40 {
+		if string(rest) == "?" && kind != '|' {
+			n, ok = streamedValue, true
+		} else if n > 1<<40 {
+			ok = false
+		}
+		if !ok || len(h.open) >= maxDepth {
 			p.undecodable(h, c)
 			return
 		}
@@ -235,6 +251,37 @@ func (p *Parser) element(h *half, c *protocol.Chunk, line []byte, end int64) {
 	p.ended(h, c, end)
 }
 
+// What a value is that comes until its end is told (RESP 3, "streamed"), in
+// the place of its number of elements.
+const (
+	streamedValue  = int64(1) << 59
+	streamedString = int64(1) << 61
+)
+
+// streamed takes a part of a string of unknown length, or the end of an array
+// of unknown length.
+func (p *Parser) streamed(h *half, c *protocol.Chunk, line []byte, end int64) {
+	top, last := int64(0), len(h.open)-1
+	if last >= 0 {
+		top = h.open[last]
+	}
+	part := line[0] == ';'
+	n, ok := integer(line[1:])
+	switch {
+	case part && top == streamedString && ok && n > 0 && n <= 1<<40:
+		h.state, h.remain, h.part = inBulk, n+2, true
+		return
+	case part && top == streamedString && ok && n == 0:
+		h.value.words++
+	case !part && top > 1<<50 && top < streamedString && len(line) == 1:
+	default:
+		p.undecodable(h, c)
+		return
+	}
+	h.open = h.open[:last]
+	p.ended(h, c, end)
+}
+
 // bulk takes n bytes of a string, of which data is here or nil.
 func (p *Parser) bulk(h *half, c *protocol.Chunk, data []byte, n, end int64) {
 	v := &h.value
@@ -247,8 +294,12 @@ func (p *Parser) bulk(h *half, c *protocol.Chunk, data []byte, n, end int64) {
 	if h.remain -= n; h.remain > 0 {
 		return
 	}
-	v.words++
 	h.state = inLine
+	if h.part {
+		h.part = false
+		return
+	}
+	v.words++
 	p.ended(h, c, end)
 }
 
@@ -274,7 +325,7 @@ func (v *value) add(word []byte) {
 // gap gives up the value that is being read.
 func (p *Parser) gap(h *half, from protocol.Side) {
 	whole := !h.inValue && len(h.partial) == 0
-	h.state, h.inValue, h.over = resynchronise, false, false
+	h.state, h.inValue, h.over, h.part = resynchronise, false, false, false
 	h.open, h.partial = h.open[:0], h.partial[:0]
 	p.gapped = true
 	if from == protocol.Client {

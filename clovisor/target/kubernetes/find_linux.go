@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -67,16 +68,43 @@ func (f NodeFinder) interfaces(p *Pod, pid int, links []netlink.Link, encrypted 
 		return nil, errors.New("it uses the node's network and has no interface of its own: trace it by --interface")
 	case pid == 0:
 		return nil, errNotYet
-	case p.Sidecar != "":
-		return f.inside(pid, "lo", "the sidecar "+p.Sidecar+" encrypts what leaves the pod: sidecar and application are seen on loopback")
 	}
-	out, err := f.outside(pid, links)
-	if err == nil && encrypted {
+	var out []target.Target
+	var err error
+	if p.Sidecar != "" {
+		out, err = f.inside(pid, "lo", "the sidecar "+p.Sidecar+" encrypts what leaves the pod: sidecar and application are seen on loopback")
+	} else if out, err = f.outside(pid, links); err == nil && encrypted {
 		// Where Clovisor may not look, it has what it sees outside.
 		lo, _ := f.inside(pid, "lo", "TLS was seen on its veth: what is in the clear inside of the pod is seen on loopback")
 		out = append(out, lo...)
 	}
+	if err == nil && !f.owns(p, pid) {
+		return nil, errNotYet // it has ended, and the number may be another pod's
+	}
 	return out, err
+}
+
+// owns reports whether a process is one of a pod, by its cgroup or by the
+// pod's address.
+func (f NodeFinder) owns(p *Pod, pid int) bool {
+	text, err := os.ReadFile(f.path(pid, "cgroup"))
+	if err != nil {
+		return false
+	}
+	for _, name := range cgroupNames(string(text)) {
+		if name == string(p.UID) || slices.Contains(p.Containers, name) {
+			return true
+		}
+	}
+	return len(p.Workload.Addresses) > 0 && slices.Contains(f.addresses(pid), p.Workload.Addresses[0])
+}
+
+// addresses are those of the network namespace of a process. Whichever cannot
+// be read has none.
+func (f NodeFinder) addresses(pid int) []netip.Addr {
+	fib, _ := os.ReadFile(f.path(pid, "net/fib_trie"))
+	inet6, _ := os.ReadFile(f.path(pid, "net/if_inet6"))
+	return localAddresses(string(fib), string(inet6))
 }
 
 // outside are the node's interfaces that lead to a pod; where there are none,
@@ -128,7 +156,7 @@ func (f NodeFinder) inside(pid int, name, why string) ([]target.Target, error) {
 		return nil, fmt.Errorf("its network namespace: %w", err)
 	}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		t.NetnsInode = st.Ino
+		t.NetnsDevice, t.NetnsInode = st.Dev, st.Ino
 	}
 	return []target.Target{t}, nil
 }
@@ -196,10 +224,7 @@ func (f NodeFinder) byAddress(pods []Pod, found, all []int) {
 			continue
 		}
 		seen[id] = true
-		// Whichever cannot be read has no addresses.
-		fib, _ := os.ReadFile(f.path(pid, "net/fib_trie"))
-		inet6, _ := os.ReadFile(f.path(pid, "net/if_inet6"))
-		addrs := localAddresses(string(fib), string(inet6))
+		addrs := f.addresses(pid)
 		for i := range pods {
 			if found[i] == 0 && len(pods[i].Workload.Addresses) > 0 && slices.Contains(addrs, pods[i].Workload.Addresses[0]) {
 				found[i] = pid

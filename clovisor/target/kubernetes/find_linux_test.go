@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -116,6 +117,38 @@ func TestProcessHasEnded(t *testing.T) {
 		if found, err := find(); !errors.Is(err, errNotYet) {
 			t.Errorf("%s: %v, %v, want %v", name, found, err, errNotYet)
 		}
+	}
+}
+
+// TestProcessIsAnother holds that a pod is looked for again if the process that
+// it was known by is that of another pod by now.
+func TestProcessIsAnother(t *testing.T) {
+	proc := t.TempDir()
+	dir := filepath.Join(proc, "4711")
+	cgroup := func(uid string) {
+		if err := os.WriteFile(filepath.Join(dir, "cgroup"), []byte("0::/kubepods/pod"+uid+"/0a\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "ns"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/proc/self/ns/net", filepath.Join(dir, "ns/net")); err != nil {
+		t.Fatal(err)
+	}
+	const one, two = "2e5c1a0e-6d47-4b1c-9f0e-0a1b2c3d4e5f", "2e5c1a0e-6d47-4b1c-9f0e-0a1b2c3d4e60"
+	f, pods := NodeFinder{Proc: proc}, []Pod{{UID: one, Sidecar: "istio-proxy"}}
+	cgroup(one)
+	pids, err := f.processes(pods)
+	if err != nil || pids[0] != 4711 {
+		t.Fatalf("%v, %v", pids, err)
+	}
+	if found, err := f.interfaces(&pods[0], pids[0], nil, false); err != nil || len(found) != 1 || found[0].NetnsInode == 0 {
+		t.Errorf("its own process: %+v, %v", found, err)
+	}
+	cgroup(two)
+	if found, err := f.interfaces(&pods[0], pids[0], nil, false); !errors.Is(err, errNotYet) {
+		t.Errorf("another pod's process: %+v, %v, want %v", found, err, errNotYet)
 	}
 }
 

@@ -39,7 +39,10 @@ type clover struct {
 // start runs Clover until the test ends.
 func start(t *testing.T, o node.Options) *clover {
 	t.Helper()
-	o.DataDir, o.Dashboard, o.Logger = t.TempDir(), true, testutil.Logger(t)
+	if o.DataDir == "" {
+		o.DataDir = t.TempDir()
+	}
+	o.Dashboard, o.Logger = true, testutil.Logger(t)
 	o.GRPCAddr, o.RESTAddr, o.OTLPGRPC, o.OTLPHTTP = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", "-"
 	c := &clover{t: t, opts: o}
 	c.begin()
@@ -91,13 +94,19 @@ func (c *clover) end() {
 func (c *clover) url() string { return c.addrs.Scheme + "://" + c.addrs.REST }
 
 // send sends a number of requests through the sample mesh, and the spans of
-// all of its services to Clover. It returns when they are stored, and adds to
-// the tally.
-func (c *clover) send(ctx context.Context, requests int) error {
+// all of its services to Clover, as if that had been so long ago. It returns
+// when they are stored, and adds to the tally.
+func (c *clover) send(ctx context.Context, requests int, ago time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	return c.export(ctx, func(report func(...tracing.Span) int) error {
-		sample, err := sdc.New(report, sdc.Options{Rate: 400, Requests: requests, Seed: 11})
+		before := func(spans ...tracing.Span) int {
+			for i := range spans {
+				spans[i].Start = spans[i].Start.Add(-ago)
+			}
+			return report(spans...)
+		}
+		sample, err := sdc.New(before, sdc.Options{Rate: 400, Requests: requests, Seed: 11 + uint64(ago)})
 		if err != nil {
 			return err
 		}
@@ -164,7 +173,7 @@ func (c *clover) control() *httptest.Server {
 	mux.HandleFunc("POST /send", func(w http.ResponseWriter, r *http.Request) {
 		n, err := strconv.Atoi(r.FormValue("requests"))
 		if err == nil {
-			err = c.send(r.Context(), n)
+			err = c.send(r.Context(), n, 0)
 		}
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"testing"
 	"time"
 
@@ -31,12 +32,28 @@ func check(t *testing.T, err error) {
 func TestEachViewShowsWhatTheAPIAnswers(t *testing.T) {
 	b := newBrowser(t)
 	c := start(t, withMetrics(t))
-	check(t, c.send(t.Context(), requests))
+	for _, ago := range history() {
+		check(t, c.send(t.Context(), requests/4, ago))
+	}
+	check(t, c.send(t.Context(), requests, 0))
 	c.trackMetrics()
+	b.isolate(t, c)
 	env := map[string]string{"CLOVER_URL": c.url(), "CLOVER_CONTROL": c.control().URL, "CLOVER_PICTURES": pictures(t)}
-	for _, script := range []string{"figures", "views", "speed", "moving", "answers"} {
+	for _, script := range []string{"figures", "views", "moving", "answers"} {
 		t.Run(script, func(t *testing.T) { b.run(t, script+".test.mjs", env) })
 	}
+}
+
+// history is how long ago requests were sent besides those of now: for
+// pictures, over the last quarter of an hour.
+func history() (ago []time.Duration) {
+	if os.Getenv("CLOVER_PICTURES") == "" {
+		return nil
+	}
+	for at := 14 * time.Minute; at > 0; at -= 20 * time.Second {
+		ago = append(ago, at)
+	}
+	return ago
 }
 
 // TestHostileTextsRunNothing has names, URLs and user agents that would be
@@ -48,6 +65,7 @@ func TestHostileTextsRunNothing(t *testing.T) {
 		report(hostileSpans(time.Now())...)
 		return nil
 	}))
+	b.isolate(t, c)
 	b.run(t, "safety.test.mjs", map[string]string{"CLOVER_URL": c.url()})
 }
 
@@ -55,7 +73,8 @@ func TestHostileTextsRunNothing(t *testing.T) {
 func TestPeopleSignIn(t *testing.T) {
 	b := newBrowser(t)
 	c := start(t, guarded(t))
-	check(t, c.send(t.Context(), 50))
+	check(t, c.send(t.Context(), 50, 0))
+	b.isolate(t, c)
 	b.run(t, "signin.test.mjs", map[string]string{"CLOVER_URL": c.url()})
 }
 

@@ -41,6 +41,7 @@ func TestCheck(t *testing.T) {
 	k.whole()
 	k.types("cloverctl stop visibility")
 	k.types("cloverctl check", "- Jaeger answers: collecting is stopped", "- Prometheus answers: collecting is stopped", "cloverctl start visibility")
+	k.foundByBalancer()
 }
 
 // scale sets how many pods a workload has, and waits for them.

@@ -1,9 +1,13 @@
 package kubernetes
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,8 +18,10 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/opnfv/clover/clovisor"
+	"github.com/opnfv/clover/internal/podtunnel"
 	"github.com/opnfv/clover/internal/testutil"
 	"github.com/opnfv/clover/internal/testutil/components"
 	"github.com/opnfv/clover/internal/testutil/images"
@@ -42,6 +48,7 @@ func TestClovisor(t *testing.T) {
 	follow := k.follow("cloverctl observe -f --source kernel -o json")
 	k.traced(sampleApps...)
 	k.clovisorCounts()
+	k.notOpen()
 	k.eventually(func() (bool, string) {
 		return strings.Contains(follow.out.String(), `"clover-server1.default"`), follow.errors.String()
 	})
@@ -62,11 +69,37 @@ func TestClovisor(t *testing.T) {
 // kernelLedger is what Clovisor accounts for.
 func (k *kit) kernelLedger() (l clovisor.Ledger) {
 	k.Helper()
-	pod := k.pod(clovisorNamespace, "app=clovisor")
-	raw, err := k.api.CoreV1().Pods(clovisorNamespace).ProxyGet("http", pod.Name, "9466", "ledger", nil).DoRaw(k.Context())
-	k.check(err)
-	k.check(json.Unmarshal(raw, &l))
+	k.check(json.Unmarshal(k.askClovisor("ledger"), &l))
 	return l
+}
+
+// askClovisor reads what Clovisor says of itself, on its node's loopback.
+func (k *kit) askClovisor(what string) []byte {
+	k.Helper()
+	pod := k.pod(clovisorNamespace, "app=clovisor")
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return podtunnel.Dial(ctx, k.config, k.api.CoreV1().RESTClient(), pod.Namespace, pod.Name, 9466)
+	}}
+	req, err := http.NewRequestWithContext(k.Context(), http.MethodGet, "http://localhost/"+what, http.NoBody)
+	k.check(err)
+	res, err := transport.RoundTrip(req)
+	k.check(err)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	k.check(err)
+	if res.StatusCode != http.StatusOK {
+		k.Fatalf("/%s: %s: %s", what, res.Status, body)
+	}
+	return body
+}
+
+// notOpen holds that nobody on the network is told what Clovisor has seen.
+func (k *kit) notOpen() {
+	k.Helper()
+	pod := k.pod(clovisorNamespace, "app=clovisor")
+	if raw, err := k.api.CoreV1().Pods(clovisorNamespace).ProxyGet("http", pod.Name, "9466", "ledger", nil).DoRaw(k.Context()); err == nil {
+		k.Errorf("at the node's address /ledger answers:\n%s", raw)
+	}
 }
 
 // traced waits until something was seen of a pod of each app.
@@ -126,10 +159,32 @@ func (k *kit) clovisorRedis() {
 		return err == nil, fmt.Sprint(err)
 	})
 	k.targets(1)
+	k.clovisorLabel(c)
 	k.check(c.Del(k.Context(), "clovisor_labels").Err())
 	k.targets(10) // the sample's, and its Redis
 	k.clovisorPlugin(c)
 	k.check(k.api.CoreV1().Services(clovisorNamespace).Delete(k.Context(), "test-redis", metav1.DeleteOptions{}))
+}
+
+// clovisorLabel has a pod followed by a label that it gets and loses, and says
+// how long that took. The limit is generous: the machine may be busy.
+func (k *kit) clovisorLabel(c *redis.Client) {
+	k.Helper()
+	k.check(c.Del(k.Context(), "clovisor_labels").Err())
+	k.check(c.LPush(k.Context(), "clovisor_labels", "default:clover-test:traced").Err())
+	k.targets(0)
+	pod := k.pod(sampleNamespace, "app=snort-ids").Name
+	for _, step := range []struct {
+		label string // in JSON
+		want  int
+	}{{`"traced"`, 1}, {"null", 0}} {
+		patch := fmt.Sprintf(`{"metadata":{"labels":{"clover-test":%s}}}`, step.label)
+		start := time.Now()
+		_, err := k.api.CoreV1().Pods(sampleNamespace).Patch(k.Context(), pod, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+		k.check(err)
+		k.targets(step.want)
+		k.Logf("label %s: followed after %s", step.label, time.Since(start))
+	}
 }
 
 // clovisorPlugin brings a plug-in into Clovisor as the guide of 2019 does. It
@@ -155,10 +210,8 @@ func (k *kit) clovisorPlugin(c *redis.Client) {
 // targets waits until so many interfaces are traced.
 func (k *kit) targets(want int) {
 	k.Helper()
-	pod := k.pod(clovisorNamespace, "app=clovisor")
 	k.eventually(func() (bool, string) {
-		raw, err := k.api.CoreV1().Pods(clovisorNamespace).ProxyGet("http", pod.Name, "9466", "metrics", nil).DoRaw(k.Context())
-		k.check(err)
+		raw := k.askClovisor("metrics")
 		return strings.Contains(string(raw), fmt.Sprintf("\nclovisor_targets %d\n", want)), fmt.Sprintf("want %d targets:\n%s", want, raw)
 	})
 }

@@ -50,6 +50,7 @@ func TestGuide(t *testing.T) {
 	k.guideAlerts()
 	k.guideReader()
 	k.guideDelivery()
+	k.guideLoadTests()
 	k.guideClear()
 	k.agentsKnowTheController()
 	granted := k.granted()

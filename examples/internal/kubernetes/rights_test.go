@@ -50,16 +50,32 @@ func (k *kit) guideDelivery() {
 		"get provider docker-registry", "create provider docker-registry -f docker.yml", "delete provider docker-registry -n registry",
 		"get pipeline -a demo", "start pipeline deliver -a demo", "delete pipeline deliver -a demo",
 	} {
-		line += " --timeout 3s"
-		a := k.run("cloverctl " + line)
-		k.Logf("$ cloverctl %s\n%s", line, a.all())
-		if a.code == 0 || strings.Contains(a.all(), "not allowed") {
-			k.Errorf("cloverctl %s: exit code %d, want that it may and cannot:\n%s", line, a.code, a.all())
-		}
-		asReader := k.run("cloverctl " + line + " --token-file reader")
-		if mayNot := strings.Contains(asReader.all(), "not allowed"); mayNot == strings.HasPrefix(line, "get ") {
-			k.Errorf("cloverctl %s as a reader: not allowed: %t\n%s", line, mayNot, asReader.all())
-		}
+		k.asks(line + " --timeout 3s")
+	}
+}
+
+// guideLoadTests asks for load tests, which want a master that is not there.
+// Whether one may ask comes first.
+func (k *kit) guideLoadTests() {
+	k.Helper()
+	k.write("plan.yaml", "url_list: [{name: url1, url: \"http://proxy-access-control.default:9180\"}]\n")
+	for _, line := range []string{"get testplan", "get testresult", "create testplan -f plan.yaml", "start testplan", "stop testplan"} {
+		k.asks(line + " --timeout 3s")
+	}
+}
+
+// asks types a line that one may and cannot, and that those who only read may
+// not unless it begins with get.
+func (k *kit) asks(line string) {
+	k.Helper()
+	a := k.run("cloverctl " + line)
+	k.Logf("$ cloverctl %s\n%s", line, a.all())
+	if a.code == 0 || strings.Contains(a.all(), "not allowed") {
+		k.Errorf("cloverctl %s: exit code %d, want that it may and cannot:\n%s", line, a.code, a.all())
+	}
+	asReader := k.run("cloverctl " + line + " --token-file reader")
+	if mayNot := strings.Contains(asReader.all(), "not allowed"); mayNot == strings.HasPrefix(line, "get ") {
+		k.Errorf("cloverctl %s as a reader: not allowed: %t\n%s", line, mayNot, asReader.all())
 	}
 }
 

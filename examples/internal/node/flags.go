@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"time"
@@ -26,7 +27,15 @@ func (o *Options) AddFlags(f *pflag.FlagSet) {
 	f.Var(headers(o.Prometheus.Headers.Add), "prometheus-header", "`header` NAME: VALUE to send to Prometheus (may be given again)")
 	f.StringSliceVar(&o.AllowSources, "allow-source", DefaultAllowSources(), "`pattern` of hosts that requests may name as Jaeger or Prometheus (may be given again; in a cluster only its services by default)")
 	f.DurationVar(&o.SampleInterval, "sample-interval", 0, "how often Jaeger and Prometheus are read (default: as configured before, or 2s)")
+	f.StringVar(&o.Redis.URL, "redis", "", "keep results and configuration in Redis at this `address`, HOST:PORT or a URL, for a Cluster with ?cluster=true, for Sentinels with ?master_name=NAME; passwords are in the environment: REDIS_PASSWORD, REDIS_SENTINEL_PASSWORD")
+	f.StringVar(&o.Redis.CAFile, "redis-ca-file", "", "PEM `file` with the certificates to trust for rediss:// (default: the system's)")
+	f.StringVar(&o.Redis.CertFile, "redis-cert-file", "", "PEM `file` with the certificate to show to Redis")
+	f.StringVar(&o.Redis.KeyFile, "redis-key-file", "", "PEM `file` with the key of --redis-cert-file")
+	f.DurationVar(&o.RedisRefresh, "redis-refresh", 0, "how often Redis is brought up to date (default: 1s)")
+	o.Redis.Password = os.Getenv("REDIS_PASSWORD")
+	o.Redis.SentinelUsername, o.Redis.SentinelPassword = os.Getenv("REDIS_SENTINEL_USERNAME"), os.Getenv("REDIS_SENTINEL_PASSWORD")
 	f.DurationVar(&o.Store.Retention, "retention", 7*24*time.Hour, "age at which data goes")
+	o.addStoreFlags(f)
 	f.Int64Var(&o.Store.MaxBytes, "max-bytes", 10<<30, "size of the store at which the oldest data goes")
 }
 

@@ -20,7 +20,9 @@ import (
 	"github.com/opnfv/clover/monitoring"
 	"github.com/opnfv/clover/tracing"
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/cassandra"
 	"github.com/opnfv/clover/visibility/embedded"
+	visibilityredis "github.com/opnfv/clover/visibility/redis"
 	"github.com/opnfv/clover/web"
 )
 
@@ -47,6 +49,14 @@ type Options struct {
 	AllowSources []string
 	// Store adjusts the embedded store, e.g. its retention.
 	Store embedded.Options
+	// Cassandra is how that store is reached, where the flags choose it. Its
+	// retention is that of Store.
+	Cassandra cassandra.Options
+	flags     storeFlags
+	// Redis is where results and configuration are kept too; without a URL
+	// nowhere. RedisRefresh is how often; 0 is the default of visibilityredis.
+	Redis        visibilityredis.Address
+	RedisRefresh time.Duration
 	// Dashboard serves the dashboard at REST's root.
 	Dashboard bool
 	Logger    *slog.Logger
@@ -63,10 +73,11 @@ type Addrs struct {
 // Node is a process with the whole visibility path.
 type Node struct {
 	opts      Options
-	store     *embedded.Store
+	store     visibility.Store
 	collector *visibility.Collector
 	receiver  *tracing.Receiver
 	hub       *visibility.Hub
+	results   *results // nil: not kept in Redis
 	service   *server.Local
 	registry  *prometheus.Registry
 }
@@ -76,11 +87,7 @@ func New(opts Options) (*Node, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	opts.Store.Logger = opts.Logger
-	store, err := embedded.Open(opts.DataDir, opts.Store)
-	if errors.Is(err, visibility.ErrLocked) {
-		return nil, fmt.Errorf("%w\nAnother Clover uses this directory: end it, or give another one with --data-dir", err)
-	}
+	store, err := opts.openStore()
 	if err != nil {
 		return nil, err
 	}
@@ -98,9 +105,12 @@ func (n *Node) assemble() (err error) {
 	}
 	n.collector, err = visibility.NewCollector(n.store, visibility.CollectorOptions{
 		Opener: opener{visibility.OpenSources{Jaeger: n.opts.Jaeger, Prometheus: n.opts.Prometheus}, policy},
-		Hub:    n.hub, Logger: n.opts.Logger,
+		Hub:    n.hub, Logger: n.opts.Logger, Outputs: n.outputs,
 	})
 	if err != nil {
+		return err
+	}
+	if n.results, err = newResults(n.opts, n.store, n.collector); err != nil {
 		return err
 	}
 	ingest, err := visibility.NewIngest(n.store, visibility.IngestOptions{Hub: n.hub, Paused: n.collector.Paused})
@@ -173,6 +183,9 @@ func (n *Node) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return srv.Run(ctx) })
 	group.Go(func() error { return n.collector.Run(ctx) })
+	if n.results != nil {
+		group.Go(func() error { return n.results.run(ctx) })
+	}
 	group.Go(func() error {
 		if err := n.receiver.Run(ctx); err != nil {
 			return fmt.Errorf("%w\nChoose other addresses with --otlp-grpc-addr and --otlp-http-addr, or - for none", err)

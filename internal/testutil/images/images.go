@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/opnfv/clover/deploy/images"
@@ -58,7 +59,7 @@ func component(t testing.TB, c components.Component, name string, ports ...int) 
 // write makes an image of files.
 func write(t testing.TB, name string, files map[string]images.File, c images.Config) Archive {
 	t.Helper()
-	img, err := images.New(files, c)
+	img, err := images.New(c, &images.Layer{Comment: "program", Files: files})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,10 +117,14 @@ func build(t testing.TB, source string, chosen ...images.Image) []Archive {
 	if err != nil {
 		t.Fatal(err)
 	}
-	built, err := images.Build(t.Context(), chosen, images.Options{
+	o := images.Options{
 		Source: source, Out: t.TempDir(), Cache: cache, Registry: Registry, Tag: Tag,
 		Archs: []string{runtime.GOARCH}, Progress: os.Stderr,
-	})
+	}
+	if slices.ContainsFunc(chosen, func(i images.Image) bool { return i.JMeter }) {
+		o.JMeter = testutil.JMeter(t)
+	}
+	built, err := images.Build(t.Context(), chosen, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,6 +85,9 @@ type Call struct {
 	// Accept is what the answer is read as; "" is application/json. Else the
 	// answer must be of that type and is passed as it is.
 	Accept string
+	// Hide is applied to what the server says about a refusal, e.g. to hide
+	// the secrets of the body. nil: it is passed as it is.
+	Hide func(string) string
 }
 
 // Answer is what came back.
@@ -226,12 +229,12 @@ func (c *Client) refused(call Call, answer Answer) error {
 	default:
 		kind = spinnaker.ErrProtocol
 	}
-	return c.fault(call, kind, answer.Status, errors.New(message(answer)))
+	return c.fault(call, kind, answer.Status, errors.New(call.message(answer)))
 }
 
 // message returns what the server says about a refusal, bounded: the message
 // of Spring's error object, where it is one.
-func message(answer Answer) string {
+func (call Call) message(answer Answer) string {
 	status := fmt.Sprintf("%d %s", answer.Status, http.StatusText(answer.Status))
 	var page struct {
 		Message string `json:"message"`
@@ -241,6 +244,9 @@ func message(answer Answer) string {
 		return status
 	}
 	if text := cmp.Or(page.Message, page.Error); text != "" && text != http.StatusText(answer.Status) {
+		if call.Hide != nil {
+			text = call.Hide(text)
+		}
 		return status + ": " + clip(text)
 	}
 	return status

@@ -31,6 +31,10 @@ NAME "address" HOST:PORT "ours" whether it is a service of the sample.
 - --agent-cert-file=/etc/clover/tls/tls.crt
 - --agent-key-file=/etc/clover/tls/tls.key
 {{- end }}
+- --jmeter-master=clover-jmeter-master.{{ .Values.validation.namespace }}.svc:50054
+- --jmeter-ca-file=/etc/clover/tls/ca.crt
+- --jmeter-cert-file=/etc/clover/tls/tls.crt
+- --jmeter-key-file=/etc/clover/tls/tls.key
 {{- with .Values.controller.spinnaker.halyard }}
 - {{ printf "--halyard=%s" . | quote }}
 {{- end }}
@@ -60,6 +64,13 @@ NAME "address" HOST:PORT "ours" whether it is a service of the sample.
     - {port: 50052}
     - {port: 50054}
 {{- end }}
+- to:
+    - namespaceSelector:
+        matchLabels: {kubernetes.io/metadata.name: {{ .Values.validation.namespace }}}
+      podSelector:
+        matchLabels: {app: clover-jmeter-master}
+  ports:
+    - {port: 50054}
 {{- range list .Values.controller.spinnaker.halyard .Values.controller.spinnaker.gate }}
 {{- if . }}
 {{- $url := urlParse . }}

@@ -32,7 +32,6 @@ const (
 	exitUsage       = 2 // wrong command line, file, filter or range
 	exitUnreachable = 3 // the controller or the API server does not answer
 	exitNotFound    = 4 // what was asked for does not exist
-	exitPlanned     = 5 // what was asked for is not in this release yet
 	exitInterrupted = 130
 )
 
@@ -116,20 +115,20 @@ release yet, 130 interrupted.`,
 	flags.DurationVar(&a.timeout, "timeout", 30*time.Second, "longest time for an answer")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
-		verb("create", "Install a part of Clover, or add a rule or a block", a.createSystem(), a.createRules(), a.createBlock(),
-			a.createProvider(), a.createPipeline()),
+		verb("create", "Install a part of Clover, or add a rule, a block or a test plan", a.createSystem(), a.createRules(), a.createBlock(),
+			a.createProvider(), a.createPipeline(), a.createTestplan()),
 		verb("delete", "Remove a part of Clover or a block", a.deleteSystem(), a.deleteBlock(),
 			a.deleteProvider(), a.deletePipeline()),
 		verb("diff", "Show what create would change", a.diffSystem()),
 		verb("init", "Prepare a service for use", a.initVisibility()),
-		verb("start", "Start a service", a.startVisibility(), a.startIDS(), a.startPipeline()),
-		verb("stop", "Stop a service", a.stopVisibility(), a.stopIDS(), a.stopExecution()),
+		verb("start", "Start a service", a.startVisibility(), a.startIDS(), a.startPipeline(), a.startTestplan()),
+		verb("stop", "Stop a service", a.stopVisibility(), a.stopIDS(), a.stopExecution(), a.stopTestplan()),
 		verb("set", "Change a service's configuration",
 			a.setVisibility(), a.setLB(), a.setServer(), a.setProxy(), a.setBalancer()),
 		verb("undo", "Take the last change back", a.undoLB()),
 		verb("get", "Show a service's configuration, statistics and data",
 			a.getVisibility(), a.getServices(), a.getLB(), a.getIDS(), a.getBlocklist(),
-			a.getProvider(), a.getPipeline(), a.getExecution()),
+			a.getProvider(), a.getPipeline(), a.getExecution(), a.getTestplan(), a.getTestruns(), a.getTestresult()),
 		verb("clear", "Remove a service's data", a.clearVisibility()),
 		verb("explain", "Show what a file may hold", a.explainTestplan()),
 		a.observe(), a.test(), a.systemStatus(), a.check(), a.logs(), a.sysdump(), a.version(),

@@ -176,7 +176,7 @@ func TestControlAndItsMessages(t *testing.T) {
 		{"", []string{"get", "visibility", "trace"}, exitUsage, "want one trace id"},
 		{"", []string{"get", "visibility", "trace", "ffff"}, exitNotFound, "not found"},
 		{"", []string{"get", "visibility", "nonsense"}, exitUsage, "want one of"},
-		{"", []string{"get", "nonsense"}, exitUsage, "want one of blocklist, execution, ids, lb, pipeline, provider, services, visibility"},
+		{"", []string{"get", "nonsense"}, exitUsage, "want one of blocklist, execution, ids, lb, pipeline, provider, services, testplan, testresult, testruns, visibility"},
 		{"", []string{"get", "visibility", "-s", "nonsense"}, exitUsage, "want one of"},
 		{"", []string{"--nonsense"}, exitUsage, "unknown flag"},
 		{"", []string{"nonsense"}, exitUsage, "unknown command"},

@@ -13,7 +13,6 @@ import (
 	"github.com/opnfv/clover/examples/cloverctl/internal/kube"
 	"github.com/opnfv/clover/examples/cloverctl/internal/locate"
 	"github.com/opnfv/clover/examples/cloverctl/internal/show"
-	"github.com/opnfv/clover/examples/cloverctl/internal/system"
 	"github.com/opnfv/clover/visibility"
 )
 
@@ -91,8 +90,6 @@ func exitCode(err error) int {
 			return exitUnreachable
 		}
 		return exitFailure
-	case errors.Is(err, system.ErrPlanned):
-		return exitPlanned
 	case wrong(err):
 		return exitUsage
 	}

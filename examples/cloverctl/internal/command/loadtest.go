@@ -113,24 +113,11 @@ func (a *app) runTest(ctx context.Context, f testFlags) error {
 // readPlan reads a plan by what it looks like. dir is the folder that its
 // files are relative to.
 func (a *app) readPlan(file string) (plan *jmeter.Plan, dir string, err error) {
-	var data []byte
-	switch file {
-	case "":
-		return nil, "", usagef("which plan? Give it with -f, e.g. -f jmeter_testplan.yaml")
-	case "-":
-		data, err = io.ReadAll(io.LimitReader(a.In, jmeter.MaxJMXBytes+1))
-	default:
-		dir = filepath.Dir(file)
-		data, err = os.ReadFile(file)
-	}
+	data, dir, err := a.readPlanText(file)
 	if err != nil {
-		return nil, "", usageError{err}
+		return nil, "", err
 	}
-	if strings.HasPrefix(strings.TrimLeft(string(data[:min(len(data), 512)]), "\ufeff \t\r\n"), "<") {
-		plan, err = jmeter.ReadJMX(data)
-	} else {
-		plan, err = jmeter.ParsePlan(data)
-	}
+	plan, err = jmeter.ReadPlan(data)
 	if err != nil {
 		return nil, "", usageError{fmt.Errorf("%s: %w", file, err)}
 	}

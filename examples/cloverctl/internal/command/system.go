@@ -77,7 +77,7 @@ func systemArgs(c *cobra.Command) {
 		if len(args) == 0 {
 			return usagef("which system? Want one of %s", strings.Join(systemNames(), ", "))
 		}
-		if _, err := system.Find(strings.Join(args, " ")); err != nil && !errors.Is(err, system.ErrPlanned) {
+		if _, err := system.Find(strings.Join(args, " ")); err != nil {
 			return usageError{err}
 		}
 		return nil
@@ -97,9 +97,7 @@ func systemArgs(c *cobra.Command) {
 func systemNames() []string {
 	var names []string
 	for _, s := range system.Systems() {
-		if !s.Planned {
-			names = append(names, s.Name)
-		}
+		names = append(names, s.Name)
 	}
 	return names
 }
@@ -108,11 +106,7 @@ func systemNames() []string {
 func systemsHelp() string {
 	var b strings.Builder
 	for _, s := range system.Systems() {
-		summary := s.Summary
-		if s.Planned {
-			summary += " (not in this release yet)"
-		}
-		fmt.Fprintf(&b, "\n  %-20s %s", s.Name, summary)
+		fmt.Fprintf(&b, "\n  %-20s %s", s.Name, s.Summary)
 	}
 	return b.String()
 }

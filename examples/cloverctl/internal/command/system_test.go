@@ -49,12 +49,14 @@ func TestSystemsWithoutACluster(t *testing.T) {
 			[]string{"--retention=1h", "storage: 7Gi"}},
 		{"create system datastore --dry-run=client -o name -n elsewhere", "", 0, []string{"deployment.apps/redis", "namespace/elsewhere"}},
 		{"create system sdc --dry-run=client -o json", "", 0, []string{`"proxy-access-control"`}},
-		{"create system validation", "", exitPlanned, []string{"not in this release yet; nothing was done"}},
+		{"create system validation --dry-run=client -t v9", "", 0, []string{
+			"Creating validation services\n", "Created deployment \"clover-jmeter-master\". (dry run)\nImage: opnfv/clover-jmeter-master:v9",
+			"Created deployment \"clover-jmeter-slave\". (dry run)\n", "Created service \"clover-jmeter-slave\""}},
+		{"create system validation --dry-run=client -o yaml --set validation.slaves=7 -n elsewhere", "", 0, []string{"replicas: 7", "clover-jmeter-slave.elsewhere.svc"}},
 		{"create system clovisor --dry-run=client", "", 0, []string{
 			"Creating clovisor services\nCreated clovisor namespace (dry run)\n", "Created daemonset \"clovisor\". (dry run)\nImage: opnfv/clovisor:", "Created service \"redis\""}},
 		{"create system clovisor --dry-run=client -o yaml -n elsewhere", "", 0, []string{"name: clovisor-elsewhere", "redis.elsewhere.svc:6379"}},
 		{"create system clovisor --dry-run=client -n clover-system", "", exitFailure, []string{"needs a namespace of its own"}},
-		{"delete system validation", "", exitPlanned, []string{"not in this release yet"}},
 		{"create system", "", exitUsage, []string{"which system? Want one of controller, controller nodeport"}},
 		{"create system cassandra", "", exitUsage, []string{"system cassandra is not known; want one of"}},
 		{"create", "", exitUsage, []string{"create what?"}},

@@ -40,8 +40,6 @@ type System struct {
 	Title string
 	// Summary says what it is.
 	Summary string
-	// Planned is set for what is not there yet.
-	Planned bool
 
 	components []string // of package deploy
 	removes    []string // further components that go with it
@@ -73,25 +71,18 @@ var systems = []System{
 		components: []string{spinnaker.Component}, namespace: spinnaker.DefaultNamespace, spinnaker: true},
 	{Name: "clovisor", Title: "clovisor services", Summary: "session traces from the kernel",
 		components: []string{"clovisor"}, namespace: "clovisor", section: "clovisor"},
-	{Name: "validation", Title: "validation services", Summary: "test plans with JMeter", Planned: true},
+	{Name: "validation", Title: "validation services", Summary: "load tests: JMeter's master and slaves",
+		components: []string{"validation"}, namespace: "default", section: "validation"},
 }
-
-// ErrPlanned says that a system is not there yet.
-var ErrPlanned = errors.New("not in this release yet")
 
 // Find returns the system of a name.
 func Find(name string) (System, error) {
 	var names []string
 	for _, s := range systems {
 		if s.Name == name {
-			if s.Planned {
-				return s, fmt.Errorf("system %s (%s) is %w; nothing was done", s.Name, s.Summary, ErrPlanned)
-			}
 			return s, nil
 		}
-		if !s.Planned {
-			names = append(names, s.Name)
-		}
+		names = append(names, s.Name)
 	}
 	return System{}, fmt.Errorf("system %s is not known; want one of %s", name, strings.Join(names, ", "))
 }

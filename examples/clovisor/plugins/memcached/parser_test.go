@@ -73,7 +73,7 @@ func FuzzParse(f *testing.F) {
 func load(t testing.TB) *plugin.Host {
 	t.Helper()
 	file := testutil.WASM(t, ".")
-	h := plugin.NewHost(plugin.Options{Dir: filepath.Dir(file), Timeout: time.Minute})
+	h := plugin.NewHost(plugin.Options{Dir: filepath.Dir(file), Timeout: time.Minute, CompileTimeout: time.Hour, Share: 1})
 	t.Cleanup(h.Close)
 	if err := h.Load("memcached", file); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,58 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/opnfv/clover/visibility"
+	visibilityredis "github.com/opnfv/clover/visibility/redis"
+)
+
+// quiet drops what the client of Redis would print: each of its errors is
+// also returned, and the Syncer tells of it once.
+type quiet struct{}
+
+// Printf implements the client's Logging.
+func (quiet) Printf(context.Context, string, ...any) {}
+
+func init() { redis.SetLogger(quiet{}) }
+
+// results keeps Redis in step.
+type results struct {
+	client redis.UniversalClient
+	syncer *visibilityredis.Syncer
+}
+
+// newResults returns nil if there is no Redis.
+func newResults(o Options, store visibility.Store, collector *visibility.Collector) (*results, error) {
+	if o.Redis.URL == "" {
+		return nil, nil
+	}
+	client, target, err := visibilityredis.Open(o.Redis)
+	if err != nil {
+		return nil, fmt.Errorf("--redis: %w", err)
+	}
+	syncer, err := visibilityredis.New(client, store, collector, visibilityredis.Options{
+		Target: target, Refresh: o.RedisRefresh, Logger: o.Logger,
+	})
+	if err != nil {
+		return nil, errors.Join(err, client.Close())
+	}
+	return &results{client, syncer}, nil
+}
+
+func (r *results) run(ctx context.Context) error {
+	err := r.syncer.Run(ctx)
+	return errors.Join(err, r.client.Close())
+}
+
+// outputs are what the collector's status shows beside its sources.
+func (n *Node) outputs() []visibility.SourceStatus {
+	if n.results == nil {
+		return nil
+	}
+	return []visibility.SourceStatus{n.results.syncer.Status()}
+}

@@ -1,0 +1,95 @@
+package cassandra
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/opnfv/clover/internal/testutil"
+	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// TestCassandra is all that needs the real server, which the tests share: its
+// start takes longer than most of them.
+func TestCassandra(t *testing.T) {
+	server := testutil.Cassandra(t, testutil.CassandraOptions{})
+	c := &cluster{addr: server.Addr, pid: server.PID(), opts: Options{Hosts: []string{server.Addr}, Shards: 2}}
+	t.Run("TwoStarters", c.testTwoStarters)
+	t.Run("Conformance", c.testConformance)
+	t.Run("SeveralWriters", c.testSeveralWriters)
+	t.Run("ExactlyOnce", c.testExactlyOnce)
+	t.Run("NameTaken", c.testNameTaken)
+	t.Run("Paused", c.testPaused)
+	t.Run("NewerSchema", c.testNewerSchema)
+	t.Run("Unavailable", c.testUnavailable)
+}
+
+// cluster is the server under test.
+type cluster struct {
+	addr string
+	pid  int
+	opts Options // of a store of the suite
+}
+
+func (c *cluster) open(t *testing.T, o Options) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return s
+}
+
+// empty returns a store in the suite's keyspace, which it empties wholly.
+func (c *cluster) empty(t *testing.T, o Options) *Store {
+	t.Helper()
+	s := c.open(t, o)
+	if err := s.Clear(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, cql := range []string{"TRUNCATE state", "TRUNCATE watermarks", "DELETE FROM meta WHERE name = 'floor'"} {
+		if err := s.session.Query(cql).ExecContext(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.floor = time.Time{}
+	return s
+}
+
+func (c *cluster) testConformance(t *testing.T) {
+	storetest.Run(t, func(t *testing.T, o storetest.Options) storetest.Fixture {
+		opts := c.opts
+		opts.Clock, opts.Retention = o.Clock, o.Retention
+		opts.Limits = Limits{Rows: o.Rows, Values: o.Values}
+		s := c.empty(t, opts)
+		return storetest.Fixture{
+			Store: s,
+			Reopen: func() (visibility.Store, error) {
+				if err := s.Close(); err != nil {
+					return nil, err
+				}
+				next, err := Open(context.WithoutCancel(t.Context()), opts)
+				if err != nil {
+					return nil, err
+				}
+				s = next
+				t.Cleanup(func() { _ = next.Close() })
+				return s, nil
+			},
+			Settle: func(ctx context.Context) error { return s.Settle(ctx) },
+			Retain: func(ctx context.Context) error { return s.Retain(ctx) },
+		}
+	})
+}

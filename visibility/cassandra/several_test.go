@@ -1,0 +1,103 @@
+package cassandra
+
+import (
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/opnfv/clover/tracing"
+	"github.com/opnfv/clover/visibility"
+)
+
+// testTwoStarters opens two stores at once where there is no keyspace yet.
+func (c *cluster) testTwoStarters(t *testing.T) {
+	var starting sync.WaitGroup
+	stores := make([]*Store, 2)
+	for i, name := range []string{"one", "two"} {
+		starting.Go(func() {
+			o := c.opts
+			o.Writer = name
+			s, err := Open(t.Context(), o)
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+				return
+			}
+			stores[i] = s
+		})
+	}
+	starting.Wait()
+	at := everything.From.Add(time.Hour)
+	for i, s := range stores {
+		if s == nil {
+			t.FailNow()
+		}
+		writeUntil(t, s, hop(i, at), func() {})
+	}
+	c.wantTally(t, stores[0], 2)
+	for i, s := range stores {
+		if i == 0 { // the suite is for one writer
+			if err := s.session.Query("TRUNCATE writers").ExecContext(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// testSeveralWriters lets three collectors write at once: each trace's sides
+// come to different ones, and some spans come again to another. When all have
+// settled, each request counts once.
+func (c *cluster) testSeveralWriters(t *testing.T) {
+	const hops, writers = 120, 3
+	c.empty(t, c.opts)
+	stores := make([]*Store, writers)
+	for i := range stores {
+		o := c.opts
+		o.Writer = string(rune('a' + i))
+		stores[i] = c.open(t, o)
+	}
+	rng := rand.New(rand.NewPCG(1, 1))
+	at := everything.From.Add(time.Hour)
+	deliveries := make([][]tracing.Span, writers)
+	for n := range hops {
+		for _, s := range hop(n, at) {
+			w := rng.IntN(writers)
+			deliveries[w] = append(deliveries[w], s)
+		}
+	}
+	var writing sync.WaitGroup
+	for i, spans := range deliveries {
+		writing.Go(func() {
+			for len(spans) > 0 {
+				n := min(20, len(spans))
+				if _, err := stores[i].Write(t.Context(), &visibility.Batch{Source: "test", Spans: spans[:n]}); err != nil {
+					t.Errorf("write: %v", err)
+				}
+				spans = spans[n:]
+			}
+		})
+	}
+	writing.Wait()
+	for i, s := range stores { // again, to another collector
+		r, err := s.Write(t.Context(), &visibility.Batch{Source: "test", Spans: deliveries[(i+1)%writers]})
+		if err != nil || r.Kept != 0 {
+			t.Errorf("written again: %+v, %v", r, err)
+		}
+	}
+	for _, s := range stores {
+		if err := s.Settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, s := range stores {
+		c.wantTally(t, s, hops)
+	}
+	if err := stores[0].Clear(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	writeUntil(t, stores[1], hop(0, at), func() {})
+	c.wantTally(t, stores[2], 1)
+}
