@@ -122,7 +122,7 @@ func TestWithoutACollectorItSaysSo(t *testing.T) {
 	for path, want := range map[string]int{
 		"/healthz": http.StatusOK, "/readyz": http.StatusServiceUnavailable,
 		"/api/v1/visibility/stats": http.StatusServiceUnavailable,
-		"/": http.StatusOK, // the dashboard, which says it itself
+		"/":                        http.StatusOK, // the dashboard, which says it itself
 	} {
 		code, text := ask(t, http.MethodGet, rest+path, "")
 		if code != want {
