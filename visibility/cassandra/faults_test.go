@@ -215,7 +215,7 @@ func (c *cluster) testNameTaken(t *testing.T) {
 // testUnavailable opens a store where nobody listens.
 func (c *cluster) testUnavailable(t *testing.T) {
 	o := c.opts
-	o.Hosts, o.Timeout = []string{testutil.FreeAddr(t)}, time.Second
+	o.Hosts = []string{testutil.FreeAddr(t)}
 	if _, err := Open(t.Context(), o); !errors.Is(err, visibility.ErrUnavailable) {
 		t.Errorf("open: %v, want ErrUnavailable", err)
 	}
