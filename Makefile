@@ -40,7 +40,9 @@ web-check: ## types, style and tests of the dashboard's source
 	$(GO) run ./internal/tools/web check test
 
 web-pictures: ## the pictures of the guide, by the test that compares the views with the API
-	CLOVER_PICTURES=$(CURDIR)/docs/pictures $(GO) test -count=1 -run 'TestEachView/views' -timeout 20m ./examples/internal/dashboard
+	mkdir -p bin/pictures
+	CLOVER_PICTURES=$(CURDIR)/bin/pictures $(GO) test -count=1 -run 'TestEachView/views' -timeout 20m ./examples/internal/dashboard
+	cd bin/pictures && cp overview-dark.png overview-light.png graph-dark.png trace-dark.png latency-dark.png movers-dark.png telephone.png ../../docs/pictures
 
 web-speed: ## how quick the dashboard is, also with SPANS (10,000,000) spans behind it
 	CLOVER_STRICT=1 CLOVER_SPANS=$(or $(SPANS),10000000) $(GO) test -count=1 -run 'TestSpeed' -v -timeout 60m ./examples/internal/dashboard

@@ -32,8 +32,9 @@ func check(t *testing.T, err error) {
 func TestEachViewShowsWhatTheAPIAnswers(t *testing.T) {
 	b := newBrowser(t)
 	c := start(t, withMetrics(t))
-	for _, ago := range history() {
-		check(t, c.send(t.Context(), requests/4, ago))
+	began := time.Now()
+	for i, ago := range history() {
+		check(t, c.send(t.Context(), 40+i%7*5, time.Since(began)+ago))
 	}
 	check(t, c.send(t.Context(), requests, 0))
 	c.trackMetrics()
@@ -45,12 +46,15 @@ func TestEachViewShowsWhatTheAPIAnswers(t *testing.T) {
 }
 
 // history is how long ago requests were sent besides those of now: for
-// pictures, over the last quarter of an hour.
+// pictures, little in the second last quarter of an hour and more in the last.
 func history() (ago []time.Duration) {
 	if os.Getenv("CLOVER_PICTURES") == "" {
 		return nil
 	}
-	for at := 14 * time.Minute; at > 0; at -= 20 * time.Second {
+	for at := 29 * time.Minute; at > 0; at -= 10 * time.Second {
+		if at > 15*time.Minute {
+			at -= 50 * time.Second
+		}
 		ago = append(ago, at)
 	}
 	return ago
