@@ -47,7 +47,7 @@ const chromiumFonts = `<?xml version="1.0"?>
 // those of the system. The folder gets its name when it is whole.
 const chromiumScript = `#!/bin/sh
 here=$(cd "$(dirname "$0")" && pwd)
-LD_LIBRARY_PATH="$here/usr/lib/%[1]s:$here/lib/%[1]s" FONTCONFIG_FILE="$here/fonts.conf" \
+LD_LIBRARY_PATH="$here/usr/lib/%[1]s:$here/lib/%[1]s:$here/usr/lib/%[1]s/pulseaudio" FONTCONFIG_FILE="$here/fonts.conf" \
 	exec "$here/usr/lib/chromium/chromium-headless-shell" "$@"
 `
 
