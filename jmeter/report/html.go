@@ -102,9 +102,12 @@ func draw(title string, label func(float64) string, names []string, series ...[]
 	}
 	c := chart{Title: title, Low: label(0), High: label(high)}
 	for i, s := range series {
+		if len(s) == 1 {
+			s = []float64{s[0], s[0]} // a run of one interval is a level line
+		}
 		var points strings.Builder
 		for j, v := range s {
-			x := chartWidth * float64(j) / float64(max(len(s)-1, 1))
+			x := chartWidth * float64(j) / float64(len(s)-1)
 			y := chartHeight
 			if high > 0 {
 				y -= chartHeight * v / high

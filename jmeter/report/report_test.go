@@ -101,6 +101,19 @@ func TestPageStandsAlone(t *testing.T) {
 	}
 }
 
+// TestShortRun holds that a run of one interval has lines that can be seen.
+func TestShortRun(t *testing.T) {
+	results := &jmeter.Results{}
+	results.Add(&jmeter.Sample{Start: time.Unix(1_700_000_000, 0), Elapsed: time.Millisecond, Label: "url1", Code: "200", Success: true})
+	var b bytes.Buffer
+	if err := (&report.Report{Name: "short", Results: results}).Write(&b, "html"); err != nil {
+		t.Fatal(err)
+	}
+	if lines := regexp.MustCompile(`points="0\.0,[0-9.]+ 640\.0,`).FindAllString(b.String(), -1); len(lines) < 4 {
+		t.Errorf("%d of the lines go from side to side:\n%s", len(lines), b.String())
+	}
+}
+
 func TestCompare(t *testing.T) {
 	after := sample(t).Results
 	after.Add(&jmeter.Sample{Label: "new", Code: "200", Success: true, Start: time.Unix(1_700_000_000, 0)})
