@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -164,22 +163,15 @@ func (c *cluster) testPaused(t *testing.T) {
 	n, failures := 0, 0
 	for ; failures == 0 || n < 20; n++ {
 		if n == 5 {
-			c.signal(t, syscall.SIGSTOP)
+			pause(t, c.pid)
 		}
-		f, _ := writeUntil(t, s, hop(n, at), func() { c.signal(t, syscall.SIGCONT) })
+		f, _ := writeUntil(t, s, hop(n, at), func() { resume(t, c.pid) })
 		failures += f
 		if n > 100 {
 			t.Fatal("a stopped server has acknowledged writes")
 		}
 	}
 	c.wantTally(t, patient, n)
-}
-
-func (c *cluster) signal(t *testing.T, sig syscall.Signal) {
-	t.Helper()
-	if err := syscall.Kill(c.pid, sig); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // testNewerSchema holds that what a later version has made is left alone.
