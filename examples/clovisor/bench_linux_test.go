@@ -52,6 +52,7 @@ type bench struct {
 	ns      *testutil.NetNamespace
 	program string
 	addr    string // of nginx
+	nginx   int    // its process
 }
 
 // BenchmarkTraced loads a real nginx without and with Clovisor beside it, in
@@ -61,7 +62,8 @@ type bench struct {
 //
 // It reports medians: the ratios traced to untraced, of the throughput at the
 // highest rate and of the 99th percentile at a steady one, beside what two
-// untraced turns, before and after, differ by (noise); the CPU time of a
+// untraced turns, before and after, differ by (noise); the same of nginx's CPU
+// time for a request, which a busy machine changes less; the CPU time of a
 // request in the program and in the kernel; the share of the requests that is
 // accounted for; and memory with 1,000 connections. That is without spans, and
 // with spans that are sent by OTLP to a receiver that drops them.
@@ -78,6 +80,7 @@ func BenchmarkTraced(b *testing.B) {
 	p := testutil.Start(b, testutil.Command{
 		Name: "nginx", Path: x.ns.Exec()[0], Args: append(x.ns.Exec()[1:], nginx, "-c", file, "-e", filepath.Join(dir, "e")),
 	})
+	x.nginx = p.PID()
 	p.WaitReady(10*time.Second, func(ctx context.Context) error {
 		c, err := new(net.Dialer).DialContext(ctx, "tcp", x.addr)
 		if err == nil {
@@ -95,27 +98,29 @@ func BenchmarkTraced(b *testing.B) {
 
 // run measures rounds, with these flags of Clovisor.
 func (x *bench) run(b *testing.B, wrk string, flags ...string) {
-	x = &bench{B: b, ns: x.ns, program: x.program, addr: x.addr}
+	x = &bench{B: b, ns: x.ns, program: x.program, addr: x.addr, nginx: x.nginx}
 	figures := map[string][]float64{}
 	add := func(name string, v float64) { figures[name] = append(figures[name], v) }
 	b.ResetTimer()
 	for b.Loop() {
-		rateBefore, _ := x.wrk(wrk)
+		rateBefore, cpuBefore, _ := x.wrk(wrk)
 		before99, _ := x.steady()
 		t := x.trace(flags...)
 		traced99, n := x.steady()
 		user, kernel := t.cpu()
 		add("user-µs/req", user/float64(n))
 		add("kernel-µs/req", kernel/float64(n))
-		tracedRate, sent := x.wrk(wrk)
+		tracedRate, tracedCPU, sent := x.wrk(wrk)
 		seen := t.sessions(int64(n) + sent)
 		add("accounted-%", 100*float64(seen)/float64(int64(n)+sent))
 		add("MiB-1000-conns", x.held(t))
 		t.stop()
-		rateAfter, _ := x.wrk(wrk)
+		rateAfter, cpuAfter, _ := x.wrk(wrk)
 		after99, _ := x.steady()
 		add("throughput-ratio", tracedRate/math.Sqrt(rateBefore*rateAfter))
 		add("throughput-noise", max(rateAfter/rateBefore, rateBefore/rateAfter))
+		add("server-cpu-ratio", tracedCPU/math.Sqrt(cpuBefore*cpuAfter))
+		add("server-cpu-noise", max(cpuAfter/cpuBefore, cpuBefore/cpuAfter))
 		add("p99-ratio", traced99/math.Sqrt(before99*after99))
 		add("p99-noise", max(after99/before99, before99/after99))
 	}
@@ -145,9 +150,11 @@ func (x *bench) check(err error) {
 
 var wrkFigures = regexp.MustCompile(`(?s)(\d+) requests in .*Requests/sec: +([0-9.]+)`)
 
-// wrk sends as much as it can.
-func (x *bench) wrk(program string) (rate float64, requests int64) {
+// wrk sends as much as it can. It returns requests a second, the CPU time that
+// nginx took for one, in ns, and how many there were.
+func (x *bench) wrk(program string) (rate, cpu float64, requests int64) {
 	x.Helper()
+	before := x.nginxTime()
 	out, err := exec.CommandContext(x.Context(), program, "-t1", "-c64", "-d3s", "http://"+x.addr+"/").CombinedOutput()
 	m := wrkFigures.FindSubmatch(out)
 	if err != nil || m == nil {
@@ -157,7 +164,18 @@ func (x *bench) wrk(program string) (rate float64, requests int64) {
 	x.check(err)
 	rate, err = strconv.ParseFloat(string(m[2]), 64)
 	x.check(err)
-	return rate, requests
+	return rate, (x.nginxTime() - before) / float64(requests), requests
+}
+
+// nginxTime is the CPU time that nginx has taken, in ns. What the kernel does
+// for its packets while it sends is in it, Clovisor's programs too.
+func (x *bench) nginxTime() (ns float64) {
+	x.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", x.nginx))
+	x.check(err)
+	_, err = fmt.Sscan(string(text), &ns)
+	x.check(err)
+	return ns
 }
 
 // steady sends at a steady pace, and returns the 99th percentile of the

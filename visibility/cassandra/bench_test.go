@@ -50,7 +50,7 @@ func meshTrace(rng *rand.Rand, at time.Time) []tracing.Span {
 // writes the index, the sums and the ledger, and commits.
 func BenchmarkBesideBareInserts(b *testing.B) {
 	server := testutil.Cassandra(b, testutil.CassandraOptions{Fast: true})
-	s, err := Open(b.Context(), Options{Hosts: []string{server.Addr}})
+	s, err := Open(b.Context(), Options{Hosts: []string{server.Addr}, Timeout: 30 * time.Second})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // start takes longer than most of them.
 func TestCassandra(t *testing.T) {
 	server := testutil.Cassandra(t, testutil.CassandraOptions{})
-	c := &cluster{addr: server.Addr, pid: server.PID(), opts: Options{Hosts: []string{server.Addr}, Shards: 2}}
+	c := &cluster{addr: server.Addr, pid: server.PID(), opts: Options{Hosts: []string{server.Addr}, Shards: 2, Timeout: 30 * time.Second}}
 	t.Run("TwoStarters", c.testTwoStarters)
 	t.Run("Conformance", c.testConformance)
 	t.Run("SeveralWriters", c.testSeveralWriters)

@@ -156,9 +156,10 @@ func (c *cluster) wantHop(t *testing.T, s *Store, n int, at time.Time) {
 // testPaused stops the server's process while it is written to. Nothing is
 // acknowledged meanwhile, and what is written again counts once.
 func (c *cluster) testPaused(t *testing.T) {
+	patient := c.empty(t, c.opts)
 	o := c.opts
-	o.Timeout = 500 * time.Millisecond
-	s := c.empty(t, o)
+	o.Writer, o.Timeout = "paused", 500*time.Millisecond
+	s := c.open(t, o)
 	at := everything.From.Add(time.Hour)
 	n, failures := 0, 0
 	for ; failures == 0 || n < 20; n++ {
@@ -171,7 +172,7 @@ func (c *cluster) testPaused(t *testing.T) {
 			t.Fatal("a stopped server has acknowledged writes")
 		}
 	}
-	c.wantTally(t, s, n)
+	c.wantTally(t, patient, n)
 }
 
 func (c *cluster) signal(t *testing.T, sig syscall.Signal) {
@@ -215,7 +216,7 @@ func (c *cluster) testNameTaken(t *testing.T) {
 // testUnavailable opens a store where nobody listens.
 func (c *cluster) testUnavailable(t *testing.T) {
 	o := c.opts
-	o.Hosts, o.Timeout = []string{testutil.FreeAddr(t)}, time.Second
+	o.Hosts = []string{testutil.FreeAddr(t)}
 	if _, err := Open(t.Context(), o); !errors.Is(err, visibility.ErrUnavailable) {
 		t.Errorf("open: %v, want ErrUnavailable", err)
 	}

@@ -101,9 +101,13 @@ const schemaTable = `CREATE TABLE IF NOT EXISTS %s.schema_version (name text PRI
 // which its lock is void.
 const schemaWait = 60 * time.Second
 
+// schemaTimeout is how long a statement that makes a table may take at least.
+const schemaTimeout = 30 * time.Second
+
 // prepareSchema makes the keyspace and the tables, or waits for another
 // process that does.
 func prepareSchema(ctx context.Context, o Options) error {
+	o.Timeout = max(o.Timeout, schemaTimeout) // making a table takes its time
 	session, err := connect(o, "")
 	if err != nil {
 		return err

@@ -149,9 +149,12 @@ func (s *configSet) obeyed(members []string) (valid []string, faults []error) {
 }
 
 // agree writes what both sides have now, if that is new to one of them. It
-// may end after any step: then both have the same without an agreement, which
-// takes nothing away.
+// may fail after any step: then both have the same without an agreement, which
+// takes nothing away. The end of Run does not cut it off, so that what is
+// removed while nothing runs is known as removed later.
 func (s *Syncer) agree(ctx context.Context, sets []heldSet, wanted [][]string, agreed agreements) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.Timeout)
+	defer cancel()
 	changed := false
 	for i := range sets {
 		set := &sets[i]
