@@ -3,12 +3,15 @@ package dashboard
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"strconv"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/opnfv/clover/examples/internal/node"
 	"github.com/opnfv/clover/tracing"
@@ -44,18 +47,22 @@ func fill(ctx context.Context, dir string, spans int) error {
 	}
 	defer store.Close()
 	rng, now := rand.New(rand.NewPCG(1, 1)), time.Now()
-	list := make([]tracing.Span, batch)
+	// Several writers share the wait for the disk.
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(4)
 	for n := 0; n < spans; n += batch {
+		list := make([]tracing.Span, min(batch, spans-n))
 		for i := range list {
 			// Six hours ago first, as they would have arrived.
-			age := 6 * time.Hour * time.Duration(spans-n-i) / time.Duration(spans)
+			age := time.Duration(float64(6*time.Hour) * float64(spans-n-i) / float64(spans))
 			list[i] = request(uint64(n+i+1), rng, now.Add(-age), services)
 		}
-		if _, err := store.Write(ctx, &visibility.Batch{Source: "generated", Spans: list[:min(batch, spans-n)]}); err != nil {
+		group.Go(func() error {
+			_, err := store.Write(ctx, &visibility.Batch{Source: "generated", Spans: list})
 			return err
-		}
+		})
 	}
-	return store.Close()
+	return errors.Join(group.Wait(), store.Close())
 }
 
 // request is one request to one of the services.
