@@ -36,7 +36,7 @@ const chromiumFonts = `<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig>
   <dir prefix="relative">usr/share/fonts</dir>
-  <cachedir prefix="relative">font-cache</cachedir>
+  <cachedir prefix="xdg">fontconfig</cachedir>
   <alias><family>sans-serif</family><prefer><family>DejaVu Sans</family></prefer></alias>
   <alias><family>serif</family><prefer><family>DejaVu Serif</family></prefer></alias>
   <alias><family>monospace</family><prefer><family>DejaVu Sans Mono</family></prefer></alias>
@@ -47,7 +47,7 @@ const chromiumFonts = `<?xml version="1.0"?>
 // those of the system. The folder gets its name when it is whole.
 const chromiumScript = `#!/bin/sh
 here=$(cd "$(dirname "$0")" && pwd)
-LD_LIBRARY_PATH="$here/usr/lib/%[1]s:$here/lib/%[1]s:$here/usr/lib/%[1]s/pulseaudio" FONTCONFIG_FILE="$here/fonts.conf" \
+LD_LIBRARY_PATH="$here/usr/lib/%[1]s:$here/lib/%[1]s:$here/usr/lib/%[1]s/pulseaudio" FONTCONFIG_FILE="$here/fonts.conf" XDG_CACHE_HOME="$here/cache" \
 	exec "$here/usr/lib/chromium/chromium-headless-shell" "$@"
 `
 
