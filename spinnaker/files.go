@@ -111,7 +111,7 @@ func (d DockerRegistry) Check() error {
 }
 
 func checkAddress(address string) error {
-	want := &FieldError{Field: "address", Msg: "want the registry's address, e.g. https://index.docker.io, without user, password, query"}
+	want := &FieldError{Field: "address", Msg: "want the registry's address, e.g. https://registry.example, without user, password, query"}
 	if address == "" {
 		return want
 	}

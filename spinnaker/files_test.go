@@ -12,7 +12,7 @@ import (
 )
 
 const dockerFile = `name: mydockerhub
-address: https://index.docker.io
+address: https://registry.example
 username: if-you-images-aren't-publicly-available
 password: fill-this-field
 repositories:
@@ -38,7 +38,7 @@ func TestGuideFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"address":"https://index.docker.io","name":"mydockerhub","password":"fill-this-field","repositories":["opnfv/clover"],"username":"if-you-images-aren't-publicly-available"}`
+	want := `{"address":"https://registry.example","name":"mydockerhub","password":"fill-this-field","repositories":["opnfv/clover"],"username":"if-you-images-aren't-publicly-available"}`
 	if string(wire) != want {
 		t.Errorf("got  %s\nwant %s", wire, want)
 	}

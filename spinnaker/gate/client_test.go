@@ -76,7 +76,7 @@ func TestAccounts(t *testing.T) {
 func TestManyAccounts(t *testing.T) {
 	_, c := serve(t, spinnakertest.GateOptions{}, gate.Options{})
 	for i := range 205 {
-		a := spinnaker.DockerRegistry{Name: fmt.Sprintf("r%03d", i), Address: "https://index.docker.io"}.Account()
+		a := spinnaker.DockerRegistry{Name: fmt.Sprintf("r%03d", i), Address: "https://registry.example"}.Account()
 		if err := c.AddAccount(t.Context(), a); err != nil {
 			t.Fatal(err)
 		}

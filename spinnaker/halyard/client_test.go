@@ -34,7 +34,7 @@ func serve(t *testing.T, so spinnakertest.HalyardOptions, o halyard.Options) (*s
 
 func registry(name string) spinnaker.Account {
 	return spinnaker.DockerRegistry{
-		Name: name, Address: "https://index.docker.io", Username: "ann", Password: spinnaker.NewSecret("hunter2"),
+		Name: name, Address: "https://registry.example", Username: "ann", Password: spinnaker.NewSecret("hunter2"),
 		Repositories: []string{"opnfv/clover"},
 	}.Account()
 }

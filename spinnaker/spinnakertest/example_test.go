@@ -21,7 +21,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	registry := spinnaker.DockerRegistry{Name: "dockerhub", Address: "https://index.docker.io", Repositories: []string{"opnfv/clover"}}
+	registry := spinnaker.DockerRegistry{Name: "dockerhub", Address: "https://registry.example", Repositories: []string{"opnfv/clover"}}
 	daemon.Inject(spinnakertest.Fault{Kind: spinnakertest.LoseDoneTask, Method: "POST"})
 	fmt.Println(client.AddAccount(context.Background(), registry.Account()))
 	fmt.Println(daemon.Accounts(spinnaker.DockerRegistryProvider)[0]["name"], daemon.Enabled(spinnaker.DockerRegistryProvider))

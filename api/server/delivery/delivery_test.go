@@ -71,7 +71,7 @@ func installation(t *testing.T) (h *spinnakertest.Halyard, g *spinnakertest.Gate
 
 func TestAccounts(t *testing.T) {
 	h, g, services := installation(t)
-	docker := map[string]any{"name": "mydockerhub", "address": "https://index.docker.io", "username": "ann", "password": "hunter2", "repositories": []any{"opnfv/clover"}}
+	docker := map[string]any{"name": "mydockerhub", "address": "https://registry.example", "username": "ann", "password": "hunter2", "repositories": []any{"opnfv/clover"}}
 	kube := map[string]any{"name": "my-kubernetes", "providerVersion": "V1", "kubeconfigContents": kubeconfig, "dockerRegistries": []any{map[string]any{"accountName": "dockerhub"}}}
 	for _, by := range []string{"halyard", "gate"} {
 		s, ctx := services[by], t.Context()

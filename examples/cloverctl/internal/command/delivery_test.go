@@ -131,9 +131,9 @@ func TestDelivering(t *testing.T) {
 	address, h, g := delivering(t)
 	dir := t.TempDir()
 	files := map[string]string{
-		"docker.yml":     "name: mydockerhub\naddress: https://index.docker.io\nusername: ann\npassword: hunter2\nrepositories:\n- opnfv/clover\n",
-		"secret.yml":     "name: other\naddress: https://index.docker.io\nusername: ann\npasswordFile: password\n",
-		"stdin.yml":      "name: third\naddress: https://index.docker.io\nusername: ann\n",
+		"docker.yml":     "name: mydockerhub\naddress: https://registry.example\nusername: ann\npassword: hunter2\nrepositories:\n- opnfv/clover\n",
+		"secret.yml":     "name: other\naddress: https://registry.example\nusername: ann\npasswordFile: password\n",
+		"stdin.yml":      "name: third\naddress: https://registry.example\nusername: ann\n",
 		"bad.yml":        "name: mydockerhub\naddr: x\npassword: hunter2\n",
 		"password":       "hunter2\n",
 		"kubernetes.yml": "name: my-kubernetes\nproviderVersion: V1\nkubeconfigFile: kubeconfig\ndockerRegistries:\n- accountName: dockerhub\n",
