@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -27,6 +28,11 @@ func (b *browser) isolate(t *testing.T, c *clover) {
 	addr, err := netip.ParseAddrPort(c.addrs.REST)
 	check(t, err)
 	n := testutil.Namespace(t)
+	// Its link would get an IPv6 address seconds later, which is a change too.
+	unlink := append(n.Exec(), "ip", "link", "del", n.Interface)
+	if out, err := exec.CommandContext(t.Context(), unlink[0], unlink[1:]...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
 	relay(t, n.ListenLoopback(int(addr.Port())), c.addrs.REST)
 	script := filepath.Join(t.TempDir(), "chromium")
 	text := fmt.Sprintf("#!/bin/sh\nexec %s %s \"$@\"\n", strings.Join(n.Exec(), " "), b.chromium)
