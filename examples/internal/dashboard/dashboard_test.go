@@ -40,7 +40,7 @@ func TestEachViewShowsWhatTheAPIAnswers(t *testing.T) {
 	c.trackMetrics()
 	b.isolate(t, c)
 	env := map[string]string{"CLOVER_URL": c.url(), "CLOVER_CONTROL": c.control().URL, "CLOVER_PICTURES": pictures(t)}
-	for _, script := range []string{"figures", "views", "moving", "answers"} {
+	for _, script := range []string{"figures", "handling", "views", "moving", "answers"} {
 		t.Run(script, func(t *testing.T) { b.run(t, script+".test.mjs", env) })
 	}
 }
