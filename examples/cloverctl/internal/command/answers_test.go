@@ -48,11 +48,11 @@ const lacking = `"completeness":{"open":"12","notes":[{"code":"truncated","sourc
 func TestEachAnswerSaysWhatItLacks(t *testing.T) {
 	address := answering(t, map[string]string{
 		"stats": `{"group_by":["service"],"groups":[{"values":["web"],"stats":{"count":"1"}}],` + lacking + `}`,
-		"graph": `{` + lacking + `}`, "movers": `{` + lacking + `}`, "ledger": `{` + lacking + `}`, "metrics": `{` + lacking + `}`,
+		"graph": `{` + lacking + `}`, "heatmap": `{` + lacking + `}`, "movers": `{` + lacking + `}`, "ledger": `{` + lacking + `}`, "metrics": `{` + lacking + `}`,
 		"status": `{` + lacking + `}`, "values/url": `{"rest_values":7,` + lacking + `}`, "summary": `{` + lacking + `}`,
 		"config": `{}`, "traces": `{` + lacking + `}`, "traces/1": `{"spans":[{"service":"web"}],` + lacking + `}`,
 	})
-	for _, args := range []string{"stats", "graph", "movers", "ledger", "metrics", "status", "urls", "traces", "trace 1", ""} {
+	for _, args := range []string{"stats", "graph", "heatmap", "movers", "ledger", "metrics", "status", "urls", "traces", "trace 1", ""} {
 		code, out, errs := ctl(t, "", append([]string{"--controller", address, "get", "visibility"}, strings.Fields(args)...)...)
 		if want := "! jaeger: 3 traces truncated\n! 12 requests wait for their other side\n"; code != 0 || !strings.HasSuffix(out, want) {
 			t.Errorf("%s: exit %d, want %q at the end of\n%s%s", args, code, want, out, errs)

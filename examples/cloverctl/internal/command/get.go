@@ -35,7 +35,7 @@ func (a *app) getVisibility() *cobra.Command {
 	complete(c, "stat", summaryStats)
 	complete(c, "conf", configParts)
 	a.addOutput(c)
-	c.AddCommand(a.stats(), a.graph(), a.movers(), a.traces(), a.trace(), a.metrics(), a.ledger(), a.status(),
+	c.AddCommand(a.stats(), a.graph(), a.heatmap(), a.movers(), a.traces(), a.trace(), a.metrics(), a.ledger(), a.status(),
 		a.values("services", visibility.Service), a.values("urls", visibility.URL),
 		a.values("user-agents", visibility.UserAgent), a.values("status-codes", visibility.Status),
 		a.values("operations", visibility.Operation), a.values("nodes", visibility.Node))

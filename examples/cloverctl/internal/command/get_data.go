@@ -161,13 +161,9 @@ func (a *app) movers() *cobra.Command {
 				return err
 			}
 			if ago != "" {
-				d, err := time.ParseDuration(ago)
-				if err != nil || d <= 0 {
-					return usagef("--ago %q is not a duration such as 24h", ago)
+				if err := earlier(q, ago, f.since); err != nil {
+					return err
 				}
-				to := time.Now().Add(-d)
-				q.Set("base.to", to.UTC().Format(time.RFC3339))
-				q.Set("base.from", to.Add(-f.since).UTC().Format(time.RFC3339))
 			}
 			res := &v1.GetMoversResponse{}
 			raw, err := a.ask(c.Context(), "movers", q, res)
@@ -183,10 +179,31 @@ func (a *app) movers() *cobra.Command {
 	c.Flags().IntVar(&limit, "limit", 20, "largest number of rows")
 	completeList(c, "group-by", visibility.DimensionNames())
 	complete(c, "by", measures)
-	f.addSince(c)
+	f.rangeFlags.add(c)
 	f.addFilter(a, c)
 	a.addOutput(c)
 	return c
+}
+
+// earlier adds to the question of movers the range to compare with, which is
+// so long before its target. since is the target's length if it has no start.
+func earlier(q url.Values, ago string, since time.Duration) error {
+	d, err := time.ParseDuration(ago)
+	if err != nil || d <= 0 {
+		return usagef("--ago %q is not a duration such as 24h", ago)
+	}
+	to := time.Now()
+	// Neither fails: they were written by the range's flags.
+	if text := q.Get("target.to"); text != "" {
+		to, _ = time.Parse(time.RFC3339Nano, text)
+	}
+	from := to.Add(-since)
+	if text := q.Get("target.from"); text != "" {
+		from, _ = time.Parse(time.RFC3339Nano, text)
+	}
+	q.Set("base.from", from.Add(-d).UTC().Format(time.RFC3339Nano))
+	q.Set("base.to", to.Add(-d).UTC().Format(time.RFC3339Nano))
+	return nil
 }
 
 // moversQuery is the question but for the range to compare with.
