@@ -14,7 +14,7 @@ import (
 )
 
 // stopLimit is how long a program may take to end by itself.
-const stopLimit = 20 * time.Second
+const stopLimit = time.Minute
 
 // Command says how to run a program.
 type Command struct {
@@ -103,7 +103,7 @@ func (p *Process) start() error {
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Stop asks the program to end, waits for it and kills it if it does not end
-// within 20 s, which fails the test. It may be called again.
+// within a minute, which fails the test. It may be called again.
 func (p *Process) Stop() {
 	p.t.Helper()
 	if err := p.stop(); err != nil {
@@ -148,9 +148,11 @@ func (p *Process) kill() error {
 }
 
 // WaitReady calls ready until it returns nil. The test ends if that takes
-// longer than limit or if the program ends meanwhile.
+// longer than limit and than two minutes, as with [Eventually], or if the
+// program ends meanwhile.
 func (p *Process) WaitReady(limit time.Duration, ready func(ctx context.Context) error) {
 	p.t.Helper()
+	limit = max(limit, patience)
 	ctx, cancel := context.WithTimeout(p.t.Context(), limit)
 	defer cancel()
 	for wait := firstPoll; ; wait = min(2*wait, lastPoll) {

@@ -96,6 +96,9 @@ func TestEventuallyShowsTheState(t *testing.T) {
 	if calls != 3 {
 		t.Errorf("%d calls, want 3", calls)
 	}
+	old := patience
+	patience = 0
+	defer func() { patience = old }()
 	r := record(t, func(r *recorder) {
 		Eventually(r, time.Millisecond, func() (bool, string) { return false, "three of four" })
 	})

@@ -2,8 +2,12 @@ package master_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -88,17 +92,48 @@ func plan(t *testing.T, m *master.Master, w *web, name, text string) {
 	check(t, err)
 }
 
+// limit is how long is waited for what happens at once.
+const limit = 2 * time.Minute
+
 // reaches waits until a run is in a state.
 func reaches(t *testing.T, m *master.Master, id string, want master.State) master.Run {
 	t.Helper()
 	var run master.Run
-	testutil.Eventually(t, 30*time.Second, func() (bool, string) {
+	testutil.Eventually(t, limit, func() (bool, string) {
 		var err error
 		run, err = m.Get(id)
 		check(t, err)
 		return run.State == want, string(run.State) + " " + run.Problem
 	})
 	return run
+}
+
+// measures waits until a run has more than so many results. Those of requests
+// that have arrived may be missing yet.
+func measures(t *testing.T, m *master.Master, id string, more int64) {
+	t.Helper()
+	testutil.Eventually(t, limit, func() (bool, string) {
+		run, err := m.Get(id)
+		check(t, err)
+		return run.Numbers.Count > more, fmt.Sprintf("%s, %d results", run.State, run.Numbers.Count)
+	})
+}
+
+// copyWhole copies the folder of a master that runs. A file that is replaced
+// meanwhile has a name of its own for a moment, which may be gone when it is
+// its turn: then the copy is made anew.
+func copyWhole(t *testing.T, dir string) string {
+	t.Helper()
+	for {
+		then := t.TempDir()
+		err := os.CopyFS(then, os.DirFS(dir))
+		if err == nil {
+			return then
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
 }
 
 func start(t *testing.T, m *master.Master, o master.StartOptions) master.Run {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opnfv/clover/internal/testutil"
 	"github.com/opnfv/clover/spinnaker"
 	"github.com/opnfv/clover/spinnaker/halyard"
 	"github.com/opnfv/clover/spinnaker/spinnakertest"
@@ -254,8 +255,17 @@ func TestCancel(t *testing.T) {
 	_, c := serve(t, spinnakertest.HalyardOptions{Polls: 1 << 30}, halyard.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	time.AfterFunc(50*time.Millisecond, cancel)
-	if _, err := c.LatestVersion(ctx); !errors.Is(err, context.Canceled) {
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.LatestVersion(ctx)
+		done <- err
+	}()
+	testutil.Eventually(t, time.Minute, func() (bool, string) {
+		tasks, err := c.Tasks(t.Context())
+		return len(tasks) == 1, fmt.Sprintf("tasks %+v, %v", tasks, err)
+	})
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Fatalf("got %v", err)
 	}
 	tasks, err := c.Tasks(t.Context())
