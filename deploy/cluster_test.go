@@ -103,6 +103,7 @@ func TestServerAccepts(t *testing.T) {
 	for _, o := range []Options{
 		{Components: []string{"visibility", "controller-nodeport", "datastore"}, Values: tree{"controller": tree{"service": tree{"nodePort": 0}}}},
 		{Components: []string{"controller", "controller-lb"}},
+		{Components: []string{"visibility"}, Size: "large", Values: tree{"collector": tree{"store": "cassandra", "replicas": 3}}},
 		{Components: []string{"sdc"}, Values: tree{"sdc": tree{"namespace": namespace}}},
 		{Components: []string{"validation"}, Values: tree{"validation": tree{"namespace": namespace}}},
 	} {

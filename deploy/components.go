@@ -29,6 +29,7 @@ var catalog = []Component{
 	{Name: "controller-nodeport", Summary: "the controller on a port of each node", enable: expose("NodePort")},
 	{Name: "controller-lb", Summary: "the controller behind a load balancer", enable: expose("LoadBalancer")},
 	{Name: "collector", Summary: "reads traces and metrics, takes OTLP, stores both", enable: section("collector")},
+	{Name: "cassandra", Summary: "Apache Cassandra, the store of several collectors", enable: section("cassandra")},
 	{Name: "datastore", Summary: "Redis", enable: section("datastore")},
 	{Name: "sdc", Summary: "the sample: proxy, load balancers, servers, IDS", enable: section("sdc")},
 	{Name: "clovisor", Summary: "session traces from the kernel", enable: section("clovisor")},
@@ -83,6 +84,15 @@ func expand(names []string) ([]string, error) {
 		out = append(out, Shared)
 	}
 	return out, nil
+}
+
+// needsCassandra reports whether these values have the collector keep its data
+// in a Cassandra that is Clover's own.
+func needsCassandra(values map[string]any) bool {
+	collector, _ := values["collector"].(map[string]any)
+	other, _ := collector["cassandra"].(map[string]any)
+	hosts, _ := other["hosts"].([]any)
+	return collector["store"] == "cassandra" && len(hosts) == 0
 }
 
 // standalone are the components that need nothing of what is shared.

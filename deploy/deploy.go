@@ -16,6 +16,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -50,8 +51,13 @@ const (
 
 // Options says what to render. Components is needed, the rest may be empty.
 type Options struct {
-	// Components are names of [Components]; a group stands for its members.
+	// Components are names of [Components]; a group stands for its members,
+	// "visibility" for Cassandra too if that is the collector's store and
+	// Values name no other.
 	Components []string
+	// Size is one of [Sizes]: values for small or large meshes, over which
+	// Values win. Empty means the first.
+	Size string
 	// Namespace is where Clover lives; empty means [DefaultNamespace].
 	Namespace string
 	// Registry is what stands before each image's name, as in
@@ -72,8 +78,8 @@ type Options struct {
 
 // Render returns the manifests of the components, in the order in which they
 // can be applied; reversed, in which they can be deleted. The objects are the
-// caller's. A value that the chart does not know or whose type is wrong is a
-// [*ValuesError].
+// caller's. A value that the chart does not know, whose type is wrong or that
+// cannot be with the others is a [*ValuesError].
 func Render(ctx context.Context, o Options) ([]*unstructured.Unstructured, error) {
 	wanted, err := expand(o.Components)
 	if err != nil {
@@ -90,6 +96,14 @@ func Render(ctx context.Context, o Options) ([]*unstructured.Unstructured, error
 	given, err := checkValues(o.Values)
 	if err != nil {
 		return nil, err
+	}
+	sized, err := sizeValues(o.Size)
+	if err != nil {
+		return nil, err
+	}
+	given = loader.MergeMaps(sized, given)
+	if slices.Contains(o.Components, "visibility") && needsCassandra(given) {
+		wanted = append(wanted, "cassandra")
 	}
 	if given, err = checkValues(o.over(given, wanted)); err != nil {
 		return nil, err
@@ -112,7 +126,7 @@ func Render(ctx context.Context, o Options) ([]*unstructured.Unstructured, error
 	}}
 	rendered, err := e.RenderWithContext(ctx, c, values)
 	if err != nil {
-		return nil, fmt.Errorf("deploy: render: %w", err)
+		return nil, refusal(err)
 	}
 	objects, err := parse(rendered)
 	if err != nil {
@@ -123,6 +137,17 @@ func Render(ctx context.Context, o Options) ([]*unstructured.Unstructured, error
 	})
 	slices.SortStableFunc(objects, inInstallOrder)
 	return objects, nil
+}
+
+// refused matches an error by which the chart refuses values.
+var refused = regexp.MustCompile(`(?s)^execution error at \([^)]*\): (.*)$`)
+
+// refusal words an error of rendering.
+func refusal(err error) error {
+	if m := refused.FindStringSubmatch(err.Error()); m != nil {
+		return &ValuesError{Problems: []string{m[1]}}
+	}
+	return fmt.Errorf("deploy: render: %w", err)
 }
 
 // over puts what the other options say over the values given.

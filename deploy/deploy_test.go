@@ -86,6 +86,18 @@ func TestGolden(t *testing.T) {
 		"collector-redis": {Components: []string{"collector"}, Values: tree{"tls": noTLS, "collector": tree{"redis": tree{
 			"address": "rediss://clover@redis.example:6380?master_name=mymaster", "secret": "redis-password", "tlsSecret": "redis-tls",
 		}}}},
+		"cassandra": {Components: []string{"visibility"}, Values: tree{"tls": noTLS, "collector": tree{"store": "cassandra", "replicas": 3}}},
+		"cassandra-adjusted": {
+			Components: []string{"visibility"}, Size: "large", Namespace: "team-a", Registry: "registry.example:5000/a", Tag: "1.2.3",
+			Values: tree{
+				"tls": noTLS, "networkPolicies": tree{"enabled": false}, "collector": tree{"store": "cassandra"},
+				"cassandra": tree{"storage": tree{"class": "ssd", "size": "2Gi", "keep": true}, "extraArgs": []any{"--jvm-arg=-XX:+UseZGC"}},
+			},
+		},
+		"collector-cassandra": {Components: []string{"visibility"}, Values: tree{"tls": noTLS, "collector": tree{"store": "cassandra", "cassandra": tree{
+			"hosts": []any{"one.example", "two.example:9142"}, "datacenter": "dc1", "replication": "{'class': 'NetworkTopologyStrategy', 'dc1': 3}",
+			"secret": "cassandra-user", "tlsSecret": "cassandra-tls",
+		}}}},
 		"sdc-real": {Components: []string{"sdc"}, Values: tree{"tls": noTLS, "sdc": real}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -115,7 +127,7 @@ func TestGolden(t *testing.T) {
 }
 
 func TestComponentsThatAreNotThere(t *testing.T) {
-	_, err := Render(t.Context(), Options{Components: []string{"cassandra"}})
+	_, err := Render(t.Context(), Options{Components: []string{"kafka"}})
 	if !errors.Is(err, ErrUnknownComponent) || !strings.Contains(err.Error(), "there are visibility, controller") {
 		t.Errorf("%v, want that it is not known and what there is", err)
 	}
@@ -130,7 +142,7 @@ func TestComponentsAreApart(t *testing.T) {
 	key := func(u *unstructured.Unstructured) string {
 		return u.GetKind() + " " + u.GetNamespace() + "/" + u.GetName()
 	}
-	alone, names := map[string]bool{}, []string{"controller", "controller-nodeport", "collector", "datastore", "sdc", "clovisor", "validation"}
+	alone, names := map[string]bool{}, []string{"controller", "controller-nodeport", "collector", "cassandra", "datastore", "sdc", "clovisor", "validation"}
 	for _, name := range names {
 		for _, u := range render(t, Options{Components: []string{name}}) {
 			if c := u.GetLabels()[ComponentLabel]; c != name && c != Shared {
@@ -172,12 +184,12 @@ func TestInstallOrder(t *testing.T) {
 
 func TestWrongValues(t *testing.T) {
 	for want, values := range map[string]tree{
-		"contoller: there is no such value; there are clovisor, collector, controller": {"contoller": tree{}},
-		"controller.replicas: want a number from 1 to 10":                              {"controller": tree{"replicas": "two"}},
-		"controller.service.nodePort: want a port from 30000 to 32767":                 {"controller": tree{"service": tree{"nodePort": 80}}},
-		"collector.storage.size: want a size in Mi or Gi, such as 512Mi":               {"collector": tree{"storage": tree{"size": "10GB"}}},
-		"image.pullSecrets.0: want the name of an object":                              {"image": tree{"pullSecrets": []any{"Not a name"}}},
-		"controller: got string, want object":                                          {"controller": "yes"},
+		"contoller: there is no such value; there are cassandra, clovisor, collector, controller": {"contoller": tree{}},
+		"controller.replicas: want a number from 1 to 10":                                         {"controller": tree{"replicas": "two"}},
+		"controller.service.nodePort: want a port from 30000 to 32767":                            {"controller": tree{"service": tree{"nodePort": 80}}},
+		"collector.storage.size: want a size in Mi or Gi, such as 512Mi":                          {"collector": tree{"storage": tree{"size": "10GB"}}},
+		"image.pullSecrets.0: want the name of an object":                                         {"image": tree{"pullSecrets": []any{"Not a name"}}},
+		"controller: got string, want object":                                                     {"controller": "yes"},
 	} {
 		_, err := Render(t.Context(), Options{Components: []string{"visibility"}, Values: values})
 		var invalid *ValuesError

@@ -51,14 +51,17 @@ func TestHelmRendersTheSame(t *testing.T) {
 		return out
 	}
 	printed := helm(t, "template", "clover", "chart", "--namespace", "clover-system", "--skip-tests",
-		"--set", "namespace.create=true,tls.generate=false,controller.service.type=NodePort,datastore.enabled=true,sdc.enabled=true,sdc.istio.enabled=true")
+		"--set", "namespace.create=true,tls.generate=false,controller.service.type=NodePort,datastore.enabled=true,sdc.enabled=true,sdc.istio.enabled=true,cassandra.enabled=true,collector.store=cassandra,collector.replicas=3")
 	theirs, err := parse(map[string]string{"chart.yaml": printed})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ours := render(t, Options{
 		Components: []string{"visibility", "controller-nodeport", "datastore", "sdc"},
-		Values:     tree{"tls": tree{"generate": false}, "sdc": tree{"istio": tree{"enabled": true}}},
+		Values: tree{
+			"tls": tree{"generate": false}, "sdc": tree{"istio": tree{"enabled": true}},
+			"collector": tree{"store": "cassandra", "replicas": 3},
+		},
 	})
 	a, b := byName(theirs), byName(ours)
 	if got, want := slices.Sorted(maps.Keys(a)), slices.Sorted(maps.Keys(b)); !slices.Equal(got, want) {
@@ -73,7 +76,7 @@ func TestHelmRendersTheSame(t *testing.T) {
 
 // TestHelmLint holds the chart to helm's own rules.
 func TestHelmLint(t *testing.T) {
-	out := helm(t, "lint", "--strict", "--with-subcharts", "chart", "--set", "sdc.enabled=true,datastore.enabled=true")
+	out := helm(t, "lint", "--strict", "--with-subcharts", "chart", "--set", "sdc.enabled=true,datastore.enabled=true,cassandra.enabled=true,collector.store=cassandra")
 	if !strings.Contains(out, "0 chart(s) failed") {
 		t.Error(out)
 	}

@@ -66,7 +66,7 @@ func workloads(t *testing.T, objects []*unstructured.Unstructured) []workload {
 // TestPodsAreRestricted holds every pod to the restricted Pod Security
 // Standard, and to what Clover asks of a pod besides.
 func TestPodsAreRestricted(t *testing.T) {
-	for _, w := range workloads(t, everything(t)) {
+	for _, w := range workloads(t, append(everything(t), distributed(t)...)) {
 		spec := w.pod.Spec
 		if s := spec.SecurityContext; !*s.RunAsNonRoot || *s.RunAsUser == 0 || s.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault {
 			t.Errorf("%s: pod security %+v", w.name, s)
@@ -164,7 +164,7 @@ func TestImagesAreBuilt(t *testing.T) {
 	for _, i := range images.All() {
 		built["team/"+i.Name+":7"] = false
 	}
-	objects := render(t, Options{Components: []string{"visibility", "datastore", "sdc", "clovisor", "validation"}, Registry: "team", Tag: "7"})
+	objects := render(t, Options{Components: []string{"visibility", "cassandra", "datastore", "sdc", "clovisor", "validation"}, Registry: "team", Tag: "7"})
 	objects = append(objects, render(t, Options{Components: []string{"sdc"}, Registry: "team", Tag: "7", Values: tree{"sdc": real}})...)
 	for _, w := range workloads(t, objects) {
 		for _, c := range w.pod.Spec.Containers {
@@ -199,7 +199,7 @@ func TestImagesAreBuilt(t *testing.T) {
 // TestWhoHasAToken holds that only the controller is given one, and what it
 // may do with it.
 func TestWhoHasAToken(t *testing.T) {
-	for _, w := range workloads(t, everything(t)) {
+	for _, w := range workloads(t, append(everything(t), distributed(t)...)) {
 		given := w.pod.Spec.AutomountServiceAccountToken == nil || *w.pod.Spec.AutomountServiceAccountToken
 		if given != (w.name == "clover-controller") {
 			t.Errorf("%s: token %v", w.name, given)
@@ -245,7 +245,12 @@ func (w workload) selects(t *testing.T, namespace string, s *metav1.LabelSelecto
 // TestObjectsFitTogether holds that services, policies and budgets select
 // pods that are there, and that the ports that they name are open.
 func TestObjectsFitTogether(t *testing.T) {
-	objects := everything(t)
+	fitTogether(t, everything(t))
+	fitTogether(t, distributed(t))
+}
+
+func fitTogether(t *testing.T, objects []*unstructured.Unstructured) {
+	t.Helper()
 	all := workloads(t, objects)
 	for i, w := range all {
 		for j, other := range all {

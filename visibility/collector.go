@@ -116,6 +116,9 @@ type Sharer interface {
 	// Changed returns a channel that holds a token after Owns may have begun
 	// to answer otherwise. The collector is its one receiver.
 	Changed() <-chan struct{}
+	// Members are the IDs of those that share, as far as this process knows;
+	// none while it is none of them.
+	Members() []string
 }
 
 // Collector pulls spans and metrics from its sources into a store. Each

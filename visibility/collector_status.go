@@ -29,6 +29,9 @@ type CollectorStatus struct {
 	ID      string
 	Running bool // Run is under way
 	Paused  bool
+	// Members are the collectors among which the services of the sources are
+	// divided; none if this one does not share them, or cannot now.
+	Members []string
 	Sources []SourceStatus // by kind and name, traces last; also outputs, of KindResults
 }
 
@@ -181,6 +184,9 @@ func (c *Collector) Status() CollectorStatus {
 	c.mu.Lock()
 	st := CollectorStatus{ID: c.opt.ID, Running: c.running, Paused: c.paused}
 	c.mu.Unlock()
+	if c.opt.Share != nil {
+		st.Members = c.opt.Share.Members()
+	}
 	now := time.Now()
 	for _, source := range c.snapshot() {
 		st.Sources = append(st.Sources, source.get(now))

@@ -24,7 +24,6 @@ import (
 
 	"github.com/opnfv/clover/internal/command"
 	"github.com/opnfv/clover/internal/debian"
-	"github.com/opnfv/clover/internal/jmeterhome"
 )
 
 // Options says how images are built. Source, Out and Tag are needed.
@@ -38,6 +37,8 @@ type Options struct {
 	// JMeter is the home folder of Apache JMeter; empty means one in Cache,
 	// which is fetched.
 	JMeter string
+	// Cassandra is the same for Apache Cassandra.
+	Cassandra string
 	// Registry and Tag make the reference of an image, as in
 	// registry/clover-controller:tag. An empty registry means opnfv.
 	Registry, Tag string
@@ -171,8 +172,8 @@ func (o Options) layers(ctx context.Context, i Image, arch string) (layers []*La
 		}
 		layers, start = append(layers, l), d.Programs[0]
 	}
-	if i.JMeter {
-		l, err := o.share("Apache JMeter", func() (map[string]File, error) { return o.jmeterFiles(ctx) })
+	for _, h := range o.homes(i) {
+		l, err := o.share("Apache "+h.title, func() (map[string]File, error) { return h.files(ctx, o) })
 		if err != nil {
 			return nil, "", err
 		}
@@ -223,26 +224,6 @@ func (o Options) debianFiles(ctx context.Context, d Debian, arch string) (map[st
 		files[name] = File{Link: target}
 	}
 	return files, addLicences(files, roots)
-}
-
-// jmeterFiles are those of JMeter's home folder.
-func (o Options) jmeterFiles(ctx context.Context) (map[string]File, error) {
-	dir := cmp.Or(o.JMeter, filepath.Join(o.Cache, "jmeter-"+jmeterhome.Version))
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		o.say("fetching Apache JMeter %s ...", jmeterhome.Version)
-		if err := intoFolder(dir, func(part string) error { return jmeterhome.Fetch(ctx, part) }); err != nil {
-			return nil, fmt.Errorf("images: JMeter: %w", err)
-		}
-	}
-	files, err := folder(dir, JMeterHome)
-	if err != nil {
-		return nil, fmt.Errorf("images: JMeter: %w", err)
-	}
-	if _, ok := files[JMeterHome+"/bin/ApacheJMeter.jar"]; !ok {
-		return nil, fmt.Errorf("images: %s is no home folder of JMeter: it has no bin/ApacheJMeter.jar", dir)
-	}
-	files[JMeterHome+"/lib/junit/.keep"] = File{Mode: 0o644} // JMeter complains without that folder
-	return files, nil
 }
 
 // compile builds a Go program without cgo.

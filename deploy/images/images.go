@@ -16,8 +16,8 @@ import (
 // UserID is the user and the group that programs run as.
 const UserID = 65532
 
-// Image says what an image is made of: Package, Debian, or both, and JMeter
-// beside them.
+// Image says what an image is made of: Package, Debian, or both, and JMeter or
+// Cassandra beside them.
 type Image struct {
 	// Name is the image's name without registry and tag.
 	Name string
@@ -35,6 +35,8 @@ type Image struct {
 	Debian *Debian
 	// JMeter puts the home folder of Apache JMeter at [JMeterHome].
 	JMeter bool
+	// Cassandra puts the jars of Apache Cassandra at [CassandraHome].
+	Cassandra bool
 	// Ports are what it listens on by default.
 	Ports []int
 }
@@ -71,10 +73,7 @@ func (d Debian) For(arch string) Debian {
 	return Debian{Package: d.Package, Programs: all(d.Programs), Folders: all(d.Folders), Without: all(d.Without), Links: links}
 }
 
-// JMeterHome is where JMeter is in the images that have it.
-const JMeterHome = "/opt/jmeter"
-
-// java is the Java that runs JMeter: what needs no display.
+// java is the Java that runs JMeter and Cassandra: what needs no display.
 var java = &Debian{
 	Package:  "openjdk-17-jre-headless",
 	Programs: []string{"/usr/lib/jvm/java-17-openjdk-{arch}/bin/java"},
@@ -126,6 +125,11 @@ func All() []Image {
 			Name: "clover-jmeter-slave", Title: "Clover JMeter slave", Package: "./examples/clover-jmeter", Program: "clover-jmeter", Args: []string{"slave"},
 			Description: "Runs test plans for a JMeter master", Ports: []int{1099},
 			Debian: java, JMeter: true,
+		},
+		{
+			Name: "clover-cassandra", Title: "Cassandra for Clover", Package: "./examples/clover-cassandra",
+			Description: "Apache Cassandra, for several collectors", Ports: []int{7000, 9042},
+			Debian: java, Cassandra: true,
 		},
 		{
 			Name: "clover-redis", Title: "Redis for Clover",

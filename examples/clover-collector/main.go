@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -21,9 +22,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var o node.Options
 	var protect access.Flags
 	var level string
+	var await time.Duration
 	f := pflag.NewFlagSet("clover-collector", pflag.ContinueOnError)
 	f.StringVar(&o.DataDir, "data-dir", "", "`directory` of the store (needed by the embedded one)")
 	o.AddFlags(f)
+	f.DurationVar(&await, "await-store", 0, "how long to wait at the start for a Cassandra that does not answer")
 	f.StringVar(&o.GRPCAddr, "grpc-addr", "127.0.0.1:50055", "`address` of gRPC, where a clover-controller of this machine looks for it")
 	f.StringVar(&o.RESTAddr, "rest-addr", "-", "`address` of REST and of /metrics, - for none")
 	f.StringVar(&o.OTLPGRPC, "otlp-grpc-addr", "127.0.0.1:4317", "`address` that takes OTLP by gRPC, - for none")
@@ -48,7 +51,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		fmt.Fprintf(stdout, "clover-collector is ready: gRPC %s, REST %s, OTLP gRPC %s, OTLP HTTP %s\n",
 			a.GRPC, orNone(a.REST), orNone(a.OTLPGRPC), orNone(a.OTLPHTTP))
 	}
-	n, err := node.New(o)
+	n, err := node.Await(ctx, o, await)
 	if err != nil {
 		return err
 	}

@@ -1,20 +1,18 @@
 // Package jmeterhome puts Apache JMeter's home folder together from its Maven
-// artefacts. Maven checks what it fetches by the checksums of the repository.
+// artefacts.
 package jmeterhome
 
 import (
 	"archive/zip"
 	"context"
 	_ "embed"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
-	"github.com/opnfv/clover/internal/command"
+	"github.com/opnfv/clover/internal/maven"
 )
 
 // Version is the release that pom.xml names.
@@ -25,26 +23,11 @@ const Version = "5.6.3"
 //go:embed pom.xml
 var POM []byte
 
-// ErrNoMaven says that this system cannot fetch Maven artefacts.
-var ErrNoMaven = fmt.Errorf("needs Maven (on Debian: apt-get install maven): %w", errors.ErrUnsupported)
-
 // Fetch makes JMeter's home of the folder dir: bin/ApacheJMeter.jar, the
 // settings beside it, and lib. JMeter's own script to start it is not there.
 func Fetch(ctx context.Context, dir string) error {
-	if _, err := exec.LookPath("mvn"); err != nil {
-		return ErrNoMaven
-	}
-	work, err := os.MkdirTemp("", "clover-maven-")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(work) }()
-	pom, lib := filepath.Join(work, "pom.xml"), filepath.Join(dir, "lib")
-	if err := os.WriteFile(pom, POM, 0o600); err != nil {
-		return err
-	}
-	if err := command.Run(exec.CommandContext(ctx, "mvn", "-q", "-B", "-C", "-f", pom,
-		"dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory="+lib)); err != nil {
+	lib := filepath.Join(dir, "lib")
+	if err := maven.Fetch(ctx, POM, lib); err != nil {
 		return err
 	}
 	return arrange(dir, lib)

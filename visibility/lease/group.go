@@ -106,6 +106,10 @@ func (g *Group) Owns(key string) bool {
 // another than before. It is for one receiver.
 func (g *Group) Changed() <-chan struct{} { return g.changed }
 
+// Members returns the members whose leases hold, sorted; none while the own
+// does not.
+func (g *Group) Members() []string { return g.Status().Members }
+
 // Status is how a Group is.
 type Status struct {
 	Members []string // whose leases hold, sorted; none while the own does not

@@ -22,6 +22,7 @@ import (
 	"github.com/opnfv/clover/visibility"
 	"github.com/opnfv/clover/visibility/cassandra"
 	"github.com/opnfv/clover/visibility/embedded"
+	"github.com/opnfv/clover/visibility/lease"
 	visibilityredis "github.com/opnfv/clover/visibility/redis"
 	"github.com/opnfv/clover/web"
 )
@@ -53,6 +54,9 @@ type Options struct {
 	// retention is that of Store.
 	Cassandra cassandra.Options
 	flags     storeFlags
+	// Share divides the services of the sources among the collectors that
+	// have the store in common.
+	Share bool
 	// Redis is where results and configuration are kept too; without a URL
 	// nowhere. RedisRefresh is how often; 0 is the default of visibilityredis.
 	Redis        visibilityredis.Address
@@ -74,6 +78,7 @@ type Addrs struct {
 type Node struct {
 	opts      Options
 	store     visibility.Store
+	share     *lease.Group // nil: nothing is shared
 	collector *visibility.Collector
 	receiver  *tracing.Receiver
 	hub       *visibility.Hub
@@ -103,10 +108,20 @@ func (n *Node) assemble() (err error) {
 	if err != nil {
 		return err
 	}
-	n.collector, err = visibility.NewCollector(n.store, visibility.CollectorOptions{
+	collecting := visibility.CollectorOptions{
 		Opener: opener{visibility.OpenSources{Jaeger: n.opts.Jaeger, Prometheus: n.opts.Prometheus}, policy},
 		Hub:    n.hub, Logger: n.opts.Logger, Outputs: n.outputs,
-	})
+	}
+	if !n.opts.Embedded() {
+		collecting.ID = n.opts.Cassandra.Writer
+	}
+	if n.share, err = n.opts.newShare(n.store); err != nil {
+		return err
+	}
+	if n.share != nil {
+		collecting.Share = n.share
+	}
+	n.collector, err = visibility.NewCollector(n.store, collecting)
 	if err != nil {
 		return err
 	}
@@ -142,6 +157,7 @@ func (n *Node) assemble() (err error) {
 	}
 	n.registry = prometheus.NewRegistry()
 	return errors.Join(
+		registerShare(n.registry, n.share),
 		n.registry.Register(metrics),
 		n.registry.Register(collectors.NewGoCollector()),
 		n.registry.Register(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})),
@@ -183,6 +199,9 @@ func (n *Node) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return srv.Run(ctx) })
 	group.Go(func() error { return n.collector.Run(ctx) })
+	if n.share != nil {
+		group.Go(func() error { return n.share.Run(ctx) })
+	}
 	if n.results != nil {
 		group.Go(func() error { return n.results.run(ctx) })
 	}

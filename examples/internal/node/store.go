@@ -34,6 +34,7 @@ func (o *Options) addStoreFlags(f *pflag.FlagSet) {
 	f.StringVar(&c.Replication, "cassandra-replication", "", "CQL `map` for a keyspace that is made (default: one copy)")
 	f.StringVar(&c.Datacenter, "cassandra-datacenter", "", "data `centre` whose nodes are asked (default: any)")
 	f.StringVar(&c.Writer, "cassandra-writer", "", "`name` of this process among those that write, the same after a restart (default: the host's name)")
+	f.BoolVar(&o.Share, "share", true, "divide the services of Jaeger and Prometheus among all that have the Cassandra keyspace in common; with --share=false this one reads all")
 	f.StringVar(&c.Username, "cassandra-user", "", "`user` at Cassandra")
 	f.StringVar(&o.flags.passwordFile, "cassandra-password-file", "", "`file` with the user's password")
 	f.StringVar(&o.flags.caFile, "cassandra-ca-file", "", "PEM `file` with the certificates to trust for Cassandra; turns TLS on")
@@ -67,15 +68,15 @@ func (o *Options) openStore() (visibility.Store, error) {
 }
 
 func (o *Options) openCassandra() (visibility.Store, error) {
-	c := o.Cassandra
-	c.Retention, c.Logger = o.Store.Retention, o.Logger
-	if c.Writer == "" {
+	if o.Cassandra.Writer == "" {
 		host, err := os.Hostname()
 		if err != nil {
 			return nil, fmt.Errorf("give this process a name with --cassandra-writer: %w", err)
 		}
-		c.Writer = host
+		o.Cassandra.Writer = host
 	}
+	c := o.Cassandra
+	c.Retention, c.Logger = o.Store.Retention, o.Logger
 	if file := o.flags.passwordFile; file != "" {
 		password, err := os.ReadFile(file)
 		if err != nil {

@@ -124,6 +124,9 @@ func build(t testing.TB, source string, chosen ...images.Image) []Archive {
 	if slices.ContainsFunc(chosen, func(i images.Image) bool { return i.JMeter }) {
 		o.JMeter = testutil.JMeter(t)
 	}
+	if slices.ContainsFunc(chosen, func(i images.Image) bool { return i.Cassandra }) {
+		o.Cassandra = filepath.Dir(filepath.Dir(testutil.Require(t, components.Cassandra())))
+	}
 	built, err := images.Build(t.Context(), chosen, o)
 	if err != nil {
 		t.Fatal(err)

@@ -13,8 +13,8 @@ func (a *app) logs() *cobra.Command {
 	var o podlogs.Options
 	c := &cobra.Command{
 		Use: "logs COMPONENT", Short: "Print the logs of a component's pods",
-		Long: `Prints the logs of the pods of a component (controller, collector, datastore,
-sdc) or of a service of the sample (e.g. http-lb). With several pods each line
+		Long: `Prints the logs of the pods of a component (controller, collector, cassandra,
+datastore, sdc) or of a service of the sample (e.g. http-lb). With several pods each line
 begins with the pod's name. -f goes on over restarts.`,
 		Example: "  cloverctl logs collector -f\n  cloverctl logs proxy-access-control -n default --tail 20\n  cloverctl logs controller --previous",
 		Args: func(_ *cobra.Command, args []string) error {

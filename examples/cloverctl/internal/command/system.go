@@ -17,6 +17,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"sigs.k8s.io/yaml"
 
+	"github.com/opnfv/clover/deploy"
 	"github.com/opnfv/clover/examples/cloverctl/internal/system"
 )
 
@@ -26,6 +27,8 @@ const defaultWait = 5 * time.Minute
 // systemFlags are what create and diff have in common.
 type systemFlags struct {
 	tag, registry string
+	size, store   string
+	collectors    int
 	files, sets   []string
 	force         bool
 }
@@ -37,10 +40,33 @@ func (f *systemFlags) add(c *cobra.Command) {
 	flags.StringArrayVarP(&f.files, "filename", "f", nil, "`file` with values of the chart; - is standard input (may be given again)")
 	flags.StringArrayVar(&f.sets, "set", nil, "one value of the chart, as `key=value` (may be given again)")
 	flags.BoolVar(&f.force, "force-conflicts", false, "take over what others have changed or made")
+	flags.StringVar(&f.size, "size", "", "what it asks for: "+strings.Join(deploy.Sizes(), ", ")+" (default: the first)")
+	flags.StringVar(&f.store, "store", "", "where collectors keep data: embedded (one collector, on its volume) or cassandra, which is created too")
+	flags.IntVar(&f.collectors, "collectors", 0, "`number` of collectors, which share the services (default: 1)")
+	complete(c, "size", deploy.Sizes())
+	complete(c, "store", []string{"embedded", "cassandra"})
 }
 
-// options reads the values: those of later files win, then those of --set.
-func (f *systemFlags) options(namespace string, stdin io.Reader) (system.Options, error) {
+// check looks at the flags that not all systems have.
+func (f *systemFlags) check(s system.System) error {
+	collects := s.Name == "visibility" || s.Name == "collector"
+	switch {
+	case f.size != "" && !slices.Contains(deploy.Sizes(), f.size):
+		return usagef("--size %s is not known; want one of %s", f.size, strings.Join(deploy.Sizes(), ", "))
+	case (f.store != "" || f.collectors != 0) && !collects:
+		return usagef("--store and --collectors are of the systems visibility and collector; system %s has no store", s.Name)
+	case f.collectors < 0:
+		return usagef("--collectors %d; want 1 or more", f.collectors)
+	}
+	return nil
+}
+
+// options reads the values: those of later files win, then those of the flags,
+// then those of --set.
+func (f *systemFlags) options(s system.System, namespace string, stdin io.Reader) (system.Options, error) {
+	if err := f.check(s); err != nil {
+		return system.Options{}, err
+	}
 	values := map[string]any{}
 	for _, file := range f.files {
 		raw, err := readFile(file, stdin)
@@ -53,12 +79,23 @@ func (f *systemFlags) options(namespace string, stdin io.Reader) (system.Options
 		}
 		values = loader.MergeMaps(values, part)
 	}
-	for _, set := range f.sets {
+	for _, set := range append(f.collecting(), f.sets...) {
 		if err := strvals.ParseInto(set, values); err != nil {
 			return system.Options{}, usagef("--set %s: %w", set, err)
 		}
 	}
-	return system.Options{Namespace: namespace, Registry: f.registry, Tag: f.tag, Values: values, Force: f.force}, nil
+	return system.Options{Namespace: namespace, Registry: f.registry, Tag: f.tag, Size: f.size, Values: values, Force: f.force}, nil
+}
+
+// collecting are the values that --store and --collectors stand for.
+func (f *systemFlags) collecting() (sets []string) {
+	if f.store != "" {
+		sets = append(sets, "collector.store="+f.store)
+	}
+	if f.collectors != 0 {
+		sets = append(sets, fmt.Sprintf("collector.replicas=%d", f.collectors))
+	}
+	return sets
 }
 
 // maxFile bounds a file of values.
@@ -136,13 +173,14 @@ should be stays as it is, what is missing or different is mended.
 The systems are` + systemsHelp(),
 		Example: `  cloverctl create system visibility --wait
   cloverctl create system controller nodeport
+  cloverctl create system visibility --store cassandra --collectors 3 --size small
   cloverctl create system collector -t v1.2.0 -r registry.example/clover --set collector.storage.size=50Gi
   cloverctl create system visibility --dry-run=client -o yaml`,
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			if r.system, err = system.Find(strings.Join(args, " ")); err != nil {
 				return err
 			}
-			if r.options, err = f.options(a.cluster.Namespace(""), a.In); err != nil {
+			if r.options, err = f.options(r.system, a.cluster.Namespace(""), a.In); err != nil {
 				return err
 			}
 			return r.run(c.Context())
@@ -303,7 +341,7 @@ everywhere, but a failure is 2.`,
 			if err != nil {
 				return err
 			}
-			o, err := f.options(a.cluster.Namespace(""), a.In)
+			o, err := f.options(s, a.cluster.Namespace(""), a.In)
 			if err != nil {
 				return err
 			}

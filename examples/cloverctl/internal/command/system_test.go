@@ -47,6 +47,16 @@ func TestSystemsWithoutACluster(t *testing.T) {
 		{"create system controller nodeport --dry-run=client -o yaml --set controller.service.nodePort=30001", "", 0, []string{"nodePort: 30001"}},
 		{"create system collector --dry-run=client -o yaml -f - --set collector.retention=1h", "collector: {retention: 2h, storage: {size: 7Gi}}", 0,
 			[]string{"--retention=1h", "storage: 7Gi"}},
+		{"create system visibility --store cassandra --collectors 3 --size small -t v9 --dry-run=client", "", 0, []string{
+			"Created statefulset \"cassandra\". (dry run)\nImage: opnfv/clover-cassandra:v9", "Created service \"cassandra\"", "Created statefulset \"clover-collector\". (dry run)\n"}},
+		{"create system visibility --store cassandra --size large --set cassandra.pods=1 --dry-run=client -o yaml", "", 0,
+			[]string{"memory: 16Gi", "'datacenter1': 1}", "--cassandra-hosts=cassandra-0.cassandra.clover-system.svc\n"}},
+		{"create system visibility --collectors 3 --dry-run=client", "", exitUsage, []string{"3 collectors need a store that they share", "--store cassandra"}},
+		{"create system collector --store cassandra --dry-run=client", "", exitUsage, []string{"namespace clover-system has none", "create system visibility --store cassandra"}},
+		{"create system visibility --store postgres --dry-run=client", "", exitUsage, []string{"collector.store: want embedded or cassandra"}},
+		{"create system visibility --collectors 0 --size huge --dry-run=client", "", exitUsage, []string{"--size huge is not known; want one of small, medium, large"}},
+		{"create system visibility --collectors -1 --dry-run=client", "", exitUsage, []string{"want 1 or more"}},
+		{"create system sdc --store cassandra --dry-run=client", "", exitUsage, []string{"system sdc has no store"}},
 		{"create system datastore --dry-run=client -o name -n elsewhere", "", 0, []string{"deployment.apps/redis", "namespace/elsewhere"}},
 		{"create system sdc --dry-run=client -o json", "", 0, []string{`"proxy-access-control"`}},
 		{"create system validation --dry-run=client -t v9", "", 0, []string{
@@ -56,7 +66,7 @@ func TestSystemsWithoutACluster(t *testing.T) {
 		{"create system clovisor --dry-run=client", "", 0, []string{
 			"Creating clovisor services\nCreated clovisor namespace (dry run)\n", "Created daemonset \"clovisor\". (dry run)\nImage: opnfv/clovisor:", "Created service \"redis\""}},
 		{"create system clovisor --dry-run=client -o yaml -n elsewhere", "", 0, []string{"name: clovisor-elsewhere", "redis.elsewhere.svc:6379"}},
-		{"create system clovisor --dry-run=client -n clover-system", "", exitFailure, []string{"needs a namespace of its own"}},
+		{"create system clovisor --dry-run=client -n clover-system", "", exitUsage, []string{"needs a namespace of its own"}},
 		{"create system", "", exitUsage, []string{"which system? Want one of controller, controller nodeport"}},
 		{"create system cassandra", "", exitUsage, []string{"system cassandra is not known; want one of"}},
 		{"create", "", exitUsage, []string{"create what?"}},

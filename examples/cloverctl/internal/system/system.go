@@ -60,8 +60,8 @@ var systems = []System{
 		components: []string{"controller-nodeport"}, needs: "controller"},
 	{Name: "controller lb", Title: "controller service", Summary: "the controller behind a load balancer",
 		components: []string{"controller-lb"}, needs: "controller"},
-	{Name: "visibility", Title: "visibility services", Summary: "collector and controller",
-		components: []string{"visibility"}, removes: []string{"controller-nodeport", "controller-lb"}},
+	{Name: "visibility", Title: "visibility services", Summary: "collector and controller, and Cassandra with --store cassandra",
+		components: []string{"visibility"}, removes: []string{"controller-nodeport", "controller-lb", "cassandra"}},
 	{Name: "collector", Title: "collector service", Summary: "reads traces and metrics, takes OTLP, stores both",
 		components: []string{"collector"}},
 	{Name: "datastore", Title: "datastore services", Summary: "Redis", components: []string{"datastore"}},
@@ -115,6 +115,8 @@ type Options struct {
 	Namespace string
 	// Registry and Tag of the images; "" are the release's.
 	Registry, Tag string
+	// Size is one of deploy.Sizes; "" is the smallest.
+	Size string
 	// Values of the chart; nil are its own.
 	Values map[string]any
 	// Force takes fields that others have changed, and objects that others
@@ -141,7 +143,7 @@ func render(ctx context.Context, c *kube.Cluster, s System, components []string,
 		return renderSpinnaker(ctx, c, namespace, o)
 	}
 	options := deploy.Options{
-		Components: components, Namespace: namespace, Registry: o.Registry, Tag: o.Tag, Values: maps.Clone(o.Values),
+		Components: components, Namespace: namespace, Registry: o.Registry, Tag: o.Tag, Size: o.Size, Values: maps.Clone(o.Values),
 	}
 	if s.section != "" {
 		options.Values = withNamespace(options.Values, s.section, namespace)
