@@ -109,8 +109,8 @@ func (s *Store) next(limit int) (e *entry, batches int, err error) {
 		return e, 0, err
 	}
 	for batches = 1; len(e.batch.Spans) < limit && limit > 1; batches++ {
-		more, err := s.log.after(e.next)
-		if err != nil || more.batch == nil || more.batch.Source != e.batch.Source {
+		more, failed := s.log.after(e.next)
+		if failed != nil || more.batch == nil || more.batch.Source != e.batch.Source {
 			break // told when it is the oldest
 		}
 		merge(e.batch, more.batch)
