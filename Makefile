@@ -86,6 +86,10 @@ bench-ids: ## the rule parser beside gonids, on one core
 bench-scale: ## writes into Cassandra beside the driver's bare inserts
 	$(GO) test -run '^$$' -bench Beside -benchtime $(or $(ROUNDS),3)x -timeout 20m ./visibility/cassandra
 
+.PHONY: faults-cassandra
+faults-cassandra: ## Cassandra restarted, slow, full, changed under it, one of three nodes gone: minutes, 2 GiB
+	CLOVER_TEST_REQUIRE=all CLOVER_FAULTS=1 $(GO) test -run 'Outages$(if $(FAULT),/$(FAULT))' -count=1 -v -timeout 60m ./visibility/cassandra
+
 fuzz: ## each fuzz target for FUZZTIME (20s)
 	sh internal/tools/fuzz.sh $(or $(FUZZTIME),20s)
 

@@ -20,6 +20,9 @@ const (
 	// KindResults is no source: results are written there. What it delivered
 	// are values written.
 	KindResults SourceKind = "results"
+	// KindSpool is no source either: what the store could not take waits there.
+	// What it delivered are spans that the store has got from it since.
+	KindSpool SourceKind = "spool"
 )
 
 // sourceKey identifies a source among those of a collector.

@@ -125,8 +125,8 @@ func (c *Completeness) loss(code string, e *LedgerEntry, n int64, what string) {
 	}
 }
 
-// sourceNotes adds the sources that cannot be read, and outputs that are
-// behind, which takes nothing from this answer.
+// sourceNotes adds the sources that cannot be read, spans that wait for the
+// store, and outputs that are behind, which takes nothing from this answer.
 func (a *Analytics) sourceNotes(r Range, c *Completeness) {
 	if a.opts.Status == nil {
 		return
@@ -134,6 +134,9 @@ func (a *Analytics) sourceNotes(r Range, c *Completeness) {
 	for _, s := range a.opts.Status().Sources {
 		if s.Kind == KindResults && s.Failures > 0 {
 			c.note(Note{Code: "results_behind", Source: s.Name, Detail: s.Error})
+		}
+		if s.Kind == KindSpool && s.Error != "" {
+			c.note(Note{Code: "spooled", Source: s.Name, Detail: s.Error})
 		}
 		if s.Error == "" || s.Kind != SourceTraces || s.LastSuccess.After(r.To) {
 			continue

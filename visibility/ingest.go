@@ -158,6 +158,7 @@ func (in *Ingest) account(spans, dropped int, r Receipt) {
 	st.LastArrival = time.Now()
 	st.Receipt.Kept += r.Kept
 	st.Receipt.Duplicates += r.Duplicates
+	st.Receipt.Spooled += r.Spooled
 	for reason, n := range r.Rejected {
 		st.Receipt.Rejected[reason] += n
 	}

@@ -129,7 +129,7 @@ type Completeness struct {
 
 // Note is one reason why an answer is not complete.
 type Note struct {
-	Code    string // "late", "rejected", "truncated", "dropped", "overflow", "approximate", "source_down", "range_snapped", "begins", "step_widened", "expired", "results_behind"
+	Code    string // "late", "rejected", "truncated", "dropped", "overflow", "approximate", "source_down", "range_snapped", "begins", "step_widened", "expired", "results_behind", "spooled"
 	Source  string
 	Service string
 	Count   int64

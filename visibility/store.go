@@ -50,6 +50,9 @@ type Receipt struct {
 	Kept       int
 	Duplicates int
 	Rejected   map[string]int // reason → number; see the Reject constants
+	// Spooled spans are durable beside the store, which is away: what becomes
+	// of them is known when it has them.
+	Spooled int
 }
 
 // Reasons for which a store rejects a span.

@@ -1,28 +1,21 @@
 package alert
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/opnfv/clover/internal/recordfile"
 )
 
-// A segment is a file of records. A record is the length of its JSON and a
-// checksum over it, four bytes each, and the JSON.
-const recordHeader = 8
+// A segment is a file of records, each an entry as JSON.
 
 // maxEntryBytes bounds a record: an alert has its raw text, and once more
 // what was read from it, in base64.
 const maxEntryBytes = 4*MaxRecordBytes + 1<<20
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// errTorn says that a record is not whole.
-var errTorn = errors.New("alert: half a record")
 
 func encodeRecord(e entry) ([]byte, error) {
 	data, err := json.Marshal(e)
@@ -32,37 +25,20 @@ func encodeRecord(e entry) ([]byte, error) {
 	if len(data) > maxEntryBytes {
 		return nil, fmt.Errorf("alert: an alert of %d bytes: %w", len(data), ErrTooLong)
 	}
-	record := make([]byte, recordHeader, recordHeader+len(data))
-	binary.BigEndian.PutUint32(record, uint32(len(data)))
-	binary.BigEndian.PutUint32(record[4:], crc32.Checksum(data, castagnoli))
-	return append(record, data...), nil
+	return recordfile.Append(make([]byte, 0, recordfile.Header+len(data)), data), nil
 }
 
 // decodeRecord takes a record from the front of r, which has left bytes, and
 // returns its length.
 func decodeRecord(r io.Reader, left int64) (e entry, n int64, err error) {
-	var header [recordHeader]byte
-	if left < recordHeader {
-		return e, 0, errTorn
-	}
-	if _, err := io.ReadFull(r, header[:]); err != nil {
+	data, n, err := recordfile.Read(r, left, maxEntryBytes)
+	if err != nil {
 		return e, 0, err
-	}
-	length := int64(binary.BigEndian.Uint32(header[:]))
-	if length > maxEntryBytes || length > left-recordHeader {
-		return e, 0, errTorn
-	}
-	data := make([]byte, length)
-	if _, err := io.ReadFull(r, data); err != nil {
-		return e, 0, err
-	}
-	if crc32.Checksum(data, castagnoli) != binary.BigEndian.Uint32(header[4:]) {
-		return e, 0, errTorn
 	}
 	if err := json.Unmarshal(data, &e); err != nil {
 		return e, 0, fmt.Errorf("alert: a record of the spool: %w", err)
 	}
-	return e, recordHeader + length, nil
+	return e, n, nil
 }
 
 func (s *Spool) path(g segment) string {
@@ -120,7 +96,7 @@ func (s *Spool) recover(g *segment) (whole bool, err error) {
 	var at int64
 	for at < g.size {
 		e, n, err := decodeRecord(f, g.size-at)
-		if errors.Is(err, errTorn) {
+		if errors.Is(err, recordfile.ErrTorn) {
 			s.stats.Torn++
 			if err := f.Truncate(at); err != nil {
 				return false, err

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/opnfv/clover/internal/recordfile"
 )
 
 // Defaults of a spool.
@@ -96,7 +98,7 @@ func OpenSpool(dir string, o SpoolOptions) (*Spool, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	lock, err := lockFile(filepath.Join(dir, "lock"))
+	lock, err := recordfile.Lock(filepath.Join(dir, "lock"))
 	if err != nil {
 		return nil, fmt.Errorf("alert: spool %s: %w", dir, err)
 	}

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/opnfv/clover/internal/recordfile"
 )
 
 // ruleFile is the file that an engine loads its rules from.
@@ -42,7 +44,7 @@ func (f ruleFile) swap(staged string) (undo func() error, err error) {
 	if err := os.Rename(staged, f.path); err != nil {
 		return nil, err
 	}
-	return func() error { return writeDurable(f.path, old) }, syncDir(filepath.Dir(f.path))
+	return func() error { return writeDurable(f.path, old) }, recordfile.SyncDir(filepath.Dir(f.path))
 }
 
 // writeDurable writes a file so that there is either the old one or the new
@@ -60,5 +62,5 @@ func writeDurable(path string, data []byte) error {
 	if err := os.Rename(tmp.Name(), path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return recordfile.SyncDir(filepath.Dir(path))
 }

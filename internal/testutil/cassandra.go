@@ -3,9 +3,11 @@ package testutil
 import (
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,20 +15,27 @@ import (
 	"github.com/opnfv/clover/internal/testutil/components"
 )
 
-// CassandraServer is a running Apache Cassandra of one node.
+// CassandraServer is a running node of Apache Cassandra.
 type CassandraServer struct {
-	// Addr is "127.0.0.1:PORT", where CQL is spoken.
+	// Addr is where CQL is spoken, e.g. "127.0.0.1:PORT".
 	Addr string
 
 	t       testing.TB
 	command Command
 	process *Process
+	disk    string // the folder with its files, where that is bounded
+	mount   *Process
 }
 
 // CassandraOptions say how a Cassandra runs. The zero value works.
 type CassandraOptions struct {
-	// CertFile and KeyFile have it speak TLS besides plain text.
+	// CertFile and KeyFile have it speak TLS besides plain text, for
+	// connections that want it.
 	CertFile, KeyFile string
+	// Disk bounds what its files may take, in bytes, by a file system in
+	// memory that ends with the server; see [CassandraServer.FillDisk]. It
+	// needs root on Linux. 0: as much as there is.
+	Disk int64
 	// Password has it ask for a user and a password; it knows the user
 	// cassandra with the password cassandra then.
 	Password bool
@@ -40,30 +49,86 @@ type CassandraOptions struct {
 // the tests of a package share one.
 func Cassandra(t testing.TB, o CassandraOptions) *CassandraServer {
 	t.Helper()
+	n := cassandraNode{host: "127.0.0.1", port: FreePort(t), storage: FreePort(t), heap: 512}
+	n.seed = n.host
+	s := newCassandra(t, o, n)
+	s.start()
+	return s
+}
+
+// CassandraCluster runs a cluster of real Cassandras until the end of the
+// test, on the addresses 127.0.0.2, 127.0.0.3 and so on, with a port that is
+// free on all of them and a heap of 320 MiB each. They are started one after
+// the other, which takes 20 s and more for each.
+func CassandraCluster(t testing.TB, nodes int, o CassandraOptions) []*CassandraServer {
+	t.Helper()
+	port, storage := FreePort(t), FreePort(t)
+	var servers []*CassandraServer
+	for i := range nodes {
+		s := newCassandra(t, o, cassandraNode{
+			host: fmt.Sprintf("127.0.0.%d", i+2), port: port, storage: storage, seed: "127.0.0.2", heap: 320,
+			token: int64(uint64(i)*(math.MaxUint64/uint64(nodes)) + 1<<62),
+		})
+		s.start()
+		servers = append(servers, s)
+	}
+	return servers
+}
+
+// cassandraNode is where a server listens, whom it asks for the others, and
+// what is its part of the ring.
+type cassandraNode struct {
+	host, seed    string
+	port, storage int
+	token         int64
+	heap          int // MiB
+}
+
+func newCassandra(t testing.TB, o CassandraOptions, n cassandraNode) *CassandraServer {
+	t.Helper()
 	path := Require(t, components.Cassandra())
 	if err := components.EnsureJava(t.Context(), os.Stderr); err != nil {
 		Missing(t, components.Cassandra().Name, err.Error())
 	}
 	dir := t.TempDir()
-	addr := FreeAddr(t)
-	_, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		t.Fatalf("cassandra: %v", err)
+	if o.CertFile != "" {
+		o.CertFile = oneFile(t, filepath.Join(dir, "tls.pem"), o.KeyFile, o.CertFile)
 	}
-	for name, text := range map[string]string{
-		"cassandra.yaml": o.yaml(port, fmt.Sprint(FreePort(t))),
-		"logback.xml":    cassandraLog,
-	} {
+	for name, text := range map[string]string{"cassandra.yaml": o.yaml(n), "logback.xml": cassandraLog} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatalf("cassandra: %v", err)
 		}
 	}
-	s := &CassandraServer{Addr: addr, t: t, command: Command{Name: "cassandra", Path: path, Args: []string{dir}, Dir: dir}}
+	// The first user is made at once.
+	env := []string{fmt.Sprintf("JVM_ARGS=-Xms%dm -Xmx%dm -Dcassandra.superuser_setup_delay_ms=0", n.heap, n.heap)}
 	if !o.Fast {
-		s.command.Env = []string{"CLOVER_JIT=1"}
+		env = append(env, "CLOVER_JIT=1")
 	}
-	s.start()
+	s := &CassandraServer{
+		Addr: net.JoinHostPort(n.host, strconv.Itoa(n.port)), t: t,
+		command: Command{Name: "cassandra", Path: path, Args: []string{dir}, Dir: dir, Env: env},
+	}
+	if o.Disk > 0 {
+		s.limitDisk(o.Disk)
+	}
 	return s
+}
+
+// oneFile puts a key and its certificate into one file.
+func oneFile(t testing.TB, path string, parts ...string) string {
+	t.Helper()
+	var all []byte
+	for _, part := range parts {
+		data, err := os.ReadFile(part)
+		if err != nil {
+			t.Fatalf("cassandra: %v", err)
+		}
+		all = append(all, data...)
+	}
+	if err := os.WriteFile(path, all, 0o600); err != nil {
+		t.Fatalf("cassandra: %v", err)
+	}
+	return path
 }
 
 const cassandraLog = `<configuration>
@@ -76,17 +141,18 @@ const cassandraLog = `<configuration>
 
 // yaml is the server's configuration, with little memory and no snapshots of
 // what is truncated.
-func (o CassandraOptions) yaml(port, storagePort string) string {
+func (o CassandraOptions) yaml(n cassandraNode) string {
 	lines := []string{
 		"cluster_name: clover-test",
 		"partitioner: org.apache.cassandra.dht.Murmur3Partitioner",
 		"num_tokens: 1",
 		"auto_bootstrap: false",
-		"seed_provider: [{class_name: org.apache.cassandra.locator.SimpleSeedProvider, parameters: [{seeds: '127.0.0.1:" + storagePort + "'}]}]",
-		"listen_address: 127.0.0.1",
-		"rpc_address: 127.0.0.1",
-		"storage_port: " + storagePort,
-		"native_transport_port: " + port,
+		"seed_provider: [{class_name: org.apache.cassandra.locator.SimpleSeedProvider, parameters: [{seeds: '" + net.JoinHostPort(n.seed, strconv.Itoa(n.storage)) + "'}]}]",
+		"listen_address: " + n.host,
+		"rpc_address: " + n.host,
+		"storage_port: " + strconv.Itoa(n.storage),
+		"native_transport_port: " + strconv.Itoa(n.port),
+		"initial_token: " + strconv.FormatInt(n.token, 10),
 		"endpoint_snitch: SimpleSnitch",
 		"commitlog_sync: periodic",
 		"commitlog_sync_period: 10000ms",
@@ -148,6 +214,12 @@ func (s *CassandraServer) PID() int { return s.process.PID() }
 func (s *CassandraServer) Stop() {
 	s.t.Helper()
 	s.process.Stop()
+}
+
+// Kill ends Cassandra at once.
+func (s *CassandraServer) Kill() {
+	s.t.Helper()
+	s.process.Kill()
 }
 
 // Restart stops Cassandra if it runs and starts it on the same port with the

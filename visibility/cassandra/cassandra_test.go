@@ -17,8 +17,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // TestCassandra is all that needs the real server, which the tests share: its
 // start takes longer than most of them.
 func TestCassandra(t *testing.T) {
-	server := testutil.Cassandra(t, testutil.CassandraOptions{})
-	c := &cluster{addr: server.Addr, pid: server.PID(), opts: Options{
+	authority := testutil.NewAuthority(t)
+	cert, key := authority.Server(t)
+	server := testutil.Cassandra(t, testutil.CassandraOptions{CertFile: cert, KeyFile: key})
+	c := &cluster{authority: authority, addr: server.Addr, pid: server.PID(), opts: Options{
 		Hosts: []string{server.Addr}, Shards: 2, Timeout: 30 * time.Second,
 		// No log on disk, which emptying a table would wait for.
 		Replication: "{'class': 'SimpleStrategy', 'replication_factor': 1} AND durable_writes = false",
@@ -29,15 +31,17 @@ func TestCassandra(t *testing.T) {
 	t.Run("ExactlyOnce", c.testExactlyOnce)
 	t.Run("NameTaken", c.testNameTaken)
 	t.Run("Paused", c.testPaused)
+	t.Run("TLS", c.testTLS)
 	t.Run("NewerSchema", c.testNewerSchema)
 	t.Run("Unavailable", c.testUnavailable)
 }
 
 // cluster is the server under test.
 type cluster struct {
-	addr string
-	pid  int
-	opts Options // of a store of the suite
+	addr      string
+	pid       int
+	opts      Options // of a store of the suite
+	authority *testutil.Authority
 }
 
 func (c *cluster) open(t *testing.T, o Options) *Store {

@@ -64,7 +64,7 @@ func connect(o Options, keyspace string) (*gocql.Session, error) {
 	}
 	session, err := cluster.CreateSession()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", visibility.ErrUnavailable, err)
+		return nil, fmt.Errorf("%w: %w", visibility.ErrUnavailable, advise(err))
 	}
 	return session, nil
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/opnfv/clover/internal/testutil"
 )
@@ -16,9 +17,10 @@ type proxy struct {
 
 	mu    sync.Mutex
 	conns map[net.Conn]struct{}
-	left  int    // answers that pass until the cut; -1: all
-	on    []byte // the cut is after what is asked with this
-	away  bool   // since the cut: nobody gets through
+	left  int           // answers that pass until the cut; -1: all
+	on    []byte        // the cut is after what is asked with this
+	away  bool          // since the cut: nobody gets through
+	delay time.Duration // of each answer
 	done  sync.WaitGroup
 }
 
@@ -97,6 +99,10 @@ func (p *proxy) ask(data []byte) bool {
 // answer counts an answer; it returns false for the one that is kept back.
 func (p *proxy) answer([]byte) bool {
 	p.mu.Lock()
+	delay := p.delay
+	p.mu.Unlock()
+	time.Sleep(delay)
+	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.away {
 		return false
@@ -121,6 +127,13 @@ func (p *proxy) cutAfter(answers int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.left = answers
+}
+
+// slow delays each answer from now on.
+func (p *proxy) slow(delay time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delay = delay
 }
 
 // cutAfterAsking keeps the answer back to what is asked with these bytes.

@@ -156,6 +156,11 @@ func (n *Node) assemble() (err error) {
 		return err
 	}
 	n.registry = prometheus.NewRegistry()
+	if spooled, ok := n.store.(prometheus.Collector); ok { // a spool
+		if err := n.registry.Register(spooled); err != nil {
+			return err
+		}
+	}
 	return errors.Join(
 		registerShare(n.registry, n.share),
 		n.registry.Register(metrics),

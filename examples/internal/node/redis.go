@@ -9,6 +9,7 @@ import (
 
 	"github.com/opnfv/clover/visibility"
 	visibilityredis "github.com/opnfv/clover/visibility/redis"
+	"github.com/opnfv/clover/visibility/spool"
 )
 
 // quiet drops what the client of Redis would print: each of its errors is
@@ -50,9 +51,12 @@ func (r *results) run(ctx context.Context) error {
 }
 
 // outputs are what the collector's status shows beside its sources.
-func (n *Node) outputs() []visibility.SourceStatus {
-	if n.results == nil {
-		return nil
+func (n *Node) outputs() (list []visibility.SourceStatus) {
+	if n.results != nil {
+		list = append(list, n.results.syncer.Status())
 	}
-	return []visibility.SourceStatus{n.results.syncer.Status()}
+	if s, ok := n.store.(*spool.Store); ok {
+		list = append(list, s.Status().Output())
+	}
+	return list
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/opnfv/clover/visibility"
 	"github.com/opnfv/clover/visibility/cassandra"
 	"github.com/opnfv/clover/visibility/embedded"
+	"github.com/opnfv/clover/visibility/spool"
 )
 
 // storeFlags choose the store and say how Cassandra is reached.
@@ -24,6 +26,7 @@ type storeFlags struct {
 	caFile       string
 	certFile     string
 	keyFile      string
+	spoolBytes   int64
 }
 
 func (o *Options) addStoreFlags(f *pflag.FlagSet) {
@@ -40,6 +43,7 @@ func (o *Options) addStoreFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.flags.caFile, "cassandra-ca-file", "", "PEM `file` with the certificates to trust for Cassandra; turns TLS on")
 	f.StringVar(&o.flags.certFile, "cassandra-cert-file", "", "PEM `file` with the client's certificate")
 	f.StringVar(&o.flags.keyFile, "cassandra-key-file", "", "PEM `file` with its key")
+	f.Int64Var(&o.flags.spoolBytes, "spool-bytes", spool.DefaultBytes, "`bytes` in --data-dir for what comes while Cassandra is away; 0: none")
 }
 
 // Embedded reports whether the flags choose the store in a directory.
@@ -95,7 +99,21 @@ func (o *Options) openCassandra() (visibility.Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w\nSee --cassandra-hosts and the flags beside it", err)
 	}
-	return store, nil
+	return o.spool(store)
+}
+
+// spool puts a spool before a store that may be away, if there is a folder.
+func (o *Options) spool(store visibility.Store) (visibility.Store, error) {
+	if o.DataDir == "" || o.flags.spoolBytes <= 0 {
+		return store, nil
+	}
+	spooled, err := spool.Open(store, spool.Options{
+		Dir: filepath.Join(o.DataDir, "spool"), MaxBytes: o.flags.spoolBytes, Logger: o.Logger,
+	})
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return spooled, nil
 }
 
 // tls returns how Cassandra is spoken to by what the flags say; nil: plainly.

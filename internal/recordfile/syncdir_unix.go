@@ -1,11 +1,11 @@
 //go:build unix
 
-package engine
+package recordfile
 
 import "os"
 
-// syncDir makes changes of names in a folder last.
-func syncDir(dir string) error {
+// SyncDir makes changes of names in a folder last.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

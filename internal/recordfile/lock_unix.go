@@ -1,6 +1,6 @@
 //go:build unix
 
-package alert
+package recordfile
 
 import (
 	"fmt"
@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// lockFile takes a file for this process until it is closed, also by a kill.
-func lockFile(path string) (*os.File, error) {
+// Lock takes a file for this process until it is closed, also by a kill.
+func Lock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
