@@ -156,7 +156,7 @@ func TestSentAgain(t *testing.T) {
 func TestIterationsOfNothing(t *testing.T) {
 	server := httptest.NewServer(&runnertest.Recorder{})
 	defer server.Close()
-	plan := parse(t, "load_spec: {loops: 0, duration: 1}\nurl_list: [{once: true, url_list: [{name: a, url: ADDR/idle/a}]}]", server.URL)
+	plan := parse(t, "load_spec: {loops: 0, duration: 3}\nurl_list: [{once: true, url_list: [{name: a, url: ADDR/idle/a}]}]", server.URL)
 	results, outcome, err := jmeter.Run(t.Context(), builtin.New(builtin.Options{}), plan, jmeter.RunOptions{}, jmeter.Watch{})
 	if err != nil || results.All.Count != 1 || len(outcome.Notes) != 1 || !strings.Contains(outcome.Notes[0], "have made no request") {
 		t.Errorf("%d results, %q, %v", results.All.Count, outcome.Notes, err)

@@ -1,6 +1,7 @@
 package builtin_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -140,6 +141,7 @@ func TestFaults(t *testing.T) {
 			if err != nil {
 				return
 			}
+			_, _ = http.ReadRequest(bufio.NewReader(conn)) // what is unread when it closes would be a reset
 			_, _ = conn.Write([]byte("SSH-2.0-nonsense\r\n"))
 			conn.Close()
 		}
@@ -148,7 +150,7 @@ func TestFaults(t *testing.T) {
 	plan := parse(t, `
 url_list:
 - {name: refused, url: "`+closed+`"}
-- {name: nonsense, url: "ADDR", timeout: 2s}
+- {name: nonsense, url: "ADDR", timeout: 60s}
 `, "http://"+nonsense.Addr().String())
 	results := runnertest.Run(t, builtin.New(builtin.Options{}), plan, jmeter.RunOptions{})
 	for label, want := range map[string]string{"refused": "connection refused", "nonsense": "error"} {
