@@ -20,6 +20,10 @@ test: ## all tests with the race detector, against the real components
 test-kubernetes: ## Clover as a whole, installed into a real cluster
 	CLOVER_TEST_REQUIRE=kubernetes $(GO) test -count=1 -v ./examples/internal/kubernetes/...
 
+.PHONY: test-kubernetes-cassandra
+test-kubernetes-cassandra: ## three collectors with Cassandra in PODS (1) pods, in a real cluster
+	CLOVER_CASSANDRA_PODS=$(or $(PODS),1) CLOVER_TEST_REQUIRE=kubernetes $(GO) test -run 'TestCassandra$$' -count=1 -v -timeout 40m ./examples/internal/kubernetes
+
 unit: ## only what needs no other program
 	$(GO) test -short ./...
 

@@ -217,7 +217,7 @@ func (o Options) debianFiles(ctx context.Context, d Debian, arch string) (map[st
 	if err != nil {
 		return nil, err
 	}
-	if err := addLibraries(files, arch, d.Programs, roots); err != nil {
+	if err := addLibraries(files, arch, d.Programs, d.Libraries, roots); err != nil {
 		return nil, err
 	}
 	for name, target := range d.Links {

@@ -21,12 +21,12 @@ var multiarch = map[string]string{"amd64": "x86_64-linux-gnu", "arm64": "aarch64
 // each hold a file system or a part of one, that has them.
 func WithLibraries(arch string, programs, roots []string) (map[string]File, error) {
 	files := map[string]File{}
-	return files, addLibraries(files, arch, programs, roots)
+	return files, addLibraries(files, arch, programs, nil, roots)
 }
 
-// addLibraries adds programs to files, and the shared libraries that these and
-// all files that are there already name.
-func addLibraries(files map[string]File, arch string, programs, roots []string) error {
+// addLibraries adds programs and libraries to files, and the shared libraries
+// that these and all files that are there already name.
+func addLibraries(files map[string]File, arch string, programs, libraries, roots []string) error {
 	dir, ok := multiarch[arch]
 	if !ok {
 		return fmt.Errorf("images: architecture %q is not known", arch)
@@ -47,6 +47,11 @@ func addLibraries(files map[string]File, arch string, programs, roots []string) 
 	}
 	for _, p := range programs {
 		if err := c.add(p); err != nil {
+			return err
+		}
+	}
+	for _, lib := range libraries {
+		if err := c.addLibrary(lib); err != nil {
 			return err
 		}
 	}

@@ -48,6 +48,9 @@ type Debian struct {
 	Package string
 	// Programs are paths in it; the first is the one that is started.
 	Programs []string
+	// Libraries are names of shared libraries that no file names, because what
+	// asks for them is unpacked while it runs.
+	Libraries []string
 	// Folders are taken whole, with the libraries that their files name.
 	Folders []string
 	// Without are paths below Folders that are left out.
@@ -70,14 +73,16 @@ func (d Debian) For(arch string) Debian {
 	for name, target := range d.Links {
 		links[fill(name)] = fill(target)
 	}
-	return Debian{Package: d.Package, Programs: all(d.Programs), Folders: all(d.Folders), Without: all(d.Without), Links: links}
+	return Debian{Package: d.Package, Programs: all(d.Programs), Libraries: d.Libraries, Folders: all(d.Folders), Without: all(d.Without), Links: links}
 }
 
 // java is the Java that runs JMeter and Cassandra: what needs no display.
 var java = &Debian{
 	Package:  "openjdk-17-jre-headless",
 	Programs: []string{"/usr/lib/jvm/java-17-openjdk-{arch}/bin/java"},
-	Folders:  []string{"/usr/lib/jvm/java-17-openjdk-{arch}", "/etc/java-17-openjdk"},
+	// For compression and the network: jars hold them for any system.
+	Libraries: []string{"libdl.so.2", "libm.so.6", "libpthread.so.0", "librt.so.1"},
+	Folders:   []string{"/usr/lib/jvm/java-17-openjdk-{arch}", "/etc/java-17-openjdk"},
 	// For compilers, heaps of more than 32 GiB, sound and smart cards.
 	Without: []string{
 		"/usr/lib/jvm/java-17-openjdk-{arch}/lib/ct.sym", "/usr/lib/jvm/java-17-openjdk-{arch}/lib/server/classes_nocoops.jsa",

@@ -50,7 +50,7 @@ func TestSystemsWithoutACluster(t *testing.T) {
 		{"create system visibility --store cassandra --collectors 3 --size small -t v9 --dry-run=client", "", 0, []string{
 			"Created statefulset \"cassandra\". (dry run)\nImage: opnfv/clover-cassandra:v9", "Created service \"cassandra\"", "Created statefulset \"clover-collector\". (dry run)\n"}},
 		{"create system visibility --store cassandra --size large --set cassandra.pods=1 --dry-run=client -o yaml", "", 0,
-			[]string{"memory: 16Gi", "'datacenter1': 1}", "--cassandra-hosts=cassandra-0.cassandra.clover-system.svc\n"}},
+			[]string{"memory: 16Gi", "--cassandra-hosts=cassandra-0.cassandra.clover-system.svc\n"}},
 		{"create system visibility --collectors 3 --dry-run=client", "", exitUsage, []string{"3 collectors need a store that they share", "--store cassandra"}},
 		{"create system collector --store cassandra --dry-run=client", "", exitUsage, []string{"namespace clover-system has none", "create system visibility --store cassandra"}},
 		{"create system visibility --store postgres --dry-run=client", "", exitUsage, []string{"collector.store: want embedded or cassandra"}},
