@@ -109,3 +109,14 @@ func (p *metricPuller) share(c Config) Config {
 	c.CustomMetrics = slices.DeleteFunc(c.CustomMetrics, other)
 	return c
 }
+
+// elsewhere reports whether another collector reads a service, so that its
+// spans need not be taken from the traces of this one's services too. A name
+// that the source does not list is read with those traces only.
+func (p *tracePuller) elsewhere(service string) bool {
+	if p.c.opt.Share == nil {
+		return false
+	}
+	cur := p.cursors[service]
+	return cur != nil && cur.listed && !cur.owned
+}

@@ -96,6 +96,9 @@ func (s *roundSink) add(ctx context.Context, spans []tracing.Span) error {
 		if s.err != nil {
 			return s.err
 		}
+		if s.p.elsewhere(spans[i].Service) {
+			continue
+		}
 		key := keyOfSpan(&spans[i])
 		if _, ok := s.pending[key]; ok || s.p.recent.has(key) {
 			s.ledger[Loss{Service: spans[i].Service, Fate: FateDuplicate}]++

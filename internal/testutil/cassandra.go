@@ -166,6 +166,11 @@ func (o CassandraOptions) yaml(n cassandraNode) string {
 		"concurrent_writes: 16",
 		"paxos_variant: v2",
 		"hinted_handoff_enabled: false",
+		// A loaded machine takes its time, and a test's client has its own.
+		"read_request_timeout: 20s",
+		"range_request_timeout: 20s",
+		"write_request_timeout: 20s",
+		"cas_contention_timeout: 20s",
 	}
 	if o.Password {
 		lines = append(lines, "authenticator: PasswordAuthenticator", "authorizer: CassandraAuthorizer")

@@ -145,6 +145,7 @@ func (s *Store) stats(ctx context.Context) (visibility.StoreStats, error) {
 			return err
 		}
 		st.Spans += n["spans"]
+		st.Sessions += n["sessions"]
 		st.Traces += n["traces"]
 		if n["spans"] > 0 {
 			first, last := time.Unix(-n["^first"], 0).UTC(), time.Unix(n["^last"], 0).UTC()

@@ -94,6 +94,9 @@ func (c *committer) addSpan(in *incoming, ts *traceSpan) string {
 	in.ledger.add("^last", s.Start.UnixNano())
 	n := g.count(s.Start)
 	n.add("spans", 1)
+	if s.Observed() {
+		n.add("sessions", 1)
+	}
 	n.add("^last", s.Start.Unix())
 	n.add("^first", -s.Start.Unix()) // the largest is the earliest
 	if c.dict.rowOf(visibility.RoleSpan, &ts.key, c.day(s.Start)).overflow {

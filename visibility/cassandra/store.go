@@ -166,6 +166,8 @@ type Store struct {
 	open  map[openID]openHop
 	floor time.Time // spans that started before it are gone
 
+	swapping sync.Mutex // held by SwapState
+
 	queue   chan request
 	slots   chan struct{} // one for each slotSpans of queued spans
 	quit    chan struct{} // closed when Close begins

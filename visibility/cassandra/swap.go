@@ -20,13 +20,16 @@ const (
 // that SwapState has: Cassandra does not order the two kinds of writes.
 //
 // The driver must not repeat it: the second attempt would find what the first
-// has written, and say that nothing was changed.
+// has written, and say that nothing was changed. Therefore a process does one
+// at a time: those of a row that meet end in a timeout soon.
 func (s *Store) SwapState(ctx context.Context, name string, old, value []byte) (swapped bool, err error) {
 	ctx, end, err := s.use(ctx)
 	if err != nil {
 		return false, err
 	}
 	defer end()
+	s.swapping.Lock()
+	defer s.swapping.Unlock()
 	q := s.session.Query(swapState, value, stateName(name), old)
 	if value == nil {
 		q = s.session.Query(removeState, stateName(name), old)

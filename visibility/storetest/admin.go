@@ -197,6 +197,11 @@ func testStats(k *kit) {
 	}
 	m := newMesh(17)
 	m.traceMany(40, epoch.Add(-2*time.Hour), 2*time.Hour)
+	sessions := int64(0)
+	for i := 0; i < len(m.spans); i += 7 {
+		m.spans[i].Scope = "github.com/opnfv/clover/clovisor"
+		sessions++
+	}
 	for _, batch := range m.deliveries(200) {
 		k.write(batch...)
 	}
@@ -210,8 +215,8 @@ func testStats(k *kit) {
 		newest = later(newest, m.spans[i].Start)
 	}
 	st := k.stats()
-	if st.Spans != int64(len(m.spans)) || st.Traces != 40 || st.Metrics != 1 || st.Rows == 0 {
-		k.Errorf("%+v, want %d spans of 40 traces and 1 metric", st, len(m.spans))
+	if st.Spans != int64(len(m.spans)) || st.Sessions != sessions || st.Traces != 40 || st.Metrics != 1 || st.Rows == 0 {
+		k.Errorf("%+v, want %d spans, %d of them sessions, of 40 traces and 1 metric", st, len(m.spans), sessions)
 	}
 	if st.Oldest.Sub(oldest).Abs() > time.Second || st.Newest.Sub(newest).Abs() > time.Second {
 		k.Errorf("oldest %v newest %v, want %v and %v within a second", st.Oldest, st.Newest, oldest, newest)
