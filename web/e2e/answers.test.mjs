@@ -81,6 +81,21 @@ pageTest('latencies over time', {}, async (page) => {
   });
 });
 
+pageTest('examples of a latency, by the keyboard', {}, async (page) => {
+  await page.goto(at('latency', { range }));
+  const heat = page.getByRole('application', { name: /^Latency over time/ });
+  await heat.locator('canvas').first().waitFor();
+  await heat.focus();
+  const examples = page.getByRole('region', { name: 'Examples' });
+  await eventually(async () => {
+    await page.keyboard.press('End');
+    await page.keyboard.press('ArrowLeft');
+    await page.keyboard.press('Enter');
+    assert.equal(await examples.count(), 1); // the chart is drawn a frame after its canvas comes
+  });
+  await eventually(async () => assert.ok((await table(page, 'Example traces')).length > 0));
+});
+
 pageTest('what changed most', {}, async (page) => {
   // The traffic is in the second half of this range, so that all of it is new.
   await page.goto(at('movers', { range, by: 'count' }));

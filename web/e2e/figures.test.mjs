@@ -129,6 +129,9 @@ pageTest('tables are saved as CSV and JSON, charts as PNG, and every view as a c
   const png = await save('Requests by service', 'Save as PNG');
   assert.equal(png.subarray(1, 4).toString(), 'PNG');
   assert.ok(png.length > 5000, `${png.length} bytes`);
+  const ring = await save('Requests by service', 'Save the ring as PNG');
+  assert.equal(ring.subarray(1, 4).toString(), 'PNG');
+  assert.ok(!ring.equals(png));
   await page.getByRole('button', { name: 'More of Service response times', exact: true }).click();
   await page.getByRole('menuitem', { name: 'Copy as cloverctl' }).click();
   const command = await eventually(async () => {

@@ -2,10 +2,12 @@
 // that is busy with other tests; with CLOVER_STRICT=1 they are those that people
 // notice, for a machine that does nothing else.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { at, pageTest, visit } from './kit.mjs';
+import { at, eventually, pageTest, table, visit } from './kit.mjs';
 
-const [figuresLimit, taskLimit] = process.env.CLOVER_STRICT ? [1000, 100] : [60_000, 10_000];
+const strict = Boolean(process.env.CLOVER_STRICT);
+const [figuresLimit, taskLimit, growthLimit] = strict ? [1000, 100, 1] : [60_000, 10_000, 5];
+// The first hour has the browser compile what is run often.
+const [warming, refreshes] = strict ? [720, 720] : [20, 40];
 
 /** Loads a page under Chromium's tracing and returns what the trace says. */
 async function traced(page, act) {
@@ -42,4 +44,62 @@ pageTest('the first view comes at once', {}, async (page, { settled }) => {
   } finally {
     await fresh.context.close();
   }
+});
+
+// This visitor and the next have a page of their own: they change it for good.
+pageTest('an hour of refreshes leaves nothing in the memory', { locale: 'en-US' }, async (page, { settled }) => {
+  // What the server answers is kept and given again, so that refreshes come as
+  // fast as the page draws them.
+  await page.addInitScript(() => {
+    const kept = new Map();
+    const ask = window.fetch.bind(window);
+    window.fetch = async (path, init) => {
+      const key = String(path).replace(/\d{4}-\d\d-\d\dT[^&]*/g, '');
+      if (!kept.has(key)) kept.set(key, await (await ask(path, init)).text());
+      return new Response(kept.get(key), { headers: { Date: new Date().toUTCString() } });
+    };
+    window.EventSource = class {
+      constructor(path) {
+        window.source = this;
+        window.stats = (async () => (await window.fetch(path.replace('/watch', '').replaceAll('query.', ''))).json())();
+      }
+      close() {}
+    };
+    // Each refresh in a frame of its own, and time for what it starts.
+    window.refresh = async (times) => {
+      for (let i = 0; i < times; i++) {
+        window.source.onmessage({ data: JSON.stringify({ result: { stats: await window.stats } }) });
+        await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+      }
+    };
+  });
+  await page.goto(at('overview'));
+  await settled();
+  await eventually(async () => assert.ok((await table(page, 'Service response times')).length > 0));
+  const devtools = await page.context().newCDPSession(page);
+  const heap = async () => {
+    await devtools.send('HeapProfiler.collectGarbage');
+    return (await devtools.send('Runtime.getHeapUsage')).usedSize / 1e6;
+  };
+  await page.evaluate((n) => window.refresh(n), warming);
+  const before = await heap();
+  await page.evaluate((n) => window.refresh(n), refreshes);
+  const growth = (await heap()) - before;
+  console.log(`${before.toFixed(1)} MB in the heap; ${refreshes} refreshes later ${growth.toFixed(2)} MB more`);
+  assert.ok(growth < growthLimit, `${growth} MB more`);
+});
+
+pageTest('a slow machine shows the same', { locale: 'en-GB' }, async (page) => {
+  const slowness = strict ? 10 : 3;
+  const devtools = await page.context().newCDPSession(page);
+  await devtools.send('Emulation.setCPUThrottlingRate', { rate: slowness });
+  await page.goto(at('overview'));
+  await eventually(async () => assert.ok((await table(page, 'Service response times')).length > 0));
+  const began = performance.now();
+  await page.getByRole('tablist', { name: 'Group by' }).getByRole('tab', { name: 'URL', exact: true }).click();
+  await page.getByRole('heading', { name: 'Requests by URL', exact: true }).waitFor();
+  const other = performance.now();
+  await page.getByRole('navigation').getByRole('link', { name: 'Traces' }).click();
+  await eventually(async () => assert.ok((await table(page, 'Traces')).length > 0));
+  console.log(`with the processor slowed ${slowness} times: another grouping after ${(other - began).toFixed(0)} ms, another view after ${(performance.now() - other).toFixed(0)} ms`);
 });

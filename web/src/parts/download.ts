@@ -1,3 +1,5 @@
+import { notice } from '../state/notice.svelte';
+
 /** Saves a file from the page. */
 export function download(name: string, content: Blob) {
   const link = document.createElement('a');
@@ -13,3 +15,11 @@ export const fileName = (title: string): string =>
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')
     .replace(/^-|-$/g, '')}`;
+
+/** Saves a picture under its title. */
+export async function savePicture(title: string, picture: () => Promise<Blob | undefined>) {
+  // Browsers refuse pictures that are too large for them.
+  const file = await picture().catch(() => undefined);
+  if (file) download(`${fileName(title)}.png`, file);
+  else notice.say('The browser cannot make a picture of this.', true);
+}
