@@ -25,6 +25,7 @@ func testSpan(n int) Span {
 // runExporter exports n spans, ends Run and returns the ledger.
 func runExporter(t *testing.T, endpoint string, n int, o ExporterOptions) ExporterStats {
 	t.Helper()
+	setDefault(&o.DrainTimeout, 2*time.Minute) // the machine may be busy
 	e, err := NewExporter(endpoint, o)
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +75,7 @@ func TestExporterRetries(t *testing.T) {
 		return nil
 	}}
 	_, addr, _ := startReceiver(t, sink, ReceiverOptions{})
-	stats := runExporter(t, addr, 100, ExporterOptions{BatchSpans: 10, DrainTimeout: 20 * time.Second})
+	stats := runExporter(t, addr, 100, ExporterOptions{BatchSpans: 10})
 	if stats.Exported != 100 || stats.Retries != 20 || sink.count() != 100 {
 		t.Errorf("%+v, sink has %d", stats, sink.count())
 	}

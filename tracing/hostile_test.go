@@ -14,7 +14,7 @@ import (
 )
 
 // The work grows with the size of the input, whatever is in it: quadratic
-// work would take minutes here.
+// work would take many minutes here, with the race detector.
 func TestHostileInputIsLinear(t *testing.T) {
 	const n = 200_000
 	begin := time.Now()
@@ -38,7 +38,7 @@ func TestHostileInputIsLinear(t *testing.T) {
 	if _, rejected := FromOTLP(rs); len(rejected) != n || len(partialSuccess(rejected).ErrorMessage) > 1000 {
 		t.Errorf("%d rejections", len(rejected))
 	}
-	if took := time.Since(begin); took > 20*time.Second {
+	if took := time.Since(begin); took > 3*time.Minute {
 		t.Errorf("took %v", took)
 	}
 }

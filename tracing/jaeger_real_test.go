@@ -122,7 +122,7 @@ func TestJaegerRealSearch(t *testing.T) {
 			t.Run(protocol.String(), func(t *testing.T) {
 				j := r.client(t, JaegerOptions{Protocol: protocol, PageLimit: 20})
 				var got map[Identity]Span
-				poll(t, 20*time.Second, func() error {
+				poll(t, func() error {
 					spans, pages, err := searchAll(t, j, query)
 					if got = spans; err == nil && len(got) < len(want) {
 						err = fmt.Errorf("%d of %d spans in %d pages", len(got), len(want), len(pages))
@@ -208,7 +208,7 @@ func TestJaegerRealFlood(t *testing.T) {
 		for _, protocol := range jaegerProtocols {
 			t.Run(protocol.String(), func(t *testing.T) {
 				all := r.client(t, JaegerOptions{Protocol: protocol, PageLimit: 10, MaxTraces: 100000})
-				poll(t, 20*time.Second, func() error {
+				poll(t, func() error {
 					spans, pages, err := searchAll(t, all, query)
 					if err == nil && len(spans) != len(sent) {
 						err = fmt.Errorf("%d of %d spans in %d pages", len(spans), len(sent), len(pages))
@@ -259,7 +259,7 @@ func TestJaegerRealZipkin(t *testing.T) {
 				j := r.client(t, JaegerOptions{Protocol: protocol})
 				trace := TraceID{15: 0xaa}
 				var spans []Span
-				poll(t, 20*time.Second, func() (err error) {
+				poll(t, func() (err error) {
 					if spans, err = j.Trace(t.Context(), trace); err == nil && len(spans) != 2 {
 						err = fmt.Errorf("%d spans", len(spans))
 					}

@@ -2,6 +2,7 @@ package tracing
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,21 +15,13 @@ import (
 	"github.com/opnfv/clover/internal/testutil"
 )
 
-// poll repeats check until it returns nil, and fails with its last error
-// after the limit.
-func poll(t *testing.T, limit time.Duration, check func() error) {
+// poll repeats check until it returns nil.
+func poll(t *testing.T, check func() error) {
 	t.Helper()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(limit); ; <-tick.C {
+	testutil.Eventually(t, time.Minute, func() (bool, string) {
 		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %s: %v", limit, err)
-		}
-	}
+		return err == nil, fmt.Sprint(err)
+	})
 }
 
 // realJaeger is a running Jaeger with its storage in memory and a base path.
@@ -47,7 +40,7 @@ func (r *realJaeger) send(t *testing.T, spans []Span) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for len(spans) > 0 {
 		n := min(len(spans), 500)
@@ -66,7 +59,7 @@ func (r *realJaeger) send(t *testing.T, spans []Span) {
 // sendZipkin delivers spans as Zipkin's JSON v2.
 func (r *realJaeger) sendZipkin(t *testing.T, body string) {
 	t.Helper()
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Post(r.Zipkin+"/api/v2/spans", "application/json", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)

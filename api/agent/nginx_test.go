@@ -286,7 +286,7 @@ func (d *slowDriver) Apply(ctx context.Context, c loadbalancer.Config) (loadbala
 }
 
 func TestDenyKeepsVersionsClean(t *testing.T) {
-	list, err := blocklist.Open(blocklist.Options{Policy: blocklist.Policy{For: 50 * time.Millisecond}})
+	list, err := blocklist.Open(blocklist.Options{Policy: blocklist.Policy{For: 2 * time.Second}})
 	if err != nil {
 		t.Fatal(err)
 	}

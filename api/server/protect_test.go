@@ -201,11 +201,13 @@ func TestAudit(t *testing.T) {
 func TestStrangersCannotFillTheLog(t *testing.T) {
 	var log testutil.Output
 	s := startSecured(t, accepting{}, server.Options{Audit: slog.New(slog.NewTextHandler(&log, nil))})
+	began := time.Now()
 	for range 200 {
 		s.ask(t, http.MethodPost, "/api/v1/visibility/clear", "")
 	}
-	if n := strings.Count(log.String(), "outcome=Unauthenticated"); n < 20 || n > 100 {
-		t.Errorf("%d lines of 200 refusals", n)
+	most := 21 + int(time.Since(began)/time.Second) // 20 at once, then one a second
+	if n := strings.Count(log.String(), "outcome=Unauthenticated"); n < 20 || n > most {
+		t.Errorf("%d lines of 200 refusals, want %d at most", n, most)
 	}
 }
 

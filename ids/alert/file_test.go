@@ -323,8 +323,9 @@ func TestFileWaitsForTheEndOfARecord(t *testing.T) {
 func TestFileOfUnified2(t *testing.T) {
 	dir := t.TempDir()
 	base := filepath.Join(dir, "snort.u2")
+	// Settle is longer than this test may stall between the parts of an alert.
 	source := func() *File {
-		return NewFile(base, Unified2, FileOptions{Poll: 2 * time.Millisecond, Settle: 20 * time.Millisecond})
+		return NewFile(base, Unified2, FileOptions{Poll: 2 * time.Millisecond, Settle: 3 * time.Second})
 	}
 	add := func(name string, data ...[]byte) {
 		f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)

@@ -99,7 +99,7 @@ func (b *bench) await(t *testing.T, running bool) {
 // request sends one request on a connection of its own.
 func (b *bench) request(t *testing.T, agent string) {
 	t.Helper()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -33,8 +33,8 @@ type Fixture struct {
 	// Addr is for clients of HTTP/1.1, H2CAddr for those of HTTP/2.
 	Addr, H2CAddr string
 	// InEffect is what the 99th percentile of Apply may take while clients
-	// load the machine if CLOVER_LB_CHANGES is set, and else the median. 0: it
-	// is measured only.
+	// load the machine if CLOVER_LB_CHANGES is set. Else, as the machine may be
+	// busy, the median may take a hundred times as long. 0: it is measured only.
 	InEffect time.Duration
 	// Changes under load, if not CLOVER_LB_CHANGES. 0: 200.
 	Changes int

@@ -47,6 +47,10 @@ func testLoad(k *kit) {
 	l.report(changes)
 }
 
+// busyFactor is how many times InEffect changes may take where the machine may
+// be busy.
+const busyFactor = 100
+
 // load is the state of the test.
 type load struct {
 	k       *kit
@@ -226,13 +230,14 @@ func (l *load) report(changes int) {
 	p99 := l.took[len(l.took)*99/100]
 	k.Logf("%d changes: in effect after %s (median), %s (99th percentile), %s (longest)",
 		changes, l.took[len(l.took)/2], p99, l.took[len(l.took)-1])
-	// A short run is one of many on a machine that may be busy with others.
-	held, what := l.took[len(l.took)/2], "half"
+	// A short run is one of many on a machine that may be busy with others: it
+	// holds only that a change does not wait for something.
+	held, want := l.took[len(l.took)/2], busyFactor*k.InEffect
 	if l.full {
-		held, what = p99, "99%"
+		held, want = p99, k.InEffect
 	}
-	if k.InEffect > 0 && held > k.InEffect {
-		k.Errorf("%s of the changes are in effect after %s, want %s", what, held, k.InEffect)
+	if k.InEffect > 0 && held > want {
+		k.Errorf("changes are in effect after %s, want %s", held, want)
 	}
 	promise := k.Driver.Describe().Promise
 	k.Logf("promise: loses none: %t (%s)", promise.LosesNone, promise.Reason)

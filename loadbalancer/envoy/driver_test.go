@@ -89,7 +89,7 @@ func TestApplyAfterRun(t *testing.T) {
 	if err := d.Run(ctx); err != nil {
 		t.Fatal(err)
 	}
-	limited, cancelLimited := context.WithTimeout(t.Context(), 10*time.Second)
+	limited, cancelLimited := context.WithTimeout(t.Context(), time.Minute)
 	defer cancelLimited()
 	if _, err := d.Apply(limited, simple("127.0.0.1:1", "127.0.0.1:2")); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("%v, want %v", err, ErrNotRunning)
@@ -188,7 +188,7 @@ func TestSomebodyElsesEnvoy(t *testing.T) {
 	if _, err := d.Apply(t.Context(), c); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, loadbalancer.ErrRejected) {
 		t.Errorf("without an Envoy: %v", err)
 	}
-	d.options.ApplyTimeout = 20 * time.Second
+	d.options.ApplyTimeout = 2 * time.Minute
 	file := filepath.Join(dir, "bootstrap.json")
 	if err := os.WriteFile(file, d.Bootstrap(), 0o600); err != nil {
 		t.Fatal(err)
@@ -231,7 +231,7 @@ func TestEnvoyEndsByItself(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "ended by itself") {
 			t.Errorf("Run: %v", err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("Run goes on")
 	}
 }

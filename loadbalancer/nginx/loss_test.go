@@ -153,12 +153,12 @@ func losses(t testing.TB, dr *Driver, changes int) (sent, failed int64, slowest 
 }
 
 func TestReloadLosesNothing(t *testing.T) {
-	changes := 4
+	changes := 3
 	if n, err := strconv.Atoi(os.Getenv("CLOVER_NGINX_CHANGES")); err == nil {
 		changes = n
 	}
 	eachProgram(t, func(t *testing.T, path string) {
-		dr := running(t, Options{Program: path, Workers: 2, KeepAlive: time.Second, DrainTime: time.Second})
+		dr := running(t, Options{Program: path, Workers: 2, KeepAlive: 4 * time.Second, DrainTime: 4 * time.Second})
 		sent, failed, slowest := losses(t, dr, changes)
 		t.Logf("nginx %s: %d requests, %d failed in %d changes, slowest %s", dr.Describe().Version, sent, failed, changes, slowest)
 		if failed > 0 || !dr.Describe().Promise.LosesNone {

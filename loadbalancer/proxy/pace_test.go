@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -130,29 +131,35 @@ func TestStreamDoesNotRead(t *testing.T) {
 
 // TestSlowBody: a body as a whole may take longer than a piece of it.
 func TestSlowBody(t *testing.T) {
-	const pieces, pause, piece = 10, 200 * time.Millisecond, 1500 * time.Millisecond
-	addr := origin(t, func(w http.ResponseWriter, _ *http.Request) {
+	const pieces, pause, piece = 24, 500 * time.Millisecond, 10 * time.Second
+	addr := origin(t, func(w http.ResponseWriter, r *http.Request) {
 		for range pieces {
 			fmt.Fprint(w, "x")
 			_ = http.NewResponseController(w).Flush()
-			time.Sleep(pause)
+			if r.URL.Path == "/slow" {
+				time.Sleep(pause)
+			}
 		}
 	})
-	p := paced(t, piece)
+	var all sync.WaitGroup
+	defer all.Wait()
 	for way := range ways {
-		conn := listening(t, p, addr)
-		r := bufio.NewReader(conn)
-		for range 2 { // the connections are used again after that
-			fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: h\r\n%s\r\n", ways[way])
-			res, err := http.ReadResponse(r, nil)
-			if err != nil {
-				t.Fatal(err)
+		conn := listening(t, paced(t, piece), addr)
+		all.Go(func() { // they mostly wait
+			r := bufio.NewReader(conn)
+			for _, path := range []string{"/slow", "/again"} { // the connections are used again after that
+				fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: h\r\n%s\r\n", path, ways[way])
+				res, err := http.ReadResponse(r, nil)
+				if err != nil {
+					t.Errorf("%s: %v", way, err)
+					return
+				}
+				if body, err := io.ReadAll(res.Body); err != nil || len(body) != pieces {
+					t.Errorf("%s: %q, %v", way, body, err)
+				}
+				res.Body.Close()
 			}
-			if body, err := io.ReadAll(res.Body); err != nil || len(body) != pieces {
-				t.Errorf("%s: %q, %v", way, body, err)
-			}
-			res.Body.Close()
-		}
+		})
 	}
 }
 

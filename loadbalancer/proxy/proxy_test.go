@@ -29,7 +29,7 @@ func front(t *testing.T, p *proxy.Proxy, c loadbalancer.Config) *httptest.Server
 
 func apply(t *testing.T, p *proxy.Proxy, c loadbalancer.Config) loadbalancer.Result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	res, err := p.Apply(ctx, c)
 	if err != nil {

@@ -50,7 +50,7 @@ func serve(t *testing.T, config *tls.Config) (addr string) {
 			if err != nil {
 				return
 			}
-			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+			_ = conn.SetDeadline(time.Now().Add(time.Minute))
 			if c, info, err := credentials.NewTLS(config).ServerHandshake(conn); err == nil {
 				_, _ = io.WriteString(c, info.(credentials.TLSInfo).State.VerifiedChains[0][0].Subject.CommonName)
 				c.Close()
@@ -73,7 +73,7 @@ func dial(t *testing.T, addr string, files certfile.Files) (string, error) {
 	conn, err := net.Dial("tcp", addr)
 	check(t, err)
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	c, _, err := creds.Clone().ClientHandshake(ctx, "localhost:1", conn)
 	if err != nil {

@@ -31,12 +31,13 @@ func check(t *testing.T, err error) {
 	}
 }
 
-// broken returns a Reviewer whose cluster fails as h does.
-func broken(t *testing.T, h http.HandlerFunc) *kubeauth.Reviewer {
+// broken returns a Reviewer whose cluster fails as h does, and has so long to
+// answer.
+func broken(t *testing.T, timeout time.Duration, h http.HandlerFunc) *kubeauth.Reviewer {
 	t.Helper()
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
-	r, err := kubeauth.New(kubeauth.Options{Config: &rest.Config{Host: server.URL}, Timeout: 500 * time.Millisecond})
+	r, err := kubeauth.New(kubeauth.Options{Config: &rest.Config{Host: server.URL}, Timeout: timeout})
 	check(t, err)
 	t.Cleanup(http.DefaultTransport.(*http.Transport).CloseIdleConnections)
 	return r
@@ -68,12 +69,12 @@ func TestWhenTheClusterDoesNotAnswer(t *testing.T) {
 		want string
 	}{
 		"away":      {away, "cannot be asked"},
-		"silent":    {broken(t, silence), "cannot be asked"},
-		"ill":       {broken(t, answer(http.StatusInternalServerError, metav1.StatusReasonInternalError)), "the cluster's words"},
-		"forbidden": {broken(t, answer(http.StatusForbidden, metav1.StatusReasonForbidden)), "system:auth-delegator"},
-		"unknown":   {broken(t, answer(http.StatusUnauthorized, metav1.StatusReasonUnauthorized)), "system:auth-delegator"},
-		"nonsense":  {broken(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }), "cannot be asked"},
-		"empty":     {broken(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("{}")) }), ""},
+		"silent":    {broken(t, 100*time.Millisecond, silence), "cannot be asked"},
+		"ill":       {broken(t, time.Minute, answer(http.StatusInternalServerError, metav1.StatusReasonInternalError)), "the cluster's words"},
+		"forbidden": {broken(t, time.Minute, answer(http.StatusForbidden, metav1.StatusReasonForbidden)), "system:auth-delegator"},
+		"unknown":   {broken(t, time.Minute, answer(http.StatusUnauthorized, metav1.StatusReasonUnauthorized)), "system:auth-delegator"},
+		"nonsense":  {broken(t, time.Minute, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }), "cannot be asked"},
+		"empty":     {broken(t, time.Minute, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("{}")) }), ""},
 	} {
 		_, err := c.r.Authenticate(t.Context(), auth.Credentials{Token: "secret-token"})
 		if c.want != "" && !errors.Is(err, auth.ErrUnavailable) || err == nil || !strings.Contains(err.Error(), c.want) {
@@ -93,7 +94,7 @@ func TestWhenTheClusterDoesNotAnswer(t *testing.T) {
 func TestFaultsAreNotRemembered(t *testing.T) {
 	var ill atomic.Bool
 	ill.Store(true)
-	r := broken(t, func(w http.ResponseWriter, _ *http.Request) {
+	r := broken(t, time.Minute, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		if ill.Load() {
 			w.WriteHeader(http.StatusInternalServerError)
@@ -111,7 +112,7 @@ func TestFaultsAreNotRemembered(t *testing.T) {
 }
 
 func TestACallerWhoGoesAway(t *testing.T) {
-	r := broken(t, silence)
+	r := broken(t, 100*time.Millisecond, silence)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := r.Authenticate(ctx, auth.Credentials{Token: "t"}); !errors.Is(err, context.Canceled) {

@@ -75,7 +75,7 @@ func sdcLoad(t *testing.T, otlp string, requests int, seed uint64) sdc.Tally {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	exporter, err := tracing.NewExporter(otlp, tracing.ExporterOptions{})
+	exporter, err := tracing.NewExporter(otlp, tracing.ExporterOptions{DrainTimeout: time.Minute})
 	check(t, err)
 	sample, err := sdc.New(exporter.Export, sdc.Options{Rate: 300, Requests: requests, Seed: seed})
 	check(t, err)
