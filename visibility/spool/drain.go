@@ -26,8 +26,10 @@ func (s *Store) drain(ctx context.Context) {
 	const first = 50 * time.Millisecond
 	pause := first
 	limit := mergeSpans
+	defer s.shut(false)
 	for ctx.Err() == nil {
 		err := s.deliver(ctx, limit)
+		s.shut(err == nil && s.Status().Waiting <= mergeSpans)
 		switch {
 		case err == nil:
 			pause, limit = first, mergeSpans
