@@ -94,6 +94,10 @@ bench-scale: ## writes into Cassandra beside the driver's bare inserts
 faults-cassandra: ## Cassandra restarted, slow, full, changed under it, one of three nodes gone: minutes, 2 GiB
 	CLOVER_TEST_REQUIRE=all CLOVER_FAULTS=1 $(GO) test -run 'Outages$(if $(FAULT),/$(FAULT))' -count=1 -v -timeout 60m ./visibility/cassandra
 
+.PHONY: sizes-cassandra
+sizes-cassandra: ## rows of Cassandra's partitions after SPANS (1,000,000) of a mesh, and a question over all
+	CLOVER_SPANS=$(or $(SPANS),1000000) $(GO) test -run Partitions -count=1 -v -timeout 60m ./visibility/cassandra
+
 fuzz: ## each fuzz target for FUZZTIME (20s)
 	sh internal/tools/fuzz.sh $(or $(FUZZTIME),20s)
 

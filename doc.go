@@ -10,6 +10,8 @@
 //   - [github.com/opnfv/clover/visibility]: the collector, the contract of
 //     stores, statistics, the service graph and the ledger that says what an
 //     answer is based on.
+//   - [github.com/opnfv/clover/visibility/spool]: keeps on disk what a store
+//     cannot take now, and brings it there in order.
 //   - [github.com/opnfv/clover/visibility/embedded]: the default store, one
 //     directory on disk.
 //   - [github.com/opnfv/clover/visibility/redis]: results and configuration in
@@ -18,8 +20,6 @@
 //     collectors of one store.
 //   - [github.com/opnfv/clover/visibility/cassandra]: the store that several
 //     collectors share, on Apache Cassandra.
-//   - [github.com/opnfv/clover/visibility/spool]: keeps on disk what a store
-//     cannot take now, and brings it there in order.
 //   - [github.com/opnfv/clover/visibility/storetest]: the suite that every
 //     store passes, and a reference store for tests.
 //   - [github.com/opnfv/clover/clovisor]: session traces from the kernel, by

@@ -50,7 +50,7 @@ type CassandraOptions struct {
 func Cassandra(t testing.TB, o CassandraOptions) *CassandraServer {
 	t.Helper()
 	n := cassandraNode{host: "127.0.0.1", port: FreePort(t), storage: FreePort(t), heap: 512}
-	n.seed = n.host
+	n.seeds = []string{n.host}
 	s := newCassandra(t, o, n)
 	s.start()
 	return s
@@ -63,10 +63,15 @@ func Cassandra(t testing.TB, o CassandraOptions) *CassandraServer {
 func CassandraCluster(t testing.TB, nodes int, o CassandraOptions) []*CassandraServer {
 	t.Helper()
 	port, storage := FreePort(t), FreePort(t)
-	var servers []*CassandraServer
+	// All are seeds: one that is not would have to be answered at once.
+	var seeds []string
 	for i := range nodes {
+		seeds = append(seeds, fmt.Sprintf("127.0.0.%d", i+2))
+	}
+	var servers []*CassandraServer
+	for i, host := range seeds {
 		s := newCassandra(t, o, cassandraNode{
-			host: fmt.Sprintf("127.0.0.%d", i+2), port: port, storage: storage, seed: "127.0.0.2", heap: 320,
+			host: host, port: port, storage: storage, seeds: seeds, heap: 320,
 			token: int64(uint64(i)*(math.MaxUint64/uint64(nodes)) + 1<<62),
 		})
 		s.start()
@@ -78,7 +83,8 @@ func CassandraCluster(t testing.TB, nodes int, o CassandraOptions) []*CassandraS
 // cassandraNode is where a server listens, whom it asks for the others, and
 // what is its part of the ring.
 type cassandraNode struct {
-	host, seed    string
+	host          string
+	seeds         []string
 	port, storage int
 	token         int64
 	heap          int // MiB
@@ -142,12 +148,16 @@ const cassandraLog = `<configuration>
 // yaml is the server's configuration, with little memory and no snapshots of
 // what is truncated.
 func (o CassandraOptions) yaml(n cassandraNode) string {
+	var seeds []string
+	for _, host := range n.seeds {
+		seeds = append(seeds, net.JoinHostPort(host, strconv.Itoa(n.storage)))
+	}
 	lines := []string{
 		"cluster_name: clover-test",
 		"partitioner: org.apache.cassandra.dht.Murmur3Partitioner",
 		"num_tokens: 1",
 		"auto_bootstrap: false",
-		"seed_provider: [{class_name: org.apache.cassandra.locator.SimpleSeedProvider, parameters: [{seeds: '" + net.JoinHostPort(n.seed, strconv.Itoa(n.storage)) + "'}]}]",
+		"seed_provider: [{class_name: org.apache.cassandra.locator.SimpleSeedProvider, parameters: [{seeds: '" + strings.Join(seeds, ",") + "'}]}]",
 		"listen_address: " + n.host,
 		"rpc_address: " + n.host,
 		"storage_port: " + strconv.Itoa(n.storage),

@@ -106,7 +106,7 @@ func (s *Store) bareInserts(b *testing.B, spans []tracing.Span) time.Duration {
 }
 
 // writeBatchesOf writes spans by the store, from several writers.
-func (s *Store) writeBatchesOf(b *testing.B, spans []tracing.Span, size, writers int) time.Duration {
+func (s *Store) writeBatchesOf(b testing.TB, spans []tracing.Span, size, writers int) time.Duration {
 	b.Helper()
 	start := time.Now()
 	batches := make(chan []tracing.Span)

@@ -26,8 +26,10 @@ func (s *Store) drain(ctx context.Context) {
 	const first = 50 * time.Millisecond
 	pause := first
 	limit := mergeSpans
+	defer s.shut(false)
 	for ctx.Err() == nil {
 		err := s.deliver(ctx, limit)
+		s.shut(err == nil && s.Status().Waiting <= mergeSpans)
 		switch {
 		case err == nil:
 			pause, limit = first, mergeSpans
@@ -109,14 +111,24 @@ func (s *Store) next(limit int) (e *entry, batches int, err error) {
 		return e, 0, err
 	}
 	for batches = 1; len(e.batch.Spans) < limit && limit > 1; batches++ {
-		more, failed := s.log.after(e.next)
-		if failed != nil || more.batch == nil || more.batch.Source != e.batch.Source {
-			break // told when it is the oldest
+		more := s.behind(e)
+		if more == nil {
+			break
 		}
 		merge(e.batch, more.batch)
 		e.next = more.next
 	}
 	return e, batches, nil
+}
+
+// behind reads what can be merged with an entry; nil: nothing. What keeps it
+// from being read is told when it is the oldest.
+func (s *Store) behind(e *entry) *entry {
+	more, err := s.log.after(e.next)
+	if err != nil || more.batch == nil || more.batch.Source != e.batch.Source {
+		return nil
+	}
+	return more
 }
 
 // merge adds a later batch of the same source.

@@ -66,9 +66,10 @@ type Store struct {
 	// waits is dropped.
 	front sync.Mutex
 
-	mu     sync.Mutex // guards what follows
-	under  int        // writes that go to the store directly
-	heard  time.Time  // the first of them began, or the last answer came
+	mu     sync.Mutex    // guards what follows
+	under  int           // writes that go to the store directly
+	heard  time.Time     // the first of them began, or the last answer came
+	gate   chan struct{} // closed when what came last has left the spool; nil: nobody waits
 	status Status
 }
 
@@ -117,6 +118,7 @@ func (s *Store) Close() error {
 // in the spool, which the receipt says.
 func (s *Store) Write(ctx context.Context, b *visibility.Batch) (visibility.Receipt, error) {
 	var cause error
+	s.waitTurn(ctx)
 	if s.enter() {
 		receipt, err := s.Store.Write(ctx, b)
 		s.leave(err == nil)
@@ -133,6 +135,37 @@ func (s *Store) Write(ctx context.Context, b *visibility.Batch) (visibility.Rece
 	}
 	s.spooled(len(b.Spans), cause)
 	return visibility.Receipt{Spooled: len(b.Spans)}, nil
+}
+
+// waitTurn waits while the last of the spool is brought to a store that takes
+// it: without that, a steady stream would go by the disk for ever.
+func (s *Store) waitTurn(ctx context.Context) {
+	s.mu.Lock()
+	gate := s.gate
+	s.mu.Unlock()
+	if gate == nil {
+		return
+	}
+	timer := time.NewTimer(s.opt.Patience)
+	defer timer.Stop()
+	select {
+	case <-gate:
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// shut has writers wait, or lets them go on.
+func (s *Store) shut(wait bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case wait && s.gate == nil:
+		s.gate = make(chan struct{})
+	case !wait && s.gate != nil:
+		close(s.gate)
+		s.gate = nil
+	}
 }
 
 // enter reports whether the store is to be asked first.

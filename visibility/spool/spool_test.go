@@ -9,12 +9,14 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	testkit "github.com/opnfv/clover/internal/testutil"
 	"github.com/opnfv/clover/tracing"
 	"github.com/opnfv/clover/visibility"
 )
@@ -75,6 +77,34 @@ func TestOrderAndAccount(t *testing.T) {
 	if r := write(t, s, batch("a", 300, 301)); r.Kept != 1 {
 		t.Errorf("receipt %+v, want it in the store", r)
 	}
+}
+
+// TestSteadyStream holds that the spool gets empty although batches never
+// cease to come.
+func TestSteadyStream(t *testing.T) {
+	store := newFaulty(t)
+	store.away(1, 0)
+	s := open(t, store, Options{})
+	stop := make(chan struct{})
+	var writing sync.WaitGroup
+	for _, source := range []string{"a", "b", "c", "d"} {
+		writing.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+					write(t, s, batch(source, n, n+1))
+				}
+			}
+		})
+	}
+	testkit.Eventually(t, time.Minute, func() (bool, string) { return s.Status().Waiting > 50, "nothing waits" })
+	store.away(0, 0)
+	waitEmpty(t, s)
+	close(stop)
+	writing.Wait()
+	waitEmpty(t, s)
 }
 
 func TestFull(t *testing.T) {
