@@ -39,6 +39,7 @@ func TestDependenciesStayLean(t *testing.T) {
 		{"loadbalancer/nginx", regexp.MustCompile(`^(github\.com/opnfv/clover/(ids|api|visibility)|google\.golang\.org/grpc)`)},
 		{"loadbalancer/envoy", regexp.MustCompile(`^github\.com/opnfv/clover/(ids|api|visibility)`)},
 		{"visibility/embedded", regexp.MustCompile(`^github\.com/apache/`)},
+		{"visibility/spark", regexp.MustCompile(`^github\.com/(opnfv/clover/(api|visibility/)|cockroachdb/|go-zookeeper/|beltran/gosasl)`)},
 		{"visibility/cassandra", regexp.MustCompile(`^(github\.com/(opnfv/clover/(api|visibility/embedded)|cockroachdb/|rs/zerolog|stretchr/)|go\.uber\.org/zap)`)},
 		{"clovisor", regexp.MustCompile(`^github\.com/opnfv/clover/(api|ids|loadbalancer|visibility|monitoring)`)},
 		{"clovisor/target", regexp.MustCompile(`^(github\.com/(opnfv/clover/([^c]|clovisor/[^pt])|redis/|cilium/|tetratelabs/)|google\.golang\.org/|net/http$)`)},

@@ -18,6 +18,8 @@
 //     collectors of one store.
 //   - [github.com/opnfv/clover/visibility/cassandra]: the store that several
 //     collectors share, on Apache Cassandra.
+//   - [github.com/opnfv/clover/visibility/spark]: statements run by an Apache
+//     Spark, for visibility/sql.
 //   - [github.com/opnfv/clover/visibility/sql]: the same questions as SQL, for
 //     DuckDB and Spark.
 //   - [github.com/opnfv/clover/visibility/storetest]: the suite that every
