@@ -10,4 +10,6 @@
 //
 // A statement ends in Spark, too, when its context ends, at the latest five
 // seconds later.
+//
+// Package visibility/spark/job has the jobs that analyse continually.
 package spark
