@@ -13,7 +13,7 @@ import (
 )
 
 // sparkReady is how long a server of Spark may take to start.
-const sparkReady = 5 * time.Minute
+const sparkReady = 10 * time.Minute
 
 // SparkHome returns the folder of a Spark, which has bin/spark-submit, and
 // sees to it that there is a Java to run it.

@@ -17,7 +17,7 @@ import (
 
 const (
 	// callTimeout bounds one call to the server; statements run besides.
-	callTimeout = time.Minute
+	callTimeout = 2 * time.Minute
 	// endTimeout bounds a call under way when its context ends: longer than
 	// the five seconds for which the server lets a look at a statement last.
 	endTimeout = 15 * time.Second

@@ -15,7 +15,7 @@ import (
 )
 
 // patience is how long a busy machine may take for a statement.
-const patience = 3 * time.Minute
+const patience = 5 * time.Minute
 
 func open(t *testing.T, o Options) *DB {
 	t.Helper()
