@@ -43,7 +43,7 @@ func aSession() sessiontest.Segments {
 // buffer, and packets that were dropped.
 func TestLeavingPodIsAccountedFor(t *testing.T) {
 	old := linger
-	linger = 2 * time.Second
+	linger = 5 * time.Second // ten times as long as Latency
 	t.Cleanup(func() { linger = old })
 	ns := testutil.Namespace(t)
 	in, out := rawSocket(t, "", ns.HostInterface), rawSocket(t, "/var/run/netns/"+ns.Name, ns.Interface)

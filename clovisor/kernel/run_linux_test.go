@@ -94,14 +94,14 @@ func TestSorter(t *testing.T) {
 func TestClock(t *testing.T) {
 	c := clock{id: unix.CLOCK_BOOTTIME}
 	c.adjust()
-	if d := time.Since(c.wall(readClock(c.id))).Abs(); d > time.Second {
+	if d := time.Since(c.wall(readClock(c.id))).Abs(); d > 30*time.Second {
 		t.Errorf("the wall clock is %s away", d)
 	}
 	// A step of the wall clock is followed, noise is not.
 	right := c.offset
 	c.offset = right - int64(time.Hour)
 	c.adjust()
-	if d := time.Duration(c.offset - right).Abs(); d > time.Second {
+	if d := time.Duration(c.offset - right).Abs(); d > 30*time.Second {
 		t.Errorf("after a step the offset is %s away", d)
 	}
 }

@@ -255,11 +255,11 @@ func TestBroken(t *testing.T) {
 	logger := slog.New(slog.NewTextHandler(log, nil))
 	// What is to end by itself gets time for it on a busy machine.
 	patient := host(t, plugin.Options{Dir: dir, Timeout: time.Minute, Logger: logger})
-	hasty := host(t, plugin.Options{Dir: dir, Timeout: time.Second, Logger: logger})
+	hasty := host(t, plugin.Options{Dir: dir, Timeout: 3 * time.Second, Logger: logger})
 	for command, want := range map[string]string{
-		"loop":    "a call took longer than 1s",
-		"spin":    "a call took longer than 1s",
-		"sleep":   "a call took longer than 1s",
+		"loop":    "a call took longer than 3s",
+		"spin":    "a call took longer than 3s",
+		"sleep":   "a call took longer than 3s",
 		"panic":   "it said: panic: as it was told",
 		"exit":    "it ended itself with code 3",
 		"grow":    "out of memory",

@@ -78,7 +78,7 @@ func startCollector(t *testing.T, dir, addr string, api server.Options) (at node
 	t.Cleanup(stop)
 	select {
 	case at = <-ready:
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("the collector is not ready")
 	}
 	return at, stop

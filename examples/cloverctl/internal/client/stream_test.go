@@ -100,7 +100,7 @@ func silent(w http.ResponseWriter, r *http.Request) {
 
 func TestSilentStreamIsLost(t *testing.T) {
 	c := serve(t, silent)
-	c.Silence = 50 * time.Millisecond
+	c.Silence = 2 * time.Second // so long a busy machine may take for the first event
 	services, _, err := stream(t.Context(), c)
 	var unreachable *UnreachableError
 	if !errors.As(err, &unreachable) || !errors.Is(err, errSilent) || len(services) != 1 {
