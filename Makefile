@@ -86,6 +86,10 @@ bench-ids: ## the rule parser beside gonids, on one core
 bench-scale: ## writes into Cassandra beside the driver's bare inserts
 	$(GO) test -run '^$$' -bench Beside -benchtime $(or $(ROUNDS),3)x -timeout 20m ./visibility/cassandra
 
+.PHONY: differential
+differential: ## QUERIES (5000) random questions to visibility.Analytics and to DuckDB
+	CLOVER_DIFFERENTIAL=$(or $(QUERIES),5000) $(GO) test -run AnswersAs -count=1 -v -timeout 60m ./visibility/sql
+
 fuzz: ## each fuzz target for FUZZTIME (20s)
 	sh internal/tools/fuzz.sh $(or $(FUZZTIME),20s)
 
