@@ -98,6 +98,10 @@ faults-cassandra: ## Cassandra restarted, slow, full, changed under it, one of t
 sizes-cassandra: ## rows of Cassandra's partitions after SPANS (1,000,000) of a mesh, and a question over all
 	CLOVER_SPANS=$(or $(SPANS),1000000) $(GO) test -run Partitions -count=1 -v -timeout 60m ./visibility/cassandra
 
+.PHONY: differential
+differential: ## QUERIES (5000) random questions to visibility.Analytics and to DuckDB
+	CLOVER_DIFFERENTIAL=$(or $(QUERIES),5000) $(GO) test -run AnswersAs -count=1 -v -timeout 60m ./visibility/sql
+
 fuzz: ## each fuzz target for FUZZTIME (20s)
 	sh internal/tools/fuzz.sh $(or $(FUZZTIME),20s)
 
