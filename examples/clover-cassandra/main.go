@@ -123,7 +123,7 @@ func (o *flags) serve(ctx context.Context, stdout, stderr io.Writer) error {
 func (o *flags) node(ctx context.Context, stderr io.Writer) error {
 	var err error
 	if o.config.Seeds, err = awaitSeeds(ctx, o.config, o.seeds, net.DefaultResolver.LookupHost, stderr); err != nil {
-		return ending(ctx, err)
+		return unlessTold(ctx, err)
 	}
 	dir, err := os.MkdirTemp("", "clover-cassandra-")
 	if err != nil {
@@ -142,15 +142,15 @@ func (o *flags) node(ctx context.Context, stderr io.Writer) error {
 	if err == nil {
 		err = errors.New("it has ended by itself")
 	}
-	return ending(ctx, fmt.Errorf("cassandra: %w", err))
+	return unlessTold(ctx, fmt.Errorf("cassandra: %w", err))
 }
 
-// ending is nil once the program was told to end.
-func ending(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+// unlessTold is err, or nil once the program was told to end.
+func unlessTold(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 // javaArgs start the node whose configuration is in dir.
