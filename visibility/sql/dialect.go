@@ -32,13 +32,31 @@ func (d Dialect) Text(s string) string {
 	if d == Spark {
 		return sparkText(s)
 	}
-	// A literal of DuckDB holds every character but NUL as it is; only the
-	// quote is doubled.
-	quoted := "'" + strings.ReplaceAll(s, "'", "''") + "'"
-	if !strings.Contains(s, "\x00") {
-		return quoted
+	return duckDBText(s)
+}
+
+// duckDBText writes control characters by their number: a literal cannot hold
+// NUL, and DuckDB's shell reads "\r\n" as "\n" wherever it stands.
+func duckDBText(s string) string {
+	var b strings.Builder
+	b.WriteByte('\'')
+	joined := false
+	for _, r := range s {
+		switch {
+		case r == '\'':
+			b.WriteString("''")
+		case r < ' ' || r == 0x7f:
+			joined = true
+			fmt.Fprintf(&b, "' || chr(%d) || '", r)
+		default:
+			b.WriteRune(r)
+		}
 	}
-	return "(" + strings.ReplaceAll(quoted, "\x00", "' || chr(0) || '") + ")"
+	b.WriteByte('\'')
+	if joined {
+		return "(" + b.String() + ")"
+	}
+	return b.String()
 }
 
 // sparkText escapes by backslash whatever could end a literal, a line or a

@@ -14,6 +14,7 @@ import (
 	"github.com/opnfv/clover/internal/testutil"
 	"github.com/opnfv/clover/internal/testutil/components"
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/embedded"
 	"github.com/opnfv/clover/visibility/sql"
 	"github.com/opnfv/clover/visibility/sql/sqltest"
 )
@@ -24,8 +25,8 @@ func duckDB(t *testing.T) sql.Program {
 	return sql.Program{Path: testutil.Require(t, components.DuckDB())}
 }
 
-// TestDuckDBAnswersAsAnalytics asks both the same random questions;
-// CLOVER_DIFFERENTIAL says how many.
+// TestDuckDBAnswersAsAnalytics asks DuckDB and the embedded store the same
+// random questions; CLOVER_DIFFERENTIAL says how many.
 func TestDuckDBAnswersAsAnalytics(t *testing.T) {
 	db := duckDB(t)
 	open := func(t *testing.T, dir string, clock func() time.Time) *sql.Engine {
@@ -38,7 +39,14 @@ func TestDuckDBAnswersAsAnalytics(t *testing.T) {
 	n, _ := strconv.Atoi(os.Getenv("CLOVER_DIFFERENTIAL"))
 	const each = 200 // of the same spans
 	for seed := range uint64(1 + n/each) {
-		sqltest.Run(t, open, sqltest.Options{Seed: seed, Queries: min(n, each)})
+		store, err := embedded.Open(t.TempDir(), embedded.Options{Clock: sqltest.Clock})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sqltest.Run(t, open, sqltest.Options{Store: store, Seed: seed, Queries: min(n, each)})
+		if err := store.Close(); err != nil || t.Failed() {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
 	}
 }
 

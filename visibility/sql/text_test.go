@@ -9,7 +9,7 @@ import (
 )
 
 var hostile = []string{
-	"", "'", `\`, `\'`, `''`, "a'b", `a\`, "\x00", "a\x00b\x00", "';DROP TABLE spans;--", "`", `"`, "$x ${y}", "\n\r\t",
+	"", "'", `\`, `\'`, `''`, "a'b", `a\`, "\x00", "a\x00b\x00", "';DROP TABLE spans;--", "`", `"`, "$x ${y}", "\n\r\t", "a\r\nb",
 	"\u2028", "\u202e", "😀", `\u0027`, "%", "_", "/*", "--", ";", "\ufeff",
 }
 
@@ -30,7 +30,7 @@ func FuzzText(f *testing.F) {
 	})
 }
 
-// readDuckDB reads literals joined by the character NUL.
+// readDuckDB reads literals joined by control characters.
 func readDuckDB(s string) (string, bool) {
 	s = strings.TrimSuffix(strings.TrimPrefix(s, "("), ")")
 	var b strings.Builder
@@ -41,7 +41,7 @@ func readDuckDB(s string) (string, bool) {
 		s = s[1:]
 		for {
 			end := strings.IndexByte(s, '\'')
-			if end < 0 || strings.Contains(s[:end], "\x00") {
+			if end < 0 || strings.ContainsFunc(s[:end], func(r rune) bool { return r < 0x20 || r == 0x7f }) {
 				return b.String(), false
 			}
 			b.WriteString(s[:end])
@@ -54,11 +54,13 @@ func readDuckDB(s string) (string, bool) {
 		if s == "" {
 			return b.String(), true
 		}
-		var ok bool
-		if s, ok = strings.CutPrefix(s, " || chr(0) || "); !ok {
+		number, rest, ok := strings.Cut(strings.TrimPrefix(s, " || chr("), ") || ")
+		n, err := strconv.ParseUint(number, 10, 7)
+		if !ok || err != nil {
 			return b.String(), false
 		}
-		b.WriteByte(0)
+		b.WriteByte(byte(n))
+		s = rest
 	}
 }
 
