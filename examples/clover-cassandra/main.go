@@ -123,7 +123,7 @@ func (o *flags) serve(ctx context.Context, stdout, stderr io.Writer) error {
 func (o *flags) node(ctx context.Context, stderr io.Writer) error {
 	var err error
 	if o.config.Seeds, err = awaitSeeds(ctx, o.config, o.seeds, net.DefaultResolver.LookupHost, stderr); err != nil {
-		return ending(ctx, err)
+		return ending(ctx.Err() != nil, err)
 	}
 	dir, err := os.MkdirTemp("", "clover-cassandra-")
 	if err != nil {
@@ -142,12 +142,12 @@ func (o *flags) node(ctx context.Context, stderr io.Writer) error {
 	if err == nil {
 		err = errors.New("it has ended by itself")
 	}
-	return ending(ctx, fmt.Errorf("cassandra: %w", err))
+	return ending(ctx.Err() != nil, fmt.Errorf("cassandra: %w", err))
 }
 
 // ending is nil once the program was told to end.
-func ending(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+func ending(told bool, err error) error {
+	if told {
 		return nil
 	}
 	return err
