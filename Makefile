@@ -86,6 +86,14 @@ bench-ids: ## the rule parser beside gonids, on one core
 bench-scale: ## writes into Cassandra beside the driver's bare inserts
 	$(GO) test -run '^$$' -bench Beside -benchtime $(or $(ROUNDS),3)x -timeout 20m ./visibility/cassandra
 
+.PHONY: differential
+differential: ## QUERIES (5000) random questions to visibility.Analytics and to DuckDB
+	CLOVER_DIFFERENTIAL=$(or $(QUERIES),5000) $(GO) test -run AnswersAs -count=1 -v -timeout 60m ./visibility/sql
+
+.PHONY: differential-spark
+differential-spark: ## QUERIES (2000) random questions to Spark and the embedded store
+	CLOVER_QUERIES=$(or $(QUERIES),2000) $(GO) test -run 'TestServer/questions' -count=1 -v -timeout 120m ./visibility/spark
+
 fuzz: ## each fuzz target for FUZZTIME (20s)
 	sh internal/tools/fuzz.sh $(or $(FUZZTIME),20s)
 

@@ -42,6 +42,8 @@ func TestDependenciesStayLean(t *testing.T) {
 		{"visibility/spark", regexp.MustCompile(`^github\.com/(opnfv/clover/(api|visibility/[^s])|cockroachdb/|go-zookeeper/|beltran/gosasl)`)},
 		{"visibility/spark/job", regexp.MustCompile(`^github\.com/(opnfv/clover/(api|visibility/[^s])|cockroachdb/|apache/|beltran/|parquet-go/)`)},
 		{"visibility/cassandra", regexp.MustCompile(`^(github\.com/(opnfv/clover/(api|visibility/embedded)|cockroachdb/|rs/zerolog|stretchr/)|go\.uber\.org/zap)`)},
+		{"visibility/parquet", regexp.MustCompile(`^github\.com/(opnfv/clover/(api|visibility/[^p])|cockroachdb/|redis/|apache/)`)},
+		{"visibility/sql", regexp.MustCompile(`^github\.com/(opnfv/clover/(api|visibility/[^s])|cockroachdb/|redis/|apache/|parquet-go/)`)},
 		{"clovisor", regexp.MustCompile(`^github\.com/opnfv/clover/(api|ids|loadbalancer|visibility|monitoring)`)},
 		{"clovisor/target", regexp.MustCompile(`^(github\.com/(opnfv/clover/([^c]|clovisor/[^pt])|redis/|cilium/|tetratelabs/)|google\.golang\.org/|net/http$)`)},
 		{"clovisor/export", regexp.MustCompile(`^github\.com/(opnfv/clover/(api|ids|loadbalancer|visibility|clovisor/(config|kernel|target))|redis/|tetratelabs/)`)},

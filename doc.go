@@ -22,8 +22,12 @@
 //     Spark, for visibility/sql.
 //   - [github.com/opnfv/clover/visibility/spark/job]: Spark's jobs that sum up
 //     spans again and again, and what they have found.
+//   - [github.com/opnfv/clover/visibility/parquet]: spans as Parquet files,
+//     written from any store and read into any.
 //   - [github.com/opnfv/clover/visibility/sql]: the same questions as SQL, for
 //     DuckDB and Spark.
+//   - [github.com/opnfv/clover/visibility/sql/sqltest]: holds that an engine
+//     answers as visibility.Analytics does.
 //   - [github.com/opnfv/clover/visibility/storetest]: the suite that every
 //     store passes, and a reference store for tests.
 //   - [github.com/opnfv/clover/clovisor]: session traces from the kernel, by

@@ -1,0 +1,281 @@
+package parquet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
+
+	"github.com/opnfv/clover/visibility"
+)
+
+// Source is what an export reads: the half of a visibility.Store that knows
+// its spans.
+type Source interface {
+	visibility.TraceReader
+	Stats(ctx context.Context) (visibility.StoreStats, error)
+}
+
+// Options configure an export. The zero value works.
+type Options struct {
+	// Window is the time of which a file holds the traces; it must divide a
+	// day. 0: that of earlier exports into the folder, or an hour.
+	Window time.Duration
+	// Settle is how long after its end a window is left for late spans.
+	// 0: 15 min. Negative: not at all.
+	Settle time.Duration
+	// Recheck is how far back from the last export windows are looked at
+	// again; those whose traces or spans have become more or fewer are
+	// written anew. 0: 2 h. Negative: none.
+	Recheck time.Duration
+	// From is where exports begin; it is rounded down to a window. Zero: at
+	// the oldest span.
+	From time.Time
+	// Clock tells the time; nil: time.Now.
+	Clock func() time.Time
+	// Progress, if not nil, is called after each window.
+	Progress func(Progress)
+}
+
+// Progress is how far an export has come.
+type Progress struct {
+	Through, Until time.Time // done, and where this run will end
+	File           File      // the window's; Spans is 0 if it has none
+	Again          bool      // the window had been written before
+}
+
+// Limits of an export: what it holds in memory are a page of summaries, the
+// spans of one trace and the columns of a row group.
+const (
+	pageSize  = 1000
+	groupRows = 20_000
+)
+
+// Export writes the traces of a store into files below dir that are not yet
+// there, up to the last window that has settled, and returns what the folder
+// then holds. What has been written is kept if it ends early; the next export
+// goes on from there, and doubles nothing. Two exports into one folder must
+// not run at once.
+func Export(ctx context.Context, from Source, dir string, o Options) (Manifest, error) {
+	e, err := newExport(ctx, from, dir, o)
+	if err != nil {
+		return Manifest{}, fmt.Errorf("export: %w", err)
+	}
+	if err := e.run(ctx); err != nil {
+		return e.manifest, fmt.Errorf("export: %w", err)
+	}
+	return e.manifest, nil
+}
+
+type export struct {
+	from     Source
+	dir      string
+	opts     Options
+	manifest Manifest
+	oldest   time.Time // of the store's spans
+	until    time.Time
+}
+
+func newExport(ctx context.Context, from Source, dir string, o Options) (*export, error) {
+	m, err := ReadManifest(dir)
+	if err != nil {
+		return nil, err
+	}
+	if o.Window == 0 {
+		o.Window = time.Hour
+		if m.Window > 0 {
+			o.Window = m.Window
+		}
+	}
+	const day = 24 * time.Hour
+	switch {
+	case o.Window < visibility.MinStep || day%o.Window != 0 || o.Window%visibility.MinStep != 0:
+		return nil, fmt.Errorf("window: %v is no part of a day in steps of %v: %w", o.Window, visibility.MinStep, visibility.ErrInvalid)
+	case m.Window > 0 && m.Window != o.Window:
+		return nil, fmt.Errorf("window: %s has windows of %v, not %v; take another folder: %w", dir, m.Window, o.Window, visibility.ErrInvalid)
+	}
+	if o.Settle == 0 {
+		o.Settle = 15 * time.Minute
+	}
+	if o.Recheck == 0 {
+		o.Recheck = 2 * time.Hour
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	stats, err := from.Stats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e := &export{from: from, dir: dir, opts: o, manifest: m, oldest: stats.Oldest}
+	e.until = o.Clock().Add(-max(o.Settle, 0)).Truncate(o.Window).UTC()
+	if e.manifest.Version == 0 {
+		first := o.From
+		if first.IsZero() {
+			first = stats.Oldest
+		}
+		if first.IsZero() {
+			return e, nil // there is nothing, and no time to begin from
+		}
+		begin := first.Truncate(o.Window).UTC()
+		if begin.After(e.until) {
+			begin = e.until
+		}
+		e.manifest = Manifest{Version: manifestVersion, Window: o.Window, From: begin, Through: begin}
+	}
+	return e, os.MkdirAll(dir, 0o755)
+}
+
+func (e *export) run(ctx context.Context) error {
+	if e.manifest.Version == 0 {
+		return nil
+	}
+	through := e.manifest.Through
+	for at := e.recheckFrom(); at.Before(through); at = at.Add(e.opts.Window) {
+		if err := e.recheck(ctx, at); err != nil {
+			return err
+		}
+	}
+	for at := through; at.Before(e.until); at = at.Add(e.opts.Window) {
+		file, err := e.write(ctx, at)
+		if err != nil {
+			return err
+		}
+		e.manifest.Through = at.Add(e.opts.Window)
+		if err := e.keep(file, false); err != nil {
+			return err
+		}
+	}
+	return e.manifest.write(e.dir)
+}
+
+// recheckFrom is the first window that is looked at again. It may be before
+// the first of earlier exports, if spans have come that are older.
+func (e *export) recheckFrom() time.Time {
+	at := e.manifest.Through.Add(-max(e.opts.Recheck, 0))
+	least := e.opts.From
+	if least.IsZero() {
+		least = e.oldest
+	}
+	if at.Before(least) {
+		at = least
+	}
+	return at.Truncate(e.opts.Window).UTC()
+}
+
+// recheck writes a window again if it has changed. In the window of the
+// store's oldest span there may be fewer because the store drops old ones;
+// that is no change.
+func (e *export) recheck(ctx context.Context, at time.Time) error {
+	was := e.manifest.file(at)
+	now := File{From: at}
+	err := e.summaries(ctx, at, func(t *visibility.TraceSummary) error {
+		now.Traces++
+		now.Spans += int64(t.Spans)
+		return nil
+	})
+	if err != nil || (now.Traces == was.Traces && now.Spans == was.Spans) {
+		return err
+	}
+	if !at.After(e.oldest) && now.Spans < was.Spans {
+		return nil
+	}
+	file, err := e.write(ctx, at)
+	if err != nil {
+		return err
+	}
+	if at.Before(e.manifest.From) {
+		e.manifest.From = at
+	}
+	return e.keep(file, true)
+}
+
+// keep enters a window's file into the manifest.
+func (e *export) keep(file File, again bool) error {
+	e.manifest.set(file)
+	if err := e.manifest.write(e.dir); err != nil {
+		return err
+	}
+	if e.opts.Progress != nil {
+		e.opts.Progress(Progress{Through: e.manifest.Through, Until: e.until, File: file, Again: again})
+	}
+	return nil
+}
+
+// summaries calls yield for each trace that began in a window.
+func (e *export) summaries(ctx context.Context, at time.Time, yield func(*visibility.TraceSummary) error) error {
+	q := visibility.TraceQuery{Range: visibility.Range{From: at, To: at.Add(e.opts.Window)}, Limit: pageSize}
+	for {
+		page, err := e.from.Traces(ctx, q)
+		if err != nil {
+			return err
+		}
+		for i := range page.Traces {
+			if err := yield(&page.Traces[i]); err != nil {
+				return err
+			}
+		}
+		if page.Next == "" {
+			return nil
+		}
+		q.Cursor = page.Next
+	}
+}
+
+// write writes the file of a window, or removes it if the window has no
+// traces.
+func (e *export) write(ctx context.Context, at time.Time) (File, error) {
+	file := File{From: at, Path: "day=" + at.Format("2006-01-02") + "/spans-" + at.Format("150405") + ".parquet"}
+	path := filepath.Join(e.dir, filepath.FromSlash(file.Path))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return file, err
+	}
+	err := replace(path, func(f *os.File) error {
+		w := parquet.NewGenericWriter[row](f, parquet.Compression(&parquet.Zstd), parquet.MaxRowsPerRowGroup(groupRows))
+		if err := e.writeTraces(ctx, w, &file); err != nil {
+			return err
+		}
+		if file.Spans == 0 {
+			return errEmpty
+		}
+		return w.Close()
+	})
+	if errors.Is(err, errEmpty) {
+		// The folder of the day stays: another window may need it.
+		if err = os.Remove(path); errors.Is(err, os.ErrNotExist) {
+			err = nil
+		}
+	}
+	if err != nil {
+		return file, fmt.Errorf("window %s: %w", at.Format(time.RFC3339), err)
+	}
+	return file, nil
+}
+
+// errEmpty says that a window has no traces.
+var errEmpty = errors.New("no traces")
+
+func (e *export) writeTraces(ctx context.Context, w *parquet.GenericWriter[row], file *File) error {
+	var rows []row
+	return e.summaries(ctx, file.From, func(t *visibility.TraceSummary) error {
+		spans, err := e.from.Trace(ctx, t.TraceID)
+		if errors.Is(err, visibility.ErrNotFound) {
+			return nil // it has expired since the page was read
+		}
+		if err != nil {
+			return err
+		}
+		rows = rowsOf(spans, rows[:0])
+		if _, err := w.Write(rows); err != nil {
+			return err
+		}
+		file.Traces++
+		file.Spans += int64(len(rows))
+		clear(rows) // the spans' memory is not kept
+		return nil
+	})
+}
