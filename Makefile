@@ -102,6 +102,10 @@ sizes-cassandra: ## rows of Cassandra's partitions after SPANS (1,000,000) of a 
 differential: ## QUERIES (5000) random questions to visibility.Analytics and to DuckDB
 	CLOVER_DIFFERENTIAL=$(or $(QUERIES),5000) $(GO) test -run AnswersAs -count=1 -v -timeout 60m ./visibility/sql
 
+.PHONY: differential-spark
+differential-spark: ## QUERIES (2000) random questions to Spark and the embedded store
+	CLOVER_QUERIES=$(or $(QUERIES),2000) $(GO) test -run 'TestServer/questions' -count=1 -v -timeout 120m ./visibility/spark
+
 fuzz: ## each fuzz target for FUZZTIME (20s)
 	sh internal/tools/fuzz.sh $(or $(FUZZTIME),20s)
 
