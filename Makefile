@@ -116,6 +116,10 @@ crash: ## kill the store while it writes, CRASHES times (50)
 crash-spark: ## kill the driver of a Spark job while it writes, KILLS times (3)
 	CLOVER_SPARK_KILLS=$(or $(KILLS),3) $(GO) test -run SparkKilled -count=1 -v -timeout 60m ./visibility/spark/job
 
+.PHONY: kill-collectors
+kill-collectors: ## three collectors on Cassandra under load, killed one after the other, KILLS times (9)
+	CLOVER_COLLECTOR_KILLS=$(or $(KILLS),9) $(GO) test -run KilledCollectors -count=1 -v -timeout 30m ./examples/clover-collector
+
 .PHONY: simulate-scale
 simulate-scale: ## COLLECTORS (100) sharing SERVICES (1000) with SPANS (1000000) a second, in virtual time
 	CLOVER_SIMULATE_SERVICES=$(or $(SERVICES),1000) CLOVER_SIMULATE_COLLECTORS=$(or $(COLLECTORS),100) CLOVER_SIMULATE_SPANS=$(or $(SPANS),1000000) \

@@ -73,6 +73,7 @@ func (p *tracePuller) divide(ctx context.Context) error {
 			cur.owned, cur.err, cur.nextTry = false, nil, time.Time{}
 		}
 	}
+	now := time.Now()
 	if p.c.opt.Share != nil && len(gained) > 0 {
 		entries, err := p.c.store.Ledger(ctx)
 		if err != nil {
@@ -80,7 +81,8 @@ func (p *tracePuller) divide(ctx context.Context) error {
 		}
 		for _, e := range entries {
 			if cur := gained[e.Service]; cur != nil && e.Source == p.state.key.name && !e.Watermark.IsZero() {
-				*cur = cursor{service: cur.service, watermark: e.Watermark, listed: cur.listed, lateAt: p.nextLate()}
+				mark := believable(e.Watermark, now, &p.c.opt)
+				*cur = cursor{service: cur.service, watermark: mark, listed: cur.listed, lateAt: p.nextLate()}
 			}
 		}
 	}
@@ -88,6 +90,16 @@ func (p *tracePuller) divide(ctx context.Context) error {
 		cur.owned = true
 	}
 	return nil
+}
+
+// believable is where to go on from another collector's watermark. One in the
+// future is of a clock that is ahead: how far it was read is not known, but
+// until lately it was.
+func believable(watermark, now time.Time, opt *CollectorOptions) time.Time {
+	if watermark.After(now) {
+		return now.Add(-opt.LateLookback)
+	}
+	return watermark
 }
 
 // nextLate is a time of the last pull that reached far back with which the

@@ -1,6 +1,9 @@
 package visibility
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // onlyOwn shares the services of a source so that one of them is owned.
 type onlyOwn string
@@ -22,5 +25,17 @@ func TestSpansOfOthersAreLeftToThem(t *testing.T) {
 	p.c.opt.Share = nil
 	if p.elsewhere("other") {
 		t.Error("a collector that does not share leaves spans to another")
+	}
+}
+
+// TestWatermarkOfAClockAhead holds that what lies before it is read.
+func TestWatermarkOfAClockAhead(t *testing.T) {
+	now, opt := time.Now(), CollectorOptions{LateLookback: 10 * time.Minute}
+	for _, c := range []struct{ watermark, want time.Duration }{
+		{-time.Hour, -time.Hour}, {0, 0}, {time.Second, -10 * time.Minute}, {time.Hour, -10 * time.Minute},
+	} {
+		if got := believable(now.Add(c.watermark), now, &opt); !got.Equal(now.Add(c.want)) {
+			t.Errorf("watermark %v from now: %v, want %v", c.watermark, got.Sub(now), c.want)
+		}
 	}
 }

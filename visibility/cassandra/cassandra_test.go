@@ -28,6 +28,8 @@ func TestCassandra(t *testing.T) {
 	t.Run("TwoStarters", c.testTwoStarters)
 	t.Run("Conformance", c.testConformance)
 	t.Run("SeveralWriters", c.testSeveralWriters)
+	t.Run("SameSpans", c.testSameSpans)
+	t.Run("StoppedBeforeCommit", c.testStoppedBeforeCommit)
 	t.Run("ExactlyOnce", c.testExactlyOnce)
 	t.Run("NameTaken", c.testNameTaken)
 	t.Run("Paused", c.testPaused)

@@ -221,7 +221,7 @@ func (c *committer) attempt(gather func(context.Context) error) error {
 		if errors.Is(err, visibility.ErrLocked) {
 			c.lost = err
 		}
-		if !errors.Is(err, errFenced) && !errors.Is(err, errTorn) {
+		if !errors.Is(err, errFenced) && !errors.Is(err, errTorn) && !errors.Is(err, errOvertaken) {
 			return unavailable(ctx, err)
 		}
 	}
@@ -251,6 +251,9 @@ func (c *committer) once(ctx context.Context, gather func(context.Context) error
 	}
 	c.stale = true // until it is known that it was committed
 	if err := c.writeRows(ctx); err != nil {
+		return err
+	}
+	if err := c.checkClaims(ctx); err != nil {
 		return err
 	}
 	// Readers that began before the last commit still want the values that

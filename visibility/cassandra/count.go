@@ -237,7 +237,7 @@ func (c *committer) gatherSettled(ctx context.Context, due map[openID]openHop) e
 				g.order = append(g.order, id.trace)
 			}
 		}
-		if err := c.loadTraces(ctx, g.order); err != nil {
+		if err := c.loadSettled(ctx, g.order); err != nil {
 			return err
 		}
 		for _, trace := range g.order {

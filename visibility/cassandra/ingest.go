@@ -35,6 +35,7 @@ type gathering struct {
 	foreign map[openID]openHop // of the other writers; nil: not read
 
 	spans   map[tracing.TraceID][]statement
+	claims  map[tracing.TraceID]map[spanID]struct{} // see claims.go
 	index   map[indexEntry]struct{}
 	points  []visibility.MetricPoint
 	marks   map[account]time.Time
@@ -55,7 +56,8 @@ func (g *gathering) reset(v version, now time.Time) {
 	*g = gathering{
 		version: v, now: now, tr: g.tr,
 		byTrace: map[tracing.TraceID][]incoming{}, stored: map[tracing.TraceID][]storedSpan{},
-		spans: map[tracing.TraceID][]statement{}, index: map[indexEntry]struct{}{},
+		spans: map[tracing.TraceID][]statement{}, claims: map[tracing.TraceID]map[spanID]struct{}{},
+		index: map[indexEntry]struct{}{},
 		marks: map[account]time.Time{}, ledgers: map[account]counters{}, counts: map[int]counters{},
 		sums: map[sumKey]*visibility.Aggregate{}, opened: map[openID]openHop{}, closed: map[openID]struct{}{},
 		values: map[cellKey][]byte{},
@@ -110,7 +112,7 @@ func (c *committer) gather(ctx context.Context, group []request) error {
 		}
 		g.addDelivery(r.batch)
 	}
-	if err := c.loadTraces(ctx, g.order); err != nil {
+	if _, err := c.loadTraces(ctx, g.order); err != nil {
 		return err
 	}
 	for _, trace := range g.order {
@@ -166,35 +168,42 @@ type storedSpan struct {
 	writer string
 }
 
-// loadTraces reads what is stored of the traces. What another writer has under
-// way of them is ended first: it begins again, and finds what is written here.
-func (c *committer) loadTraces(ctx context.Context, traces []tracing.TraceID) error {
-	for {
-		snap, err := c.writers(ctx)
-		if err != nil {
-			return err
+// loadTraces reads what is stored of the traces, and who else has some of them
+// under way.
+func (c *committer) loadTraces(ctx context.Context, traces []tracing.TraceID) (busy map[string]bool, err error) {
+	snap, err := c.writers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	snap[c.opts.Writer] = &c.own
+	c.g.snap = snap
+	var mu sync.Mutex
+	busy = map[string]bool{}
+	err = each(ctx, len(traces), c.opts.Concurrency, func(ctx context.Context, i int) error {
+		spans, others, err := c.loadTrace(ctx, snap, traces[i], c.floor, void*c.opts.Limits.TraceSpans)
+		mu.Lock()
+		defer mu.Unlock()
+		if len(spans) > 0 {
+			c.g.stored[traces[i]] = spans
 		}
-		snap[c.opts.Writer] = &c.own
-		c.g.snap = snap
-		var mu sync.Mutex
-		busy := map[string]bool{}
-		err = each(ctx, len(traces), c.opts.Concurrency, func(ctx context.Context, i int) error {
-			spans, others, err := c.loadTrace(ctx, snap, traces[i], c.floor, c.opts.Limits.TraceSpans)
-			mu.Lock()
-			defer mu.Unlock()
-			if len(spans) > 0 {
-				c.g.stored[traces[i]] = spans
-			}
-			for _, w := range others {
-				busy[w] = true
-			}
-			return err
-		})
+		for _, w := range others {
+			busy[w] = true
+		}
+		return err
+	})
+	return busy, err
+}
+
+// loadSettled reads traces for good. Who has some of them under way begins
+// again, and finds what is written here.
+func (c *committer) loadSettled(ctx context.Context, traces []tracing.TraceID) error {
+	for {
+		busy, err := c.loadTraces(ctx, traces)
 		if err != nil || len(busy) == 0 {
 			return err
 		}
 		for writer := range busy {
-			if err := c.fenceBusy(ctx, writer, snap[writer]); err != nil {
+			if err := c.fenceBusy(ctx, writer, c.g.snap[writer]); err != nil {
 				return err
 			}
 		}
@@ -210,6 +219,10 @@ func (c *committer) fenceBusy(ctx context.Context, writer string, seen *writerSt
 	c.opts.Logger.Info("store: another writer has spans of the same trace under way", "writer", writer)
 	return c.fence(ctx, writer, now.owner, false)
 }
+
+// void is how many times the rows that count those may be that lie in a trace:
+// some were never committed.
+const void = 4
 
 // loadTrace reads the committed spans of a trace, and which other writers have
 // some under way.

@@ -39,6 +39,7 @@ func (s *Store) ttl() int {
 
 // addSpanRow adds a span in the columns of 2019 and whole.
 func (g *gathering) addSpanRow(s *tracing.Span, record []byte, writer string, ttl int) {
+	g.claim(s)
 	g.spans[s.TraceID] = append(g.spans[s.TraceID], statement{
 		cql: insertSpan, size: 2*len(record) + 100,
 		args: []any{

@@ -12,15 +12,16 @@ import (
 	"github.com/opnfv/clover/visibility"
 )
 
-// Schema is the version of the tables that this package makes. It migrates
-// earlier ones and refuses later ones.
-const Schema = 1
+// Schema is the version of the tables that this package makes. It refuses all
+// others: 1 was of no release, and has spans without their writer in the key.
+const Schema = 2
 
 // The tables. Those that grow with the traffic have time-window compaction and
 // compression, and every row a time to live.
 //
 //	spans        by trace; the columns of 2019, and the whole span as record.
-//	             Partition: a trace, at most Limits.TraceSpans rows.
+//	             Each writer has rows of its own: see claims.go.
+//	             Partition: a trace, at most Limits.TraceSpans rows that count.
 //	traces       by trace; the services in it.
 //	trace_index  which traces have a span of a service ("": of any) in a second.
 //	             Partition: service × 10 min × shard of the trace.
@@ -38,7 +39,7 @@ var tables = map[string]string{
 		duration bigint, start_time timestamp, processid text, operation_name text, node_id text, http_url text,
 		user_agent text, request_size text, response_size text, status_code text, upstream_cluster text,
 		insert_time timestamp, parentid text, record blob, writer text, version bigint,
-		PRIMARY KEY ((traceid), spanid, kind, service_hash)`,
+		PRIMARY KEY ((traceid), spanid, kind, service_hash, writer)`,
 	"traces": `traceid text PRIMARY KEY, processes frozen<list<text>>`,
 	"trace_index": `service text, slot int, shard smallint, second int, traceid blob,
 		PRIMARY KEY ((service, slot, shard), second, traceid)`,
@@ -125,10 +126,14 @@ func migrate(ctx context.Context, o Options, session *gocql.Session) error {
 		return fmt.Errorf("%w: keyspace %s has schema %d, this version knows up to %d: use a later Clover or another keyspace",
 			visibility.ErrUnsupported, o.Keyspace, version, Schema)
 	}
-	if version == Schema {
+	switch version {
+	case Schema:
 		return nil
+	case 0:
+		return m.run(ctx)
 	}
-	return m.run(ctx)
+	return fmt.Errorf("%w: keyspace %s has schema %d, which was of no release and cannot be taken over: use another keyspace",
+		visibility.ErrUnsupported, o.Keyspace, version)
 }
 
 type migration struct {

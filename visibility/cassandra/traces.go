@@ -36,8 +36,7 @@ func (s *Store) Trace(ctx context.Context, id tracing.TraceID) ([]tracing.Span, 
 
 // trace reads the spans of a trace, ordered by start.
 func (s *Store) trace(ctx context.Context, v *view, id tracing.TraceID) ([]tracing.Span, error) {
-	// What was not committed may lie between, a few times the limit at most.
-	stored, _, err := s.loadTrace(ctx, v.snap, id, v.floor, 4*s.opts.Limits.TraceSpans)
+	stored, _, err := s.loadTrace(ctx, v.snap, id, v.floor, void*s.opts.Limits.TraceSpans)
 	spans := make([]tracing.Span, len(stored))
 	for i := range stored {
 		spans[i] = stored[i].Span
