@@ -11,7 +11,7 @@ func TestRun(t *testing.T) {
 		args         []string
 		stdout, fail string
 	}{
-		{[]string{"-list"}, "envoy        Envoy 1.40.0\nprometheus   Prometheus ", ""},
+		{[]string{"-list"}, "envoy        Envoy 1.40.0\n", ""},
 		{[]string{"-list", "-only", "jaeger-v2, envoy"}, "jaeger-v2    Jaeger 2.13.0", ""},
 		{[]string{"-list", "-set", "programs", "-only", "envoy,istio"}, "envoy        Envoy 1.40.0\n", ""},
 		{[]string{"-list", "-set", "cluster", "-only", "envoy,istio"}, "istio        Istio", ""},
