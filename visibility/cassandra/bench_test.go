@@ -87,10 +87,9 @@ func BenchmarkBesideBareInserts(b *testing.B) {
 func (s *Store) bareInserts(b *testing.B, spans []tracing.Span) time.Duration {
 	b.Helper()
 	start := time.Now()
-	g := &gathering{version: newVersion(1, 1), now: start, spans: map[tracing.TraceID][]statement{}}
 	err := each(b.Context(), s.opts.Concurrency, s.opts.Concurrency, func(ctx context.Context, worker int) error {
 		for i := worker; i < len(spans); i += s.opts.Concurrency {
-			own := &gathering{version: g.version, now: g.now, spans: map[tracing.TraceID][]statement{}}
+			own := &gathering{version: newVersion(1, 1), now: start, spans: map[tracing.TraceID][]statement{}, claims: map[tracing.TraceID]map[spanID]struct{}{}}
 			own.addSpanRow(&spans[i], appendRecord(nil, &spans[i]), "bare", s.ttl())
 			st := own.spans[spans[i].TraceID][0]
 			if err := s.session.Query(st.cql, st.args...).ExecContext(ctx); err != nil {
