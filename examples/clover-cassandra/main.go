@@ -9,14 +9,11 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"time"
 
 	"github.com/spf13/pflag"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/opnfv/clover/examples/internal/cli"
 	"github.com/opnfv/clover/internal/cassandrahome"
@@ -101,21 +98,8 @@ func (o *flags) serve(ctx context.Context, stdout, stderr io.Writer) error {
 		return fmt.Errorf("--health-addr: %w", err)
 	}
 	p := &probes{address: net.JoinHostPort(o.config.Address, fmt.Sprint(o.config.Port))}
-	srv := &http.Server{Handler: p.handler(), ReadHeaderTimeout: 10 * time.Second}
 	fmt.Fprintf(stdout, "clover-cassandra begins: CQL %s, health %s\n", p.address, l.Addr())
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	})
-	group.Go(func() error {
-		<-ctx.Done()
-		return srv.Close()
-	})
-	group.Go(func() error { return o.node(ctx, stderr) })
-	return group.Wait()
+	return cli.Probed(ctx, l, p.handler(), func(ctx context.Context) error { return o.node(ctx, stderr) })
 }
 
 // node runs Java until ctx ends. Java then gets the time to write what is in

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/opnfv/clover/examples/internal/cli"
 	"github.com/opnfv/clover/jmeter/process"
@@ -73,20 +72,8 @@ func (s *slaveFlags) serve(ctx context.Context, slave *process.Slave, stdout io.
 	if err != nil {
 		return fmt.Errorf("--health-address: %w", err)
 	}
-	srv := &http.Server{Handler: s.probes(slave.Addr), ReadHeaderTimeout: 10 * time.Second}
 	fmt.Fprintf(stdout, "clover-jmeter slave begins: RMI %s, health %s\n", slave.Addr, l.Addr())
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	})
-	group.Go(func() error {
-		<-ctx.Done()
-		return srv.Close()
-	})
-	group.Go(func() error {
+	return cli.Probed(ctx, l, s.probes(slave.Addr), func(ctx context.Context) error {
 		err := slave.Run(ctx)
 		if err == nil {
 			return errors.New("JMeter has ended by itself")
@@ -96,7 +83,6 @@ func (s *slaveFlags) serve(ctx context.Context, slave *process.Slave, stdout io.
 		}
 		return err
 	})
-	return group.Wait()
 }
 
 // probes answers /healthz, and /readyz once the registry takes connections.

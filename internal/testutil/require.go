@@ -56,6 +56,18 @@ func Require(t testing.TB, c components.Component) string {
 	return path
 }
 
+// Long returns the value of a variable that a make target sets for a test which
+// takes too long for every run. Without it the test is skipped, and says which
+// target runs it.
+func Long(t testing.TB, variable, target string) string {
+	t.Helper()
+	value := os.Getenv(variable)
+	if value == "" {
+		t.Skipf("takes long: run it by make %s", target)
+	}
+	return value
+}
+
 // deadline returns when the test binary gives up, for a test that knows.
 func deadline(t testing.TB) (time.Time, bool) {
 	if d, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {

@@ -2,7 +2,6 @@ package cassandra
 
 import (
 	"errors"
-	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,10 +16,7 @@ import (
 // with a spool before it. What was acknowledged is there in the end, once. It
 // is run by make faults-cassandra.
 func TestOutages(t *testing.T) {
-	if os.Getenv("CLOVER_FAULTS") == "" {
-		t.Log("left to make faults-cassandra")
-		return
-	}
+	testutil.Long(t, "CLOVER_FAULTS", "faults-cassandra")
 	t.Run("OneNode", func(t *testing.T) {
 		server := testutil.Cassandra(t, testutil.CassandraOptions{})
 		c := clusterOf(server, 1)

@@ -2,7 +2,6 @@ package cassandra
 
 import (
 	"math/rand/v2"
-	"os"
 	"strconv"
 	"testing"
 	"time"
@@ -15,10 +14,9 @@ import (
 // logs the server's own figures of its partitions, and how long a question
 // over all of them takes. It is run by make sizes-cassandra.
 func TestPartitions(t *testing.T) {
-	spans, err := strconv.Atoi(os.Getenv("CLOVER_SPANS"))
+	spans, err := strconv.Atoi(testutil.Long(t, "CLOVER_SPANS", "sizes-cassandra"))
 	if err != nil {
-		t.Log("left to make sizes-cassandra")
-		return
+		t.Fatal(err)
 	}
 	server := testutil.Cassandra(t, testutil.CassandraOptions{Fast: true})
 	c := &cluster{addr: server.Addr, opts: Options{Hosts: []string{server.Addr}, Timeout: time.Minute}}

@@ -1,5 +1,5 @@
 // Package cli is what the long-running programs have in common: signals,
-// exit codes and logging.
+// exit codes, logging and probes.
 package cli
 
 import (
@@ -8,11 +8,15 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/pflag"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc/grpclog"
 )
 
@@ -84,4 +88,27 @@ func Logger(level string, stderr io.Writer) (*slog.Logger, error) {
 // --log-level silences.
 func AuditLogger(stderr io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(stderr, nil))
+}
+
+// Probed answers a kubelet's probes on l while run runs. It ends, and l with
+// it, when run does or ctx.
+func Probed(ctx context.Context, l net.Listener, probes http.Handler, run func(ctx context.Context) error) error {
+	srv := &http.Server{Handler: probes, ReadHeaderTimeout: 10 * time.Second}
+	group, ctx := errgroup.WithContext(ctx)
+	ctx, end := context.WithCancel(ctx)
+	group.Go(func() error {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		return srv.Close()
+	})
+	group.Go(func() error {
+		defer end()
+		return run(ctx)
+	})
+	return group.Wait()
 }

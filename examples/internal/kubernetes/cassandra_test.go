@@ -2,13 +2,13 @@ package kubernetes
 
 import (
 	"fmt"
-	"os"
 	"testing"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/opnfv/clover/internal/testutil"
 	"github.com/opnfv/clover/internal/testutil/images"
 )
 
@@ -16,10 +16,7 @@ import (
 // takes away one of them, and removes all of it. It is for machines with
 // nothing else to do: make test-kubernetes-cassandra.
 func TestCassandra(t *testing.T) {
-	pods := os.Getenv("CLOVER_CASSANDRA_PODS")
-	if pods == "" {
-		return
-	}
+	pods := testutil.Long(t, "CLOVER_CASSANDRA_PODS", "test-kubernetes-cassandra")
 	k := newKit(t)
 	for _, a := range images.Clover(k, repository, "clover-cassandra") {
 		k.cluster.LoadImage(k, a.File)
