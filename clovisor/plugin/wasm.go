@@ -25,9 +25,6 @@ const (
 	abiVersion   = 1
 )
 
-// timedOut is the code that a module is ended with when its time is over.
-const timedOut = 0xc10
-
 // module is a WebAssembly module that runs.
 type module struct {
 	runtime wazero.Runtime
@@ -74,7 +71,7 @@ func (m *module) start(ctx context.Context, file []byte) error {
 	m.mod, err = m.runtime.InstantiateModule(ctx, compiled, wazero.NewModuleConfig().WithStartFunctions("_initialize").
 		WithStderr(m.stderr).WithStdout(m.stderr).WithSysWalltime().WithSysNanotime().WithRandSource(rand.Reader))
 	if err != nil {
-		return fmt.Errorf("it does not start: %w", m.explain(err))
+		return fmt.Errorf("it does not start: %w", m.explain(err, startTimeout))
 	}
 	m.buffer, m.parser = m.mod.ExportedFunction("clovisor_buffer"), m.mod.ExportedFunction("clovisor_parse")
 	m.ender = m.mod.ExportedFunction("clovisor_end")
@@ -115,28 +112,26 @@ func checkExports(c wazero.CompiledModule) error {
 	return nil
 }
 
-// call calls a function with what is in m.stack, where its result is then. A
-// timer ends the module if it takes too long; a context of its own for each
-// call would cost a goroutine.
+// call calls a function with what is in m.stack, where its result is then. It
+// ends the module if it takes too long. That is left to the context: closing
+// the module from here would take away what a call it makes just then uses.
 func (m *module) call(f api.Function) error {
 	m.stderr.buf = m.stderr.buf[:0]
-	ctx := context.Background()
-	limit := time.AfterFunc(m.timeout, func() { _ = m.mod.CloseWithExitCode(ctx, timedOut) })
-	defer limit.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), m.timeout)
+	defer cancel()
 	if err := f.CallWithStack(ctx, m.stack[:]); err != nil {
-		return m.explain(err)
+		return m.explain(err, m.timeout)
 	}
 	return nil
 }
 
-// explain says in words what ended a module, with the last it said itself.
-func (m *module) explain(err error) error {
+// explain says in words what ended a module, which had the time limit, with
+// the last it said itself.
+func (m *module) explain(err error, limit time.Duration) error {
 	var exit *sys.ExitError
 	switch {
-	case errors.As(err, &exit) && exit.ExitCode() == timedOut:
-		err = fmt.Errorf("a call took longer than %s", m.timeout)
 	case errors.As(err, &exit) && exit.ExitCode() == sys.ExitCodeDeadlineExceeded:
-		err = fmt.Errorf("it took longer than %s", startTimeout)
+		err = fmt.Errorf("a call took longer than %s", limit)
 	case errors.As(err, &exit):
 		err = fmt.Errorf("it ended itself with code %d", exit.ExitCode())
 	default:

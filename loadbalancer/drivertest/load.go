@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/opnfv/clover/internal/testutil"
 	"github.com/opnfv/clover/loadbalancer"
 )
 
@@ -42,6 +43,7 @@ func testLoad(k *kit) {
 		l.change(i)
 		time.Sleep(pause) // the pace of the changes, not a wait
 	}
+	testutil.Eventually(k, 10*time.Second, l.allSent)
 	stop()
 	clients.Wait()
 	l.report(changes)
@@ -191,6 +193,7 @@ func (l *load) verdict(from int64, name string, err error) verdict {
 	return misrouted
 }
 
+// of returns a kind's tally. l.mu is held.
 func (l *load) of(kind string) *tally {
 	if l.tally[kind] == nil {
 		l.tally[kind] = &tally{}
@@ -221,6 +224,18 @@ func (l *load) reopened(kind string) {
 }
 
 // report holds the driver to its promise.
+// allSent says whether a client of each kind has sent something.
+func (l *load) allSent() (ok bool, state string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for kind, t := range l.tally {
+		if t.requests == 0 {
+			return false, kind + ": no request has ended"
+		}
+	}
+	return true, ""
+}
+
 func (l *load) report(changes int) {
 	k := l.k
 	if len(l.took) == 0 {

@@ -15,7 +15,9 @@ import (
 func (l *load) start(ctx context.Context) *sync.WaitGroup {
 	clients := new(sync.WaitGroup)
 	begin := func(n int, kind string, run func(ctx context.Context, kind string)) {
-		l.of(kind)
+		l.mu.Lock()
+		l.of(kind) // is told of also if it sends nothing
+		l.mu.Unlock()
 		for range n {
 			clients.Go(func() { run(ctx, kind) })
 		}
