@@ -162,6 +162,11 @@ func TestFlood(t *testing.T) {
 			for i := range uint32(frames) { // nobody reads yet
 				w.send(frame{from: server4, to: client4, seq: i * 1000, flags: 0x10, payload: make([]byte, 1000)})
 			}
+			testutil.Eventually(t, 10*time.Second, func() (bool, string) {
+				s, err := c.Stats()
+				n := s.Targets[1].Matched
+				return err == nil && n == frames, fmt.Sprintf("%d of %d frames came, %v", n, frames, err)
+			})
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			var segments, length uint64
