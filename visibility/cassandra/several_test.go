@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/opnfv/clover/tracing"
-	"github.com/opnfv/clover/visibility"
 )
 
 // testTwoStarters opens two stores at once where there is no keyspace yet.
@@ -73,18 +72,15 @@ func (c *cluster) testSeveralWriters(t *testing.T) {
 		writing.Go(func() {
 			for len(spans) > 0 {
 				n := min(20, len(spans))
-				if _, err := stores[i].Write(t.Context(), &visibility.Batch{Source: "test", Spans: spans[:n]}); err != nil {
-					t.Errorf("write: %v", err)
-				}
+				deliver(t, stores[i], spans[:n])
 				spans = spans[n:]
 			}
 		})
 	}
 	writing.Wait()
 	for i, s := range stores { // again, to another collector
-		r, err := s.Write(t.Context(), &visibility.Batch{Source: "test", Spans: deliveries[(i+1)%writers]})
-		if err != nil || r.Kept != 0 {
-			t.Errorf("written again: %+v, %v", r, err)
+		if _, r := writeUntil(t, s, deliveries[(i+1)%writers], func() {}); r.Kept != 0 {
+			t.Errorf("written again: %+v", r)
 		}
 	}
 	for _, s := range stores {
