@@ -1,12 +1,14 @@
 package cassandra
 
 import (
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/opnfv/clover/tracing"
+	"github.com/opnfv/clover/visibility"
 )
 
 // testTwoStarters opens two stores at once where there is no keyspace yet.
@@ -18,6 +20,10 @@ func (c *cluster) testTwoStarters(t *testing.T) {
 			o := c.opts
 			o.Writer = name
 			s, err := Open(t.Context(), o)
+			// A busy server may take too long to make a table.
+			for end := time.Now().Add(5 * time.Minute); errors.Is(err, visibility.ErrUnavailable) && time.Now().Before(end); {
+				s, err = Open(t.Context(), o)
+			}
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 				return
