@@ -2,6 +2,8 @@ package cassandra
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -46,12 +48,17 @@ type cluster struct {
 	authority *testutil.Authority
 }
 
+// open opens a store. A busy machine may not answer within a short Timeout.
 func (c *cluster) open(t *testing.T, o Options) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var s *Store
+	testutil.Eventually(t, time.Minute, func() (bool, string) {
+		var err error
+		if s, err = Open(t.Context(), o); err != nil && !errors.Is(err, visibility.ErrUnavailable) {
+			t.Fatal(err)
+		}
+		return err == nil, fmt.Sprint(err)
+	})
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Errorf("close: %v", err)
