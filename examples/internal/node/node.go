@@ -24,6 +24,7 @@ import (
 	"github.com/opnfv/clover/visibility/embedded"
 	"github.com/opnfv/clover/visibility/lease"
 	visibilityredis "github.com/opnfv/clover/visibility/redis"
+	"github.com/opnfv/clover/visibility/spark"
 	"github.com/opnfv/clover/web"
 )
 
@@ -61,6 +62,9 @@ type Options struct {
 	// nowhere. RedisRefresh is how often; 0 is the default of visibilityredis.
 	Redis        visibilityredis.Address
 	RedisRefresh time.Duration
+	// Spark is asked for what the store keeps no more; without an address
+	// there is none.
+	Spark SparkOptions
 	// Dashboard serves the dashboard at REST's root.
 	Dashboard bool
 	Logger    *slog.Logger
@@ -82,7 +86,8 @@ type Node struct {
 	collector *visibility.Collector
 	receiver  *tracing.Receiver
 	hub       *visibility.Hub
-	results   *results // nil: not kept in Redis
+	results   *results  // nil: not kept in Redis
+	spark     *spark.DB // nil: there is none
 	service   *server.Local
 	registry  *prometheus.Registry
 }
@@ -138,12 +143,17 @@ func (n *Node) assemble() (err error) {
 	if err != nil {
 		return err
 	}
-	analytics, err := visibility.NewAnalytics(n.store, visibility.AnalyticsOptions{Status: n.collector.Status})
+	answering := visibility.AnalyticsOptions{Status: n.collector.Status}
+	analytics, err := visibility.NewAnalytics(n.store, answering)
+	if err != nil {
+		return err
+	}
+	engines, err := n.engines(answering)
 	if err != nil {
 		return err
 	}
 	n.service, err = server.NewLocal(server.LocalDeps{
-		Store: n.store, Analytics: analytics, Collector: n.collector, Ingest: ingest, Hub: n.hub,
+		Store: n.store, Analytics: analytics, Engines: engines, Collector: n.collector, Ingest: ingest, Hub: n.hub,
 		Sources: policy, Version: Version(),
 	})
 	if err != nil {
@@ -182,6 +192,9 @@ func Version() string {
 // what it has taken, and closes the store.
 func (n *Node) Run(ctx context.Context) error {
 	err := n.run(ctx)
+	if n.spark != nil {
+		err = errors.Join(err, n.spark.Close())
+	}
 	return errors.Join(err, n.store.Close())
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/opnfv/clover/tracing"
 	"github.com/opnfv/clover/visibility"
 	"github.com/opnfv/clover/visibility/embedded"
+	"github.com/opnfv/clover/visibility/engine"
 )
 
 // controller runs a real server over a store with a few traces.
@@ -28,12 +29,19 @@ func controller(t *testing.T) (address string, hub *visibility.Hub) {
 	check(t, err)
 	_, err = store.Write(t.Context(), &visibility.Batch{Source: "test", Spans: spans()})
 	check(t, err)
+	t.Cleanup(func() { check(t, store.Close()) })
+	return serve(t, store, nil)
+}
+
+// serve runs a real server over a store.
+func serve(t *testing.T, store visibility.Store, engines *engine.Chooser) (address string, hub *visibility.Hub) {
+	t.Helper()
 	collector, err := visibility.NewCollector(store, visibility.CollectorOptions{ID: "44"})
 	check(t, err)
 	analytics, err := visibility.NewAnalytics(store, visibility.AnalyticsOptions{})
 	check(t, err)
 	hub = &visibility.Hub{}
-	local, err := server.NewLocal(server.LocalDeps{Store: store, Analytics: analytics, Collector: collector, Hub: hub, Version: "v9"})
+	local, err := server.NewLocal(server.LocalDeps{Store: store, Analytics: analytics, Engines: engines, Collector: collector, Hub: hub, Version: "v9"})
 	check(t, err)
 	srv, err := server.New(t.Context(), local, server.Options{GRPCAddr: "127.0.0.1:0", RESTAddr: "127.0.0.1:0"})
 	check(t, err)
@@ -44,7 +52,6 @@ func controller(t *testing.T) (address string, hub *visibility.Hub) {
 		http.DefaultClient.CloseIdleConnections()
 		stop()
 		check(t, <-done)
-		check(t, store.Close())
 	})
 	_, rest := srv.Addrs()
 	return "http://" + rest, hub

@@ -55,6 +55,7 @@ var measures = []string{"count", "rate", "errors", "error_rate", "min", "mean", 
 // stats is the command for statistics.
 func (a *app) stats() *cobra.Command {
 	var f questionFlags
+	var by engineFlags
 	var groupBy []string
 	var order, run string
 	var ascending bool
@@ -66,6 +67,7 @@ func (a *app) stats() *cobra.Command {
 		Example: `  cloverctl get visibility stats --group-by service,url --filter 'status >= 500' --since 15m --sort p99 --limit 20
   cloverctl get visibility stats --group-by source,destination -o wide
   cloverctl get visibility stats --group-by service --step 1m -o json
+  cloverctl get visibility stats --from 2026-01-01 --to 2026-02-01 --engine spark --explain
   cloverctl get visibility stats --run 3f0c2a9d4b1e8f67`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			p, err := a.printer()
@@ -92,12 +94,17 @@ func (a *app) stats() *cobra.Command {
 			if step > 0 {
 				q.Set("step", fmt.Sprintf("%gs", step.Seconds()))
 			}
+			if err := by.query(q); err != nil {
+				return err
+			}
 			res := &v1.GetStatsResponse{}
 			raw, err := a.ask(c.Context(), "stats", q, res)
 			if err != nil {
 				return err
 			}
-			return p.Answer(raw, statsTable(res))
+			t := statsTable(res)
+			t.Notes = by.notes(res.GetExplanation())
+			return p.Answer(raw, t)
 		},
 	}
 	c.Flags().StringSliceVarP(&groupBy, "group-by", "g", []string{"service"}, "`dimensions`, separated by commas")
@@ -109,6 +116,7 @@ func (a *app) stats() *cobra.Command {
 	mustRegister(c, "run", a.completeRuns)
 	completeList(c, "group-by", visibility.DimensionNames())
 	complete(c, "sort", measures)
+	by.add(c)
 	f.add(a, c)
 	return c
 }
