@@ -5293,6 +5293,266 @@ func (*ObserveSpansResponse_Span) isObserveSpansResponse_Event() {}
 
 func (*ObserveSpansResponse_Dropped) isObserveSpansResponse_Event() {}
 
+// ExportTracesRequest asks for the spans of the traces of a range.
+type ExportTracesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Range of time in which a trace starts.
+	Range *TimeRange `protobuf:"bytes,1,opt,name=range,proto3" json:"range,omitempty"`
+	// Largest number of traces on a page; there are fewer where they have many
+	// spans. 0: 500.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the previous page ended.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportTracesRequest) Reset() {
+	*x = ExportTracesRequest{}
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportTracesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportTracesRequest) ProtoMessage() {}
+
+func (x *ExportTracesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportTracesRequest.ProtoReflect.Descriptor instead.
+func (*ExportTracesRequest) Descriptor() ([]byte, []int) {
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *ExportTracesRequest) GetRange() *TimeRange {
+	if x != nil {
+		return x.Range
+	}
+	return nil
+}
+
+func (x *ExportTracesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ExportTracesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ExportTracesResponse is one page of an export.
+type ExportTracesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The spans as a file of Apache Parquet, whose rows are whole traces one
+	// after the other. Empty: there are none.
+	Spans []byte `protobuf:"bytes,1,opt,name=spans,proto3" json:"spans,omitempty"`
+	// Where the next page begins; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportTracesResponse) Reset() {
+	*x = ExportTracesResponse{}
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportTracesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportTracesResponse) ProtoMessage() {}
+
+func (x *ExportTracesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportTracesResponse.ProtoReflect.Descriptor instead.
+func (*ExportTracesResponse) Descriptor() ([]byte, []int) {
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *ExportTracesResponse) GetSpans() []byte {
+	if x != nil {
+		return x.Spans
+	}
+	return nil
+}
+
+func (x *ExportTracesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// ImportRequest is a part of what another store had.
+type ImportRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Spans as ExportTraces gives them.
+	Spans []byte `protobuf:"bytes,1,opt,name=spans,proto3" json:"spans,omitempty"`
+	// Points of metrics.
+	Metrics []*MetricSeries `protobuf:"bytes,2,rep,name=metrics,proto3" json:"metrics,omitempty"`
+	// Accounts of the other store, of whose spans only those that it does not
+	// have are taken over: truncated, rejected and dropped, under the source's
+	// name. Of an account that was imported before only what is new counts.
+	Ledger        []*LedgerEntry `protobuf:"bytes,3,rep,name=ledger,proto3" json:"ledger,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportRequest) Reset() {
+	*x = ImportRequest{}
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportRequest) ProtoMessage() {}
+
+func (x *ImportRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportRequest.ProtoReflect.Descriptor instead.
+func (*ImportRequest) Descriptor() ([]byte, []int) {
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{70}
+}
+
+func (x *ImportRequest) GetSpans() []byte {
+	if x != nil {
+		return x.Spans
+	}
+	return nil
+}
+
+func (x *ImportRequest) GetMetrics() []*MetricSeries {
+	if x != nil {
+		return x.Metrics
+	}
+	return nil
+}
+
+func (x *ImportRequest) GetLedger() []*LedgerEntry {
+	if x != nil {
+		return x.Ledger
+	}
+	return nil
+}
+
+// ImportResponse says what became of the spans of an ImportRequest.
+type ImportResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Spans that were new.
+	Kept int64 `protobuf:"varint,1,opt,name=kept,proto3" json:"kept,omitempty"`
+	// Spans that the store had already.
+	Duplicates int64 `protobuf:"varint,2,opt,name=duplicates,proto3" json:"duplicates,omitempty"`
+	// Spans that the store does not take, by reason.
+	Rejected map[string]int64 `protobuf:"bytes,3,rep,name=rejected,proto3" json:"rejected,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Spans that wait on the collector's disk, as the store is away.
+	Spooled       int64 `protobuf:"varint,4,opt,name=spooled,proto3" json:"spooled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportResponse) Reset() {
+	*x = ImportResponse{}
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[71]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportResponse) ProtoMessage() {}
+
+func (x *ImportResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[71]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportResponse.ProtoReflect.Descriptor instead.
+func (*ImportResponse) Descriptor() ([]byte, []int) {
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{71}
+}
+
+func (x *ImportResponse) GetKept() int64 {
+	if x != nil {
+		return x.Kept
+	}
+	return 0
+}
+
+func (x *ImportResponse) GetDuplicates() int64 {
+	if x != nil {
+		return x.Duplicates
+	}
+	return 0
+}
+
+func (x *ImportResponse) GetRejected() map[string]int64 {
+	if x != nil {
+		return x.Rejected
+	}
+	return nil
+}
+
+func (x *ImportResponse) GetSpooled() int64 {
+	if x != nil {
+		return x.Spooled
+	}
+	return 0
+}
+
 var File_clover_visibility_v1_visibility_proto protoreflect.FileDescriptor
 
 const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
@@ -5704,11 +5964,33 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\x14ObserveSpansResponse\x120\n" +
 	"\x04span\x18\x01 \x01(\v2\x1a.clover.visibility.v1.SpanH\x00R\x04span\x12\x1a\n" +
 	"\adropped\x18\x02 \x01(\x03H\x00R\adroppedB\a\n" +
-	"\x05event*V\n" +
+	"\x05event\"\x88\x01\n" +
+	"\x13ExportTracesRequest\x125\n" +
+	"\x05range\x18\x01 \x01(\v2\x1f.clover.visibility.v1.TimeRangeR\x05range\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"T\n" +
+	"\x14ExportTracesResponse\x12\x14\n" +
+	"\x05spans\x18\x01 \x01(\fR\x05spans\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xad\x01\n" +
+	"\rImportRequest\x12\x19\n" +
+	"\x05spans\x18\x01 \x01(\fB\x03\x80\x01\x01R\x05spans\x12A\n" +
+	"\ametrics\x18\x02 \x03(\v2\".clover.visibility.v1.MetricSeriesB\x03\x80\x01\x01R\ametrics\x12>\n" +
+	"\x06ledger\x18\x03 \x03(\v2!.clover.visibility.v1.LedgerEntryB\x03\x80\x01\x01R\x06ledger\"\xeb\x01\n" +
+	"\x0eImportResponse\x12\x12\n" +
+	"\x04kept\x18\x01 \x01(\x03R\x04kept\x12\x1e\n" +
+	"\n" +
+	"duplicates\x18\x02 \x01(\x03R\n" +
+	"duplicates\x12N\n" +
+	"\brejected\x18\x03 \x03(\v22.clover.visibility.v1.ImportResponse.RejectedEntryR\brejected\x12\x18\n" +
+	"\aspooled\x18\x04 \x01(\x03R\aspooled\x1a;\n" +
+	"\rRejectedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01*V\n" +
 	"\tCountMode\x12\x1a\n" +
 	"\x16COUNT_MODE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13COUNT_MODE_REQUESTS\x10\x01\x12\x14\n" +
-	"\x10COUNT_MODE_SPANS\x10\x022\xe0\x0e\n" +
+	"\x10COUNT_MODE_SPANS\x10\x022\x9c\x10\n" +
 	"\x11VisibilityService\x12Y\n" +
 	"\bGetStats\x12%.clover.visibility.v1.GetStatsRequest\x1a&.clover.visibility.v1.GetStatsResponse\x12_\n" +
 	"\n" +
@@ -5734,7 +6016,9 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\x05Start\x12\".clover.visibility.v1.StartRequest\x1a#.clover.visibility.v1.StartResponse\x12M\n" +
 	"\x04Stop\x12!.clover.visibility.v1.StopRequest\x1a\".clover.visibility.v1.StopResponse\x12P\n" +
 	"\x05Clear\x12\".clover.visibility.v1.ClearRequest\x1a#.clover.visibility.v1.ClearResponse\x12g\n" +
-	"\fObserveSpans\x12).clover.visibility.v1.ObserveSpansRequest\x1a*.clover.visibility.v1.ObserveSpansResponse0\x01B?Z=github.com/opnfv/clover/api/clover/visibility/v1;visibilityv1b\x06proto3"
+	"\fObserveSpans\x12).clover.visibility.v1.ObserveSpansRequest\x1a*.clover.visibility.v1.ObserveSpansResponse0\x01\x12e\n" +
+	"\fExportTraces\x12).clover.visibility.v1.ExportTracesRequest\x1a*.clover.visibility.v1.ExportTracesResponse\x12S\n" +
+	"\x06Import\x12#.clover.visibility.v1.ImportRequest\x1a$.clover.visibility.v1.ImportResponseB?Z=github.com/opnfv/clover/api/clover/visibility/v1;visibilityv1b\x06proto3"
 
 var (
 	file_clover_visibility_v1_visibility_proto_rawDescOnce sync.Once
@@ -5749,7 +6033,7 @@ func file_clover_visibility_v1_visibility_proto_rawDescGZIP() []byte {
 }
 
 var file_clover_visibility_v1_visibility_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_clover_visibility_v1_visibility_proto_msgTypes = make([]protoimpl.MessageInfo, 71)
+var file_clover_visibility_v1_visibility_proto_msgTypes = make([]protoimpl.MessageInfo, 76)
 var file_clover_visibility_v1_visibility_proto_goTypes = []any{
 	(CountMode)(0),                // 0: clover.visibility.v1.CountMode
 	(*TimeRange)(nil),             // 1: clover.visibility.v1.TimeRange
@@ -5820,35 +6104,40 @@ var file_clover_visibility_v1_visibility_proto_goTypes = []any{
 	(*ClearResponse)(nil),         // 66: clover.visibility.v1.ClearResponse
 	(*ObserveSpansRequest)(nil),   // 67: clover.visibility.v1.ObserveSpansRequest
 	(*ObserveSpansResponse)(nil),  // 68: clover.visibility.v1.ObserveSpansResponse
-	nil,                           // 69: clover.visibility.v1.LedgerEntry.RejectedEntry
-	nil,                           // 70: clover.visibility.v1.LedgerEntry.DroppedEntry
-	nil,                           // 71: clover.visibility.v1.GetSummaryResponse.ValuesEntry
-	(*timestamppb.Timestamp)(nil), // 72: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 73: google.protobuf.Duration
+	(*ExportTracesRequest)(nil),   // 69: clover.visibility.v1.ExportTracesRequest
+	(*ExportTracesResponse)(nil),  // 70: clover.visibility.v1.ExportTracesResponse
+	(*ImportRequest)(nil),         // 71: clover.visibility.v1.ImportRequest
+	(*ImportResponse)(nil),        // 72: clover.visibility.v1.ImportResponse
+	nil,                           // 73: clover.visibility.v1.LedgerEntry.RejectedEntry
+	nil,                           // 74: clover.visibility.v1.LedgerEntry.DroppedEntry
+	nil,                           // 75: clover.visibility.v1.GetSummaryResponse.ValuesEntry
+	nil,                           // 76: clover.visibility.v1.ImportResponse.RejectedEntry
+	(*timestamppb.Timestamp)(nil), // 77: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 78: google.protobuf.Duration
 }
 var file_clover_visibility_v1_visibility_proto_depIdxs = []int32{
-	72,  // 0: clover.visibility.v1.TimeRange.from:type_name -> google.protobuf.Timestamp
-	72,  // 1: clover.visibility.v1.TimeRange.to:type_name -> google.protobuf.Timestamp
-	73,  // 2: clover.visibility.v1.TimeRange.last:type_name -> google.protobuf.Duration
-	72,  // 3: clover.visibility.v1.Completeness.watermark:type_name -> google.protobuf.Timestamp
+	77,  // 0: clover.visibility.v1.TimeRange.from:type_name -> google.protobuf.Timestamp
+	77,  // 1: clover.visibility.v1.TimeRange.to:type_name -> google.protobuf.Timestamp
+	78,  // 2: clover.visibility.v1.TimeRange.last:type_name -> google.protobuf.Duration
+	77,  // 3: clover.visibility.v1.Completeness.watermark:type_name -> google.protobuf.Timestamp
 	3,   // 4: clover.visibility.v1.Completeness.notes:type_name -> clover.visibility.v1.Note
-	73,  // 5: clover.visibility.v1.Stats.min:type_name -> google.protobuf.Duration
-	73,  // 6: clover.visibility.v1.Stats.mean:type_name -> google.protobuf.Duration
-	73,  // 7: clover.visibility.v1.Stats.max:type_name -> google.protobuf.Duration
-	73,  // 8: clover.visibility.v1.Stats.p50:type_name -> google.protobuf.Duration
-	73,  // 9: clover.visibility.v1.Stats.p90:type_name -> google.protobuf.Duration
-	73,  // 10: clover.visibility.v1.Stats.p95:type_name -> google.protobuf.Duration
-	73,  // 11: clover.visibility.v1.Stats.p99:type_name -> google.protobuf.Duration
-	73,  // 12: clover.visibility.v1.Stats.sum:type_name -> google.protobuf.Duration
+	78,  // 5: clover.visibility.v1.Stats.min:type_name -> google.protobuf.Duration
+	78,  // 6: clover.visibility.v1.Stats.mean:type_name -> google.protobuf.Duration
+	78,  // 7: clover.visibility.v1.Stats.max:type_name -> google.protobuf.Duration
+	78,  // 8: clover.visibility.v1.Stats.p50:type_name -> google.protobuf.Duration
+	78,  // 9: clover.visibility.v1.Stats.p90:type_name -> google.protobuf.Duration
+	78,  // 10: clover.visibility.v1.Stats.p95:type_name -> google.protobuf.Duration
+	78,  // 11: clover.visibility.v1.Stats.p99:type_name -> google.protobuf.Duration
+	78,  // 12: clover.visibility.v1.Stats.sum:type_name -> google.protobuf.Duration
 	1,   // 13: clover.visibility.v1.GetStatsRequest.range:type_name -> clover.visibility.v1.TimeRange
 	0,   // 14: clover.visibility.v1.GetStatsRequest.count:type_name -> clover.visibility.v1.CountMode
-	73,  // 15: clover.visibility.v1.GetStatsRequest.step:type_name -> google.protobuf.Duration
+	78,  // 15: clover.visibility.v1.GetStatsRequest.step:type_name -> google.protobuf.Duration
 	4,   // 16: clover.visibility.v1.StatsGroup.stats:type_name -> clover.visibility.v1.Stats
 	7,   // 17: clover.visibility.v1.StatsGroup.series:type_name -> clover.visibility.v1.StatsPoint
-	72,  // 18: clover.visibility.v1.StatsPoint.time:type_name -> google.protobuf.Timestamp
+	77,  // 18: clover.visibility.v1.StatsPoint.time:type_name -> google.protobuf.Timestamp
 	4,   // 19: clover.visibility.v1.StatsPoint.stats:type_name -> clover.visibility.v1.Stats
 	1,   // 20: clover.visibility.v1.GetStatsResponse.range:type_name -> clover.visibility.v1.TimeRange
-	73,  // 21: clover.visibility.v1.GetStatsResponse.step:type_name -> google.protobuf.Duration
+	78,  // 21: clover.visibility.v1.GetStatsResponse.step:type_name -> google.protobuf.Duration
 	0,   // 22: clover.visibility.v1.GetStatsResponse.count:type_name -> clover.visibility.v1.CountMode
 	6,   // 23: clover.visibility.v1.GetStatsResponse.groups:type_name -> clover.visibility.v1.StatsGroup
 	4,   // 24: clover.visibility.v1.GetStatsResponse.total:type_name -> clover.visibility.v1.Stats
@@ -5875,28 +6164,28 @@ var file_clover_visibility_v1_visibility_proto_depIdxs = []int32{
 	1,   // 45: clover.visibility.v1.GetMoversResponse.target:type_name -> clover.visibility.v1.TimeRange
 	1,   // 46: clover.visibility.v1.GetHeatmapRequest.range:type_name -> clover.visibility.v1.TimeRange
 	0,   // 47: clover.visibility.v1.GetHeatmapRequest.count:type_name -> clover.visibility.v1.CountMode
-	73,  // 48: clover.visibility.v1.GetHeatmapRequest.step:type_name -> google.protobuf.Duration
-	73,  // 49: clover.visibility.v1.HeatmapBand.lower:type_name -> google.protobuf.Duration
-	73,  // 50: clover.visibility.v1.HeatmapBand.upper:type_name -> google.protobuf.Duration
-	72,  // 51: clover.visibility.v1.HeatmapColumn.time:type_name -> google.protobuf.Timestamp
+	78,  // 48: clover.visibility.v1.GetHeatmapRequest.step:type_name -> google.protobuf.Duration
+	78,  // 49: clover.visibility.v1.HeatmapBand.lower:type_name -> google.protobuf.Duration
+	78,  // 50: clover.visibility.v1.HeatmapBand.upper:type_name -> google.protobuf.Duration
+	77,  // 51: clover.visibility.v1.HeatmapColumn.time:type_name -> google.protobuf.Timestamp
 	1,   // 52: clover.visibility.v1.GetHeatmapResponse.range:type_name -> clover.visibility.v1.TimeRange
-	73,  // 53: clover.visibility.v1.GetHeatmapResponse.step:type_name -> google.protobuf.Duration
+	78,  // 53: clover.visibility.v1.GetHeatmapResponse.step:type_name -> google.protobuf.Duration
 	20,  // 54: clover.visibility.v1.GetHeatmapResponse.bands:type_name -> clover.visibility.v1.HeatmapBand
 	21,  // 55: clover.visibility.v1.GetHeatmapResponse.columns:type_name -> clover.visibility.v1.HeatmapColumn
 	2,   // 56: clover.visibility.v1.GetHeatmapResponse.completeness:type_name -> clover.visibility.v1.Completeness
 	5,   // 57: clover.visibility.v1.WatchStatsRequest.query:type_name -> clover.visibility.v1.GetStatsRequest
-	73,  // 58: clover.visibility.v1.WatchStatsRequest.interval:type_name -> google.protobuf.Duration
+	78,  // 58: clover.visibility.v1.WatchStatsRequest.interval:type_name -> google.protobuf.Duration
 	8,   // 59: clover.visibility.v1.WatchStatsResponse.stats:type_name -> clover.visibility.v1.GetStatsResponse
 	1,   // 60: clover.visibility.v1.SearchTracesRequest.range:type_name -> clover.visibility.v1.TimeRange
-	73,  // 61: clover.visibility.v1.SearchTracesRequest.min_duration:type_name -> google.protobuf.Duration
-	72,  // 62: clover.visibility.v1.TraceSummary.start:type_name -> google.protobuf.Timestamp
-	73,  // 63: clover.visibility.v1.TraceSummary.duration:type_name -> google.protobuf.Duration
+	78,  // 61: clover.visibility.v1.SearchTracesRequest.min_duration:type_name -> google.protobuf.Duration
+	77,  // 62: clover.visibility.v1.TraceSummary.start:type_name -> google.protobuf.Timestamp
+	78,  // 63: clover.visibility.v1.TraceSummary.duration:type_name -> google.protobuf.Duration
 	26,  // 64: clover.visibility.v1.SearchTracesResponse.traces:type_name -> clover.visibility.v1.TraceSummary
 	2,   // 65: clover.visibility.v1.SearchTracesResponse.completeness:type_name -> clover.visibility.v1.Completeness
-	72,  // 66: clover.visibility.v1.SpanEvent.time:type_name -> google.protobuf.Timestamp
+	77,  // 66: clover.visibility.v1.SpanEvent.time:type_name -> google.protobuf.Timestamp
 	28,  // 67: clover.visibility.v1.SpanEvent.attributes:type_name -> clover.visibility.v1.Attribute
-	72,  // 68: clover.visibility.v1.Span.start:type_name -> google.protobuf.Timestamp
-	73,  // 69: clover.visibility.v1.Span.duration:type_name -> google.protobuf.Duration
+	77,  // 68: clover.visibility.v1.Span.start:type_name -> google.protobuf.Timestamp
+	78,  // 69: clover.visibility.v1.Span.duration:type_name -> google.protobuf.Duration
 	28,  // 70: clover.visibility.v1.Span.attributes:type_name -> clover.visibility.v1.Attribute
 	28,  // 71: clover.visibility.v1.Span.resource:type_name -> clover.visibility.v1.Attribute
 	29,  // 72: clover.visibility.v1.Span.events:type_name -> clover.visibility.v1.SpanEvent
@@ -5907,95 +6196,103 @@ var file_clover_visibility_v1_visibility_proto_depIdxs = []int32{
 	34,  // 77: clover.visibility.v1.ListMetricsResponse.metrics:type_name -> clover.visibility.v1.Metric
 	2,   // 78: clover.visibility.v1.ListMetricsResponse.completeness:type_name -> clover.visibility.v1.Completeness
 	1,   // 79: clover.visibility.v1.GetMetricsRequest.range:type_name -> clover.visibility.v1.TimeRange
-	72,  // 80: clover.visibility.v1.MetricPoint.time:type_name -> google.protobuf.Timestamp
+	77,  // 80: clover.visibility.v1.MetricPoint.time:type_name -> google.protobuf.Timestamp
 	37,  // 81: clover.visibility.v1.MetricSeries.points:type_name -> clover.visibility.v1.MetricPoint
 	38,  // 82: clover.visibility.v1.GetMetricsResponse.series:type_name -> clover.visibility.v1.MetricSeries
 	2,   // 83: clover.visibility.v1.GetMetricsResponse.completeness:type_name -> clover.visibility.v1.Completeness
-	69,  // 84: clover.visibility.v1.LedgerEntry.rejected:type_name -> clover.visibility.v1.LedgerEntry.RejectedEntry
-	70,  // 85: clover.visibility.v1.LedgerEntry.dropped:type_name -> clover.visibility.v1.LedgerEntry.DroppedEntry
-	72,  // 86: clover.visibility.v1.LedgerEntry.watermark:type_name -> google.protobuf.Timestamp
-	72,  // 87: clover.visibility.v1.LedgerEntry.last_span:type_name -> google.protobuf.Timestamp
-	73,  // 88: clover.visibility.v1.LedgerEntry.lag:type_name -> google.protobuf.Duration
-	72,  // 89: clover.visibility.v1.LedgerEntry.last_arrival:type_name -> google.protobuf.Timestamp
+	73,  // 84: clover.visibility.v1.LedgerEntry.rejected:type_name -> clover.visibility.v1.LedgerEntry.RejectedEntry
+	74,  // 85: clover.visibility.v1.LedgerEntry.dropped:type_name -> clover.visibility.v1.LedgerEntry.DroppedEntry
+	77,  // 86: clover.visibility.v1.LedgerEntry.watermark:type_name -> google.protobuf.Timestamp
+	77,  // 87: clover.visibility.v1.LedgerEntry.last_span:type_name -> google.protobuf.Timestamp
+	78,  // 88: clover.visibility.v1.LedgerEntry.lag:type_name -> google.protobuf.Duration
+	77,  // 89: clover.visibility.v1.LedgerEntry.last_arrival:type_name -> google.protobuf.Timestamp
 	41,  // 90: clover.visibility.v1.GetLedgerResponse.entries:type_name -> clover.visibility.v1.LedgerEntry
 	2,   // 91: clover.visibility.v1.GetLedgerResponse.completeness:type_name -> clover.visibility.v1.Completeness
-	72,  // 92: clover.visibility.v1.SourceStatus.last_error_time:type_name -> google.protobuf.Timestamp
-	72,  // 93: clover.visibility.v1.SourceStatus.last_success:type_name -> google.protobuf.Timestamp
-	72,  // 94: clover.visibility.v1.SourceStatus.next_try:type_name -> google.protobuf.Timestamp
-	73,  // 95: clover.visibility.v1.SourceStatus.lag:type_name -> google.protobuf.Duration
-	72,  // 96: clover.visibility.v1.SourceStatus.watermark:type_name -> google.protobuf.Timestamp
-	72,  // 97: clover.visibility.v1.IngestStatus.last_error_time:type_name -> google.protobuf.Timestamp
-	72,  // 98: clover.visibility.v1.IngestStatus.last_arrival:type_name -> google.protobuf.Timestamp
-	72,  // 99: clover.visibility.v1.StoreStatus.oldest:type_name -> google.protobuf.Timestamp
-	72,  // 100: clover.visibility.v1.StoreStatus.newest:type_name -> google.protobuf.Timestamp
+	77,  // 92: clover.visibility.v1.SourceStatus.last_error_time:type_name -> google.protobuf.Timestamp
+	77,  // 93: clover.visibility.v1.SourceStatus.last_success:type_name -> google.protobuf.Timestamp
+	77,  // 94: clover.visibility.v1.SourceStatus.next_try:type_name -> google.protobuf.Timestamp
+	78,  // 95: clover.visibility.v1.SourceStatus.lag:type_name -> google.protobuf.Duration
+	77,  // 96: clover.visibility.v1.SourceStatus.watermark:type_name -> google.protobuf.Timestamp
+	77,  // 97: clover.visibility.v1.IngestStatus.last_error_time:type_name -> google.protobuf.Timestamp
+	77,  // 98: clover.visibility.v1.IngestStatus.last_arrival:type_name -> google.protobuf.Timestamp
+	77,  // 99: clover.visibility.v1.StoreStatus.oldest:type_name -> google.protobuf.Timestamp
+	77,  // 100: clover.visibility.v1.StoreStatus.newest:type_name -> google.protobuf.Timestamp
 	44,  // 101: clover.visibility.v1.GetStatusResponse.sources:type_name -> clover.visibility.v1.SourceStatus
 	46,  // 102: clover.visibility.v1.GetStatusResponse.store:type_name -> clover.visibility.v1.StoreStatus
-	72,  // 103: clover.visibility.v1.GetStatusResponse.started:type_name -> google.protobuf.Timestamp
+	77,  // 103: clover.visibility.v1.GetStatusResponse.started:type_name -> google.protobuf.Timestamp
 	45,  // 104: clover.visibility.v1.GetStatusResponse.ingest:type_name -> clover.visibility.v1.IngestStatus
 	2,   // 105: clover.visibility.v1.GetStatusResponse.completeness:type_name -> clover.visibility.v1.Completeness
 	1,   // 106: clover.visibility.v1.GetSummaryRequest.range:type_name -> clover.visibility.v1.TimeRange
 	10,  // 107: clover.visibility.v1.CountedValues.values:type_name -> clover.visibility.v1.ValueCount
 	49,  // 108: clover.visibility.v1.GetSummaryResponse.response_times:type_name -> clover.visibility.v1.ResponseTimes
-	71,  // 109: clover.visibility.v1.GetSummaryResponse.values:type_name -> clover.visibility.v1.GetSummaryResponse.ValuesEntry
+	75,  // 109: clover.visibility.v1.GetSummaryResponse.values:type_name -> clover.visibility.v1.GetSummaryResponse.ValuesEntry
 	2,   // 110: clover.visibility.v1.GetSummaryResponse.completeness:type_name -> clover.visibility.v1.Completeness
-	73,  // 111: clover.visibility.v1.Config.sample_interval:type_name -> google.protobuf.Duration
+	78,  // 111: clover.visibility.v1.Config.sample_interval:type_name -> google.protobuf.Duration
 	52,  // 112: clover.visibility.v1.GetConfigResponse.config:type_name -> clover.visibility.v1.Config
 	55,  // 113: clover.visibility.v1.ConfigChange.services:type_name -> clover.visibility.v1.StringList
 	55,  // 114: clover.visibility.v1.ConfigChange.metric_prefixes:type_name -> clover.visibility.v1.StringList
 	55,  // 115: clover.visibility.v1.ConfigChange.metric_suffixes:type_name -> clover.visibility.v1.StringList
 	55,  // 116: clover.visibility.v1.ConfigChange.custom_metrics:type_name -> clover.visibility.v1.StringList
-	73,  // 117: clover.visibility.v1.ConfigChange.sample_interval:type_name -> google.protobuf.Duration
+	78,  // 117: clover.visibility.v1.ConfigChange.sample_interval:type_name -> google.protobuf.Duration
 	55,  // 118: clover.visibility.v1.ConfigChange.tracing_urls:type_name -> clover.visibility.v1.StringList
 	56,  // 119: clover.visibility.v1.UpdateConfigRequest.change:type_name -> clover.visibility.v1.ConfigChange
 	52,  // 120: clover.visibility.v1.UpdateConfigResponse.config:type_name -> clover.visibility.v1.Config
 	56,  // 121: clover.visibility.v1.StartRequest.change:type_name -> clover.visibility.v1.ConfigChange
 	30,  // 122: clover.visibility.v1.ObserveSpansResponse.span:type_name -> clover.visibility.v1.Span
-	50,  // 123: clover.visibility.v1.GetSummaryResponse.ValuesEntry.value:type_name -> clover.visibility.v1.CountedValues
-	5,   // 124: clover.visibility.v1.VisibilityService.GetStats:input_type -> clover.visibility.v1.GetStatsRequest
-	9,   // 125: clover.visibility.v1.VisibilityService.ListValues:input_type -> clover.visibility.v1.ListValuesRequest
-	12,  // 126: clover.visibility.v1.VisibilityService.GetGraph:input_type -> clover.visibility.v1.GetGraphRequest
-	16,  // 127: clover.visibility.v1.VisibilityService.GetMovers:input_type -> clover.visibility.v1.GetMoversRequest
-	19,  // 128: clover.visibility.v1.VisibilityService.GetHeatmap:input_type -> clover.visibility.v1.GetHeatmapRequest
-	23,  // 129: clover.visibility.v1.VisibilityService.WatchStats:input_type -> clover.visibility.v1.WatchStatsRequest
-	25,  // 130: clover.visibility.v1.VisibilityService.SearchTraces:input_type -> clover.visibility.v1.SearchTracesRequest
-	31,  // 131: clover.visibility.v1.VisibilityService.GetTrace:input_type -> clover.visibility.v1.GetTraceRequest
-	33,  // 132: clover.visibility.v1.VisibilityService.ListMetrics:input_type -> clover.visibility.v1.ListMetricsRequest
-	36,  // 133: clover.visibility.v1.VisibilityService.GetMetrics:input_type -> clover.visibility.v1.GetMetricsRequest
-	40,  // 134: clover.visibility.v1.VisibilityService.GetLedger:input_type -> clover.visibility.v1.GetLedgerRequest
-	43,  // 135: clover.visibility.v1.VisibilityService.GetStatus:input_type -> clover.visibility.v1.GetStatusRequest
-	48,  // 136: clover.visibility.v1.VisibilityService.GetSummary:input_type -> clover.visibility.v1.GetSummaryRequest
-	53,  // 137: clover.visibility.v1.VisibilityService.GetConfig:input_type -> clover.visibility.v1.GetConfigRequest
-	57,  // 138: clover.visibility.v1.VisibilityService.UpdateConfig:input_type -> clover.visibility.v1.UpdateConfigRequest
-	59,  // 139: clover.visibility.v1.VisibilityService.Init:input_type -> clover.visibility.v1.InitRequest
-	61,  // 140: clover.visibility.v1.VisibilityService.Start:input_type -> clover.visibility.v1.StartRequest
-	63,  // 141: clover.visibility.v1.VisibilityService.Stop:input_type -> clover.visibility.v1.StopRequest
-	65,  // 142: clover.visibility.v1.VisibilityService.Clear:input_type -> clover.visibility.v1.ClearRequest
-	67,  // 143: clover.visibility.v1.VisibilityService.ObserveSpans:input_type -> clover.visibility.v1.ObserveSpansRequest
-	8,   // 144: clover.visibility.v1.VisibilityService.GetStats:output_type -> clover.visibility.v1.GetStatsResponse
-	11,  // 145: clover.visibility.v1.VisibilityService.ListValues:output_type -> clover.visibility.v1.ListValuesResponse
-	15,  // 146: clover.visibility.v1.VisibilityService.GetGraph:output_type -> clover.visibility.v1.GetGraphResponse
-	18,  // 147: clover.visibility.v1.VisibilityService.GetMovers:output_type -> clover.visibility.v1.GetMoversResponse
-	22,  // 148: clover.visibility.v1.VisibilityService.GetHeatmap:output_type -> clover.visibility.v1.GetHeatmapResponse
-	24,  // 149: clover.visibility.v1.VisibilityService.WatchStats:output_type -> clover.visibility.v1.WatchStatsResponse
-	27,  // 150: clover.visibility.v1.VisibilityService.SearchTraces:output_type -> clover.visibility.v1.SearchTracesResponse
-	32,  // 151: clover.visibility.v1.VisibilityService.GetTrace:output_type -> clover.visibility.v1.GetTraceResponse
-	35,  // 152: clover.visibility.v1.VisibilityService.ListMetrics:output_type -> clover.visibility.v1.ListMetricsResponse
-	39,  // 153: clover.visibility.v1.VisibilityService.GetMetrics:output_type -> clover.visibility.v1.GetMetricsResponse
-	42,  // 154: clover.visibility.v1.VisibilityService.GetLedger:output_type -> clover.visibility.v1.GetLedgerResponse
-	47,  // 155: clover.visibility.v1.VisibilityService.GetStatus:output_type -> clover.visibility.v1.GetStatusResponse
-	51,  // 156: clover.visibility.v1.VisibilityService.GetSummary:output_type -> clover.visibility.v1.GetSummaryResponse
-	54,  // 157: clover.visibility.v1.VisibilityService.GetConfig:output_type -> clover.visibility.v1.GetConfigResponse
-	58,  // 158: clover.visibility.v1.VisibilityService.UpdateConfig:output_type -> clover.visibility.v1.UpdateConfigResponse
-	60,  // 159: clover.visibility.v1.VisibilityService.Init:output_type -> clover.visibility.v1.InitResponse
-	62,  // 160: clover.visibility.v1.VisibilityService.Start:output_type -> clover.visibility.v1.StartResponse
-	64,  // 161: clover.visibility.v1.VisibilityService.Stop:output_type -> clover.visibility.v1.StopResponse
-	66,  // 162: clover.visibility.v1.VisibilityService.Clear:output_type -> clover.visibility.v1.ClearResponse
-	68,  // 163: clover.visibility.v1.VisibilityService.ObserveSpans:output_type -> clover.visibility.v1.ObserveSpansResponse
-	144, // [144:164] is the sub-list for method output_type
-	124, // [124:144] is the sub-list for method input_type
-	124, // [124:124] is the sub-list for extension type_name
-	124, // [124:124] is the sub-list for extension extendee
-	0,   // [0:124] is the sub-list for field type_name
+	1,   // 123: clover.visibility.v1.ExportTracesRequest.range:type_name -> clover.visibility.v1.TimeRange
+	38,  // 124: clover.visibility.v1.ImportRequest.metrics:type_name -> clover.visibility.v1.MetricSeries
+	41,  // 125: clover.visibility.v1.ImportRequest.ledger:type_name -> clover.visibility.v1.LedgerEntry
+	76,  // 126: clover.visibility.v1.ImportResponse.rejected:type_name -> clover.visibility.v1.ImportResponse.RejectedEntry
+	50,  // 127: clover.visibility.v1.GetSummaryResponse.ValuesEntry.value:type_name -> clover.visibility.v1.CountedValues
+	5,   // 128: clover.visibility.v1.VisibilityService.GetStats:input_type -> clover.visibility.v1.GetStatsRequest
+	9,   // 129: clover.visibility.v1.VisibilityService.ListValues:input_type -> clover.visibility.v1.ListValuesRequest
+	12,  // 130: clover.visibility.v1.VisibilityService.GetGraph:input_type -> clover.visibility.v1.GetGraphRequest
+	16,  // 131: clover.visibility.v1.VisibilityService.GetMovers:input_type -> clover.visibility.v1.GetMoversRequest
+	19,  // 132: clover.visibility.v1.VisibilityService.GetHeatmap:input_type -> clover.visibility.v1.GetHeatmapRequest
+	23,  // 133: clover.visibility.v1.VisibilityService.WatchStats:input_type -> clover.visibility.v1.WatchStatsRequest
+	25,  // 134: clover.visibility.v1.VisibilityService.SearchTraces:input_type -> clover.visibility.v1.SearchTracesRequest
+	31,  // 135: clover.visibility.v1.VisibilityService.GetTrace:input_type -> clover.visibility.v1.GetTraceRequest
+	33,  // 136: clover.visibility.v1.VisibilityService.ListMetrics:input_type -> clover.visibility.v1.ListMetricsRequest
+	36,  // 137: clover.visibility.v1.VisibilityService.GetMetrics:input_type -> clover.visibility.v1.GetMetricsRequest
+	40,  // 138: clover.visibility.v1.VisibilityService.GetLedger:input_type -> clover.visibility.v1.GetLedgerRequest
+	43,  // 139: clover.visibility.v1.VisibilityService.GetStatus:input_type -> clover.visibility.v1.GetStatusRequest
+	48,  // 140: clover.visibility.v1.VisibilityService.GetSummary:input_type -> clover.visibility.v1.GetSummaryRequest
+	53,  // 141: clover.visibility.v1.VisibilityService.GetConfig:input_type -> clover.visibility.v1.GetConfigRequest
+	57,  // 142: clover.visibility.v1.VisibilityService.UpdateConfig:input_type -> clover.visibility.v1.UpdateConfigRequest
+	59,  // 143: clover.visibility.v1.VisibilityService.Init:input_type -> clover.visibility.v1.InitRequest
+	61,  // 144: clover.visibility.v1.VisibilityService.Start:input_type -> clover.visibility.v1.StartRequest
+	63,  // 145: clover.visibility.v1.VisibilityService.Stop:input_type -> clover.visibility.v1.StopRequest
+	65,  // 146: clover.visibility.v1.VisibilityService.Clear:input_type -> clover.visibility.v1.ClearRequest
+	67,  // 147: clover.visibility.v1.VisibilityService.ObserveSpans:input_type -> clover.visibility.v1.ObserveSpansRequest
+	69,  // 148: clover.visibility.v1.VisibilityService.ExportTraces:input_type -> clover.visibility.v1.ExportTracesRequest
+	71,  // 149: clover.visibility.v1.VisibilityService.Import:input_type -> clover.visibility.v1.ImportRequest
+	8,   // 150: clover.visibility.v1.VisibilityService.GetStats:output_type -> clover.visibility.v1.GetStatsResponse
+	11,  // 151: clover.visibility.v1.VisibilityService.ListValues:output_type -> clover.visibility.v1.ListValuesResponse
+	15,  // 152: clover.visibility.v1.VisibilityService.GetGraph:output_type -> clover.visibility.v1.GetGraphResponse
+	18,  // 153: clover.visibility.v1.VisibilityService.GetMovers:output_type -> clover.visibility.v1.GetMoversResponse
+	22,  // 154: clover.visibility.v1.VisibilityService.GetHeatmap:output_type -> clover.visibility.v1.GetHeatmapResponse
+	24,  // 155: clover.visibility.v1.VisibilityService.WatchStats:output_type -> clover.visibility.v1.WatchStatsResponse
+	27,  // 156: clover.visibility.v1.VisibilityService.SearchTraces:output_type -> clover.visibility.v1.SearchTracesResponse
+	32,  // 157: clover.visibility.v1.VisibilityService.GetTrace:output_type -> clover.visibility.v1.GetTraceResponse
+	35,  // 158: clover.visibility.v1.VisibilityService.ListMetrics:output_type -> clover.visibility.v1.ListMetricsResponse
+	39,  // 159: clover.visibility.v1.VisibilityService.GetMetrics:output_type -> clover.visibility.v1.GetMetricsResponse
+	42,  // 160: clover.visibility.v1.VisibilityService.GetLedger:output_type -> clover.visibility.v1.GetLedgerResponse
+	47,  // 161: clover.visibility.v1.VisibilityService.GetStatus:output_type -> clover.visibility.v1.GetStatusResponse
+	51,  // 162: clover.visibility.v1.VisibilityService.GetSummary:output_type -> clover.visibility.v1.GetSummaryResponse
+	54,  // 163: clover.visibility.v1.VisibilityService.GetConfig:output_type -> clover.visibility.v1.GetConfigResponse
+	58,  // 164: clover.visibility.v1.VisibilityService.UpdateConfig:output_type -> clover.visibility.v1.UpdateConfigResponse
+	60,  // 165: clover.visibility.v1.VisibilityService.Init:output_type -> clover.visibility.v1.InitResponse
+	62,  // 166: clover.visibility.v1.VisibilityService.Start:output_type -> clover.visibility.v1.StartResponse
+	64,  // 167: clover.visibility.v1.VisibilityService.Stop:output_type -> clover.visibility.v1.StopResponse
+	66,  // 168: clover.visibility.v1.VisibilityService.Clear:output_type -> clover.visibility.v1.ClearResponse
+	68,  // 169: clover.visibility.v1.VisibilityService.ObserveSpans:output_type -> clover.visibility.v1.ObserveSpansResponse
+	70,  // 170: clover.visibility.v1.VisibilityService.ExportTraces:output_type -> clover.visibility.v1.ExportTracesResponse
+	72,  // 171: clover.visibility.v1.VisibilityService.Import:output_type -> clover.visibility.v1.ImportResponse
+	150, // [150:172] is the sub-list for method output_type
+	128, // [128:150] is the sub-list for method input_type
+	128, // [128:128] is the sub-list for extension type_name
+	128, // [128:128] is the sub-list for extension extendee
+	0,   // [0:128] is the sub-list for field type_name
 }
 
 func init() { file_clover_visibility_v1_visibility_proto_init() }
@@ -6016,7 +6313,7 @@ func file_clover_visibility_v1_visibility_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_clover_visibility_v1_visibility_proto_rawDesc), len(file_clover_visibility_v1_visibility_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   71,
+			NumMessages:   76,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

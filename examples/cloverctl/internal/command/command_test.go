@@ -28,11 +28,17 @@ func controller(t *testing.T) (address string, hub *visibility.Hub) {
 	check(t, err)
 	_, err = store.Write(t.Context(), &visibility.Batch{Source: "test", Spans: spans()})
 	check(t, err)
+	hub = &visibility.Hub{}
+	return controllerOf(t, store, hub), hub
+}
+
+// controllerOf runs a real server over a store, which it closes.
+func controllerOf(t *testing.T, store visibility.Store, hub *visibility.Hub) (address string) {
+	t.Helper()
 	collector, err := visibility.NewCollector(store, visibility.CollectorOptions{ID: "44"})
 	check(t, err)
 	analytics, err := visibility.NewAnalytics(store, visibility.AnalyticsOptions{})
 	check(t, err)
-	hub = &visibility.Hub{}
 	local, err := server.NewLocal(server.LocalDeps{Store: store, Analytics: analytics, Collector: collector, Hub: hub, Version: "v9"})
 	check(t, err)
 	srv, err := server.New(t.Context(), local, server.Options{GRPCAddr: "127.0.0.1:0", RESTAddr: "127.0.0.1:0"})
@@ -47,7 +53,7 @@ func controller(t *testing.T) (address string, hub *visibility.Hub) {
 		check(t, store.Close())
 	})
 	_, rest := srv.Addrs()
-	return "http://" + rest, hub
+	return "http://" + rest
 }
 
 func check(t *testing.T, err error) {
