@@ -132,6 +132,7 @@ var remedies = map[string]string{
 	visibility.RejectFuture:  "later than the collector's clock: set its clock",
 	visibility.RejectSize:    "larger than the store takes",
 	visibility.RejectInvalid: "without an id",
+	"trace_too_long":         "of traces that are too long for Cassandra",
 }
 
 // refused is the error if not all spans are in the store.
