@@ -3954,7 +3954,10 @@ type GetStatusResponse struct {
 	// What is pushed. Unset: nothing is received.
 	Ingest *IngestStatus `protobuf:"bytes,7,opt,name=ingest,proto3" json:"ingest,omitempty"`
 	// What answers are based on now.
-	Completeness  *Completeness `protobuf:"bytes,8,opt,name=completeness,proto3" json:"completeness,omitempty"`
+	Completeness *Completeness `protobuf:"bytes,8,opt,name=completeness,proto3" json:"completeness,omitempty"`
+	// The collectors that divide the services of the sources among themselves,
+	// as the answering one knows them. None: it reads all.
+	Members       []string `protobuf:"bytes,9,rep,name=members,proto3" json:"members,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4041,6 +4044,13 @@ func (x *GetStatusResponse) GetIngest() *IngestStatus {
 func (x *GetStatusResponse) GetCompleteness() *Completeness {
 	if x != nil {
 		return x.Completeness
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetMembers() []string {
+	if x != nil {
+		return x.Members
 	}
 	return nil
 }
@@ -5876,7 +5886,7 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\rbytes_on_disk\x18\x06 \x01(\x03R\vbytesOnDisk\x122\n" +
 	"\x06oldest\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x06oldest\x122\n" +
 	"\x06newest\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x06newest\x12\x1a\n" +
-	"\bsessions\x18\t \x01(\x03R\bsessions\"\xa1\x03\n" +
+	"\bsessions\x18\t \x01(\x03R\bsessions\"\xbb\x03\n" +
 	"\x11GetStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12!\n" +
 	"\fcollector_id\x18\x02 \x01(\tR\vcollectorId\x12\x1e\n" +
@@ -5887,7 +5897,8 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\x05store\x18\x05 \x01(\v2!.clover.visibility.v1.StoreStatusR\x05store\x124\n" +
 	"\astarted\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x12:\n" +
 	"\x06ingest\x18\a \x01(\v2\".clover.visibility.v1.IngestStatusR\x06ingest\x12F\n" +
-	"\fcompleteness\x18\b \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\"^\n" +
+	"\fcompleteness\x18\b \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\x12\x18\n" +
+	"\amembers\x18\t \x03(\tR\amembers\"^\n" +
 	"\x11GetSummaryRequest\x125\n" +
 	"\x05range\x18\x01 \x01(\v2\x1f.clover.visibility.v1.TimeRangeR\x05range\x12\x12\n" +
 	"\x04stat\x18\x02 \x01(\tR\x04stat\"n\n" +
