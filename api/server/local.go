@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -36,8 +37,9 @@ type LocalDeps struct {
 // Local answers from this process. Its methods may be called concurrently.
 type Local struct {
 	v1.UnimplementedVisibilityServiceServer
-	deps    LocalDeps
-	started time.Time
+	deps      LocalDeps
+	started   time.Time
+	importing sync.Mutex // one ledger after the other
 }
 
 var _ v1.VisibilityServiceServer = (*Local)(nil)

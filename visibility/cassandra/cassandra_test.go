@@ -33,6 +33,7 @@ func TestCassandra(t *testing.T) {
 	t.Run("SameSpans", c.testSameSpans)
 	t.Run("StoppedBeforeCommit", c.testStoppedBeforeCommit)
 	t.Run("ExactlyOnce", c.testExactlyOnce)
+	t.Run("Move", c.testMove)
 	t.Run("NameTaken", c.testNameTaken)
 	t.Run("Paused", c.testPaused)
 	t.Run("TLS", c.testTLS)

@@ -130,7 +130,7 @@ func (n *Node) assemble() (err error) {
 	if err != nil {
 		return err
 	}
-	if n.results, err = newResults(n.opts, n.store, n.collector); err != nil {
+	if n.results, err = newResults(n.opts, n.store, n.collector, n.share); err != nil {
 		return err
 	}
 	ingest, err := visibility.NewIngest(n.store, visibility.IngestOptions{Hub: n.hub, Paused: n.collector.Paused})

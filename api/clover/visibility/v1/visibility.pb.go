@@ -4194,7 +4194,10 @@ type GetStatusResponse struct {
 	// What is pushed. Unset: nothing is received.
 	Ingest *IngestStatus `protobuf:"bytes,7,opt,name=ingest,proto3" json:"ingest,omitempty"`
 	// What answers are based on now.
-	Completeness  *Completeness `protobuf:"bytes,8,opt,name=completeness,proto3" json:"completeness,omitempty"`
+	Completeness *Completeness `protobuf:"bytes,8,opt,name=completeness,proto3" json:"completeness,omitempty"`
+	// The collectors that divide the services of the sources among themselves,
+	// as the answering one knows them. None: it reads all.
+	Members       []string `protobuf:"bytes,9,rep,name=members,proto3" json:"members,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4281,6 +4284,13 @@ func (x *GetStatusResponse) GetIngest() *IngestStatus {
 func (x *GetStatusResponse) GetCompleteness() *Completeness {
 	if x != nil {
 		return x.Completeness
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetMembers() []string {
+	if x != nil {
+		return x.Members
 	}
 	return nil
 }
@@ -5533,6 +5543,266 @@ func (*ObserveSpansResponse_Span) isObserveSpansResponse_Event() {}
 
 func (*ObserveSpansResponse_Dropped) isObserveSpansResponse_Event() {}
 
+// ExportTracesRequest asks for the spans of the traces of a range.
+type ExportTracesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Range of time in which a trace starts.
+	Range *TimeRange `protobuf:"bytes,1,opt,name=range,proto3" json:"range,omitempty"`
+	// Largest number of traces on a page; there are fewer where they have many
+	// spans. 0: 500.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the previous page ended.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportTracesRequest) Reset() {
+	*x = ExportTracesRequest{}
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportTracesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportTracesRequest) ProtoMessage() {}
+
+func (x *ExportTracesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportTracesRequest.ProtoReflect.Descriptor instead.
+func (*ExportTracesRequest) Descriptor() ([]byte, []int) {
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{70}
+}
+
+func (x *ExportTracesRequest) GetRange() *TimeRange {
+	if x != nil {
+		return x.Range
+	}
+	return nil
+}
+
+func (x *ExportTracesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ExportTracesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ExportTracesResponse is one page of an export.
+type ExportTracesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The spans as a file of Apache Parquet, whose rows are whole traces one
+	// after the other. Empty: there are none.
+	Spans []byte `protobuf:"bytes,1,opt,name=spans,proto3" json:"spans,omitempty"`
+	// Where the next page begins; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportTracesResponse) Reset() {
+	*x = ExportTracesResponse{}
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[71]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportTracesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportTracesResponse) ProtoMessage() {}
+
+func (x *ExportTracesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[71]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportTracesResponse.ProtoReflect.Descriptor instead.
+func (*ExportTracesResponse) Descriptor() ([]byte, []int) {
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{71}
+}
+
+func (x *ExportTracesResponse) GetSpans() []byte {
+	if x != nil {
+		return x.Spans
+	}
+	return nil
+}
+
+func (x *ExportTracesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// ImportRequest is a part of what another store had.
+type ImportRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Spans as ExportTraces gives them.
+	Spans []byte `protobuf:"bytes,1,opt,name=spans,proto3" json:"spans,omitempty"`
+	// Points of metrics.
+	Metrics []*MetricSeries `protobuf:"bytes,2,rep,name=metrics,proto3" json:"metrics,omitempty"`
+	// Accounts of the other store, of whose spans only those that it does not
+	// have are taken over: truncated, rejected and dropped, under the source's
+	// name. Of an account that was imported before only what is new counts.
+	Ledger        []*LedgerEntry `protobuf:"bytes,3,rep,name=ledger,proto3" json:"ledger,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportRequest) Reset() {
+	*x = ImportRequest{}
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportRequest) ProtoMessage() {}
+
+func (x *ImportRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportRequest.ProtoReflect.Descriptor instead.
+func (*ImportRequest) Descriptor() ([]byte, []int) {
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{72}
+}
+
+func (x *ImportRequest) GetSpans() []byte {
+	if x != nil {
+		return x.Spans
+	}
+	return nil
+}
+
+func (x *ImportRequest) GetMetrics() []*MetricSeries {
+	if x != nil {
+		return x.Metrics
+	}
+	return nil
+}
+
+func (x *ImportRequest) GetLedger() []*LedgerEntry {
+	if x != nil {
+		return x.Ledger
+	}
+	return nil
+}
+
+// ImportResponse says what became of the spans of an ImportRequest.
+type ImportResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Spans that were new.
+	Kept int64 `protobuf:"varint,1,opt,name=kept,proto3" json:"kept,omitempty"`
+	// Spans that the store had already.
+	Duplicates int64 `protobuf:"varint,2,opt,name=duplicates,proto3" json:"duplicates,omitempty"`
+	// Spans that the store does not take, by reason.
+	Rejected map[string]int64 `protobuf:"bytes,3,rep,name=rejected,proto3" json:"rejected,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Spans that wait on the collector's disk, as the store is away.
+	Spooled       int64 `protobuf:"varint,4,opt,name=spooled,proto3" json:"spooled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportResponse) Reset() {
+	*x = ImportResponse{}
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[73]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportResponse) ProtoMessage() {}
+
+func (x *ImportResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[73]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportResponse.ProtoReflect.Descriptor instead.
+func (*ImportResponse) Descriptor() ([]byte, []int) {
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{73}
+}
+
+func (x *ImportResponse) GetKept() int64 {
+	if x != nil {
+		return x.Kept
+	}
+	return 0
+}
+
+func (x *ImportResponse) GetDuplicates() int64 {
+	if x != nil {
+		return x.Duplicates
+	}
+	return 0
+}
+
+func (x *ImportResponse) GetRejected() map[string]int64 {
+	if x != nil {
+		return x.Rejected
+	}
+	return nil
+}
+
+func (x *ImportResponse) GetSpooled() int64 {
+	if x != nil {
+		return x.Spooled
+	}
+	return 0
+}
+
 var File_clover_visibility_v1_visibility_proto protoreflect.FileDescriptor
 
 const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
@@ -5875,7 +6145,7 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\rbytes_on_disk\x18\x06 \x01(\x03R\vbytesOnDisk\x122\n" +
 	"\x06oldest\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x06oldest\x122\n" +
 	"\x06newest\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x06newest\x12\x1a\n" +
-	"\bsessions\x18\t \x01(\x03R\bsessions\"\xa1\x03\n" +
+	"\bsessions\x18\t \x01(\x03R\bsessions\"\xbb\x03\n" +
 	"\x11GetStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12!\n" +
 	"\fcollector_id\x18\x02 \x01(\tR\vcollectorId\x12\x1e\n" +
@@ -5886,7 +6156,8 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\x05store\x18\x05 \x01(\v2!.clover.visibility.v1.StoreStatusR\x05store\x124\n" +
 	"\astarted\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x12:\n" +
 	"\x06ingest\x18\a \x01(\v2\".clover.visibility.v1.IngestStatusR\x06ingest\x12F\n" +
-	"\fcompleteness\x18\b \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\"^\n" +
+	"\fcompleteness\x18\b \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\x12\x18\n" +
+	"\amembers\x18\t \x03(\tR\amembers\"^\n" +
 	"\x11GetSummaryRequest\x125\n" +
 	"\x05range\x18\x01 \x01(\v2\x1f.clover.visibility.v1.TimeRangeR\x05range\x12\x12\n" +
 	"\x04stat\x18\x02 \x01(\tR\x04stat\"n\n" +
@@ -5963,7 +6234,29 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\x14ObserveSpansResponse\x120\n" +
 	"\x04span\x18\x01 \x01(\v2\x1a.clover.visibility.v1.SpanH\x00R\x04span\x12\x1a\n" +
 	"\adropped\x18\x02 \x01(\x03H\x00R\adroppedB\a\n" +
-	"\x05event*V\n" +
+	"\x05event\"\x88\x01\n" +
+	"\x13ExportTracesRequest\x125\n" +
+	"\x05range\x18\x01 \x01(\v2\x1f.clover.visibility.v1.TimeRangeR\x05range\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"T\n" +
+	"\x14ExportTracesResponse\x12\x14\n" +
+	"\x05spans\x18\x01 \x01(\fR\x05spans\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xad\x01\n" +
+	"\rImportRequest\x12\x19\n" +
+	"\x05spans\x18\x01 \x01(\fB\x03\x80\x01\x01R\x05spans\x12A\n" +
+	"\ametrics\x18\x02 \x03(\v2\".clover.visibility.v1.MetricSeriesB\x03\x80\x01\x01R\ametrics\x12>\n" +
+	"\x06ledger\x18\x03 \x03(\v2!.clover.visibility.v1.LedgerEntryB\x03\x80\x01\x01R\x06ledger\"\xeb\x01\n" +
+	"\x0eImportResponse\x12\x12\n" +
+	"\x04kept\x18\x01 \x01(\x03R\x04kept\x12\x1e\n" +
+	"\n" +
+	"duplicates\x18\x02 \x01(\x03R\n" +
+	"duplicates\x12N\n" +
+	"\brejected\x18\x03 \x03(\v22.clover.visibility.v1.ImportResponse.RejectedEntryR\brejected\x12\x18\n" +
+	"\aspooled\x18\x04 \x01(\x03R\aspooled\x1a;\n" +
+	"\rRejectedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01*V\n" +
 	"\tCountMode\x12\x1a\n" +
 	"\x16COUNT_MODE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13COUNT_MODE_REQUESTS\x10\x01\x12\x14\n" +
@@ -5972,7 +6265,7 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\x12ENGINE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vENGINE_AUTO\x10\x01\x12\x10\n" +
 	"\fENGINE_STORE\x10\x02\x12\x10\n" +
-	"\fENGINE_SPARK\x10\x032\xe0\x0e\n" +
+	"\fENGINE_SPARK\x10\x032\x9c\x10\n" +
 	"\x11VisibilityService\x12Y\n" +
 	"\bGetStats\x12%.clover.visibility.v1.GetStatsRequest\x1a&.clover.visibility.v1.GetStatsResponse\x12_\n" +
 	"\n" +
@@ -5998,7 +6291,9 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\x05Start\x12\".clover.visibility.v1.StartRequest\x1a#.clover.visibility.v1.StartResponse\x12M\n" +
 	"\x04Stop\x12!.clover.visibility.v1.StopRequest\x1a\".clover.visibility.v1.StopResponse\x12P\n" +
 	"\x05Clear\x12\".clover.visibility.v1.ClearRequest\x1a#.clover.visibility.v1.ClearResponse\x12g\n" +
-	"\fObserveSpans\x12).clover.visibility.v1.ObserveSpansRequest\x1a*.clover.visibility.v1.ObserveSpansResponse0\x01B?Z=github.com/opnfv/clover/api/clover/visibility/v1;visibilityv1b\x06proto3"
+	"\fObserveSpans\x12).clover.visibility.v1.ObserveSpansRequest\x1a*.clover.visibility.v1.ObserveSpansResponse0\x01\x12e\n" +
+	"\fExportTraces\x12).clover.visibility.v1.ExportTracesRequest\x1a*.clover.visibility.v1.ExportTracesResponse\x12S\n" +
+	"\x06Import\x12#.clover.visibility.v1.ImportRequest\x1a$.clover.visibility.v1.ImportResponseB?Z=github.com/opnfv/clover/api/clover/visibility/v1;visibilityv1b\x06proto3"
 
 var (
 	file_clover_visibility_v1_visibility_proto_rawDescOnce sync.Once
@@ -6013,7 +6308,7 @@ func file_clover_visibility_v1_visibility_proto_rawDescGZIP() []byte {
 }
 
 var file_clover_visibility_v1_visibility_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_clover_visibility_v1_visibility_proto_msgTypes = make([]protoimpl.MessageInfo, 73)
+var file_clover_visibility_v1_visibility_proto_msgTypes = make([]protoimpl.MessageInfo, 78)
 var file_clover_visibility_v1_visibility_proto_goTypes = []any{
 	(CountMode)(0),                // 0: clover.visibility.v1.CountMode
 	(Engine)(0),                   // 1: clover.visibility.v1.Engine
@@ -6087,41 +6382,46 @@ var file_clover_visibility_v1_visibility_proto_goTypes = []any{
 	(*ClearResponse)(nil),         // 69: clover.visibility.v1.ClearResponse
 	(*ObserveSpansRequest)(nil),   // 70: clover.visibility.v1.ObserveSpansRequest
 	(*ObserveSpansResponse)(nil),  // 71: clover.visibility.v1.ObserveSpansResponse
-	nil,                           // 72: clover.visibility.v1.LedgerEntry.RejectedEntry
-	nil,                           // 73: clover.visibility.v1.LedgerEntry.DroppedEntry
-	nil,                           // 74: clover.visibility.v1.GetSummaryResponse.ValuesEntry
-	(*timestamppb.Timestamp)(nil), // 75: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 76: google.protobuf.Duration
+	(*ExportTracesRequest)(nil),   // 72: clover.visibility.v1.ExportTracesRequest
+	(*ExportTracesResponse)(nil),  // 73: clover.visibility.v1.ExportTracesResponse
+	(*ImportRequest)(nil),         // 74: clover.visibility.v1.ImportRequest
+	(*ImportResponse)(nil),        // 75: clover.visibility.v1.ImportResponse
+	nil,                           // 76: clover.visibility.v1.LedgerEntry.RejectedEntry
+	nil,                           // 77: clover.visibility.v1.LedgerEntry.DroppedEntry
+	nil,                           // 78: clover.visibility.v1.GetSummaryResponse.ValuesEntry
+	nil,                           // 79: clover.visibility.v1.ImportResponse.RejectedEntry
+	(*timestamppb.Timestamp)(nil), // 80: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 81: google.protobuf.Duration
 }
 var file_clover_visibility_v1_visibility_proto_depIdxs = []int32{
-	75,  // 0: clover.visibility.v1.TimeRange.from:type_name -> google.protobuf.Timestamp
-	75,  // 1: clover.visibility.v1.TimeRange.to:type_name -> google.protobuf.Timestamp
-	76,  // 2: clover.visibility.v1.TimeRange.last:type_name -> google.protobuf.Duration
-	75,  // 3: clover.visibility.v1.Completeness.watermark:type_name -> google.protobuf.Timestamp
+	80,  // 0: clover.visibility.v1.TimeRange.from:type_name -> google.protobuf.Timestamp
+	80,  // 1: clover.visibility.v1.TimeRange.to:type_name -> google.protobuf.Timestamp
+	81,  // 2: clover.visibility.v1.TimeRange.last:type_name -> google.protobuf.Duration
+	80,  // 3: clover.visibility.v1.Completeness.watermark:type_name -> google.protobuf.Timestamp
 	4,   // 4: clover.visibility.v1.Completeness.notes:type_name -> clover.visibility.v1.Note
-	76,  // 5: clover.visibility.v1.Stats.min:type_name -> google.protobuf.Duration
-	76,  // 6: clover.visibility.v1.Stats.mean:type_name -> google.protobuf.Duration
-	76,  // 7: clover.visibility.v1.Stats.max:type_name -> google.protobuf.Duration
-	76,  // 8: clover.visibility.v1.Stats.p50:type_name -> google.protobuf.Duration
-	76,  // 9: clover.visibility.v1.Stats.p90:type_name -> google.protobuf.Duration
-	76,  // 10: clover.visibility.v1.Stats.p95:type_name -> google.protobuf.Duration
-	76,  // 11: clover.visibility.v1.Stats.p99:type_name -> google.protobuf.Duration
-	76,  // 12: clover.visibility.v1.Stats.sum:type_name -> google.protobuf.Duration
+	81,  // 5: clover.visibility.v1.Stats.min:type_name -> google.protobuf.Duration
+	81,  // 6: clover.visibility.v1.Stats.mean:type_name -> google.protobuf.Duration
+	81,  // 7: clover.visibility.v1.Stats.max:type_name -> google.protobuf.Duration
+	81,  // 8: clover.visibility.v1.Stats.p50:type_name -> google.protobuf.Duration
+	81,  // 9: clover.visibility.v1.Stats.p90:type_name -> google.protobuf.Duration
+	81,  // 10: clover.visibility.v1.Stats.p95:type_name -> google.protobuf.Duration
+	81,  // 11: clover.visibility.v1.Stats.p99:type_name -> google.protobuf.Duration
+	81,  // 12: clover.visibility.v1.Stats.sum:type_name -> google.protobuf.Duration
 	1,   // 13: clover.visibility.v1.Explanation.engine:type_name -> clover.visibility.v1.Engine
 	7,   // 14: clover.visibility.v1.Explanation.store_estimate:type_name -> clover.visibility.v1.Cost
 	7,   // 15: clover.visibility.v1.Explanation.spark_estimate:type_name -> clover.visibility.v1.Cost
 	7,   // 16: clover.visibility.v1.Explanation.actual:type_name -> clover.visibility.v1.Cost
-	76,  // 17: clover.visibility.v1.Cost.elapsed:type_name -> google.protobuf.Duration
+	81,  // 17: clover.visibility.v1.Cost.elapsed:type_name -> google.protobuf.Duration
 	2,   // 18: clover.visibility.v1.GetStatsRequest.range:type_name -> clover.visibility.v1.TimeRange
 	0,   // 19: clover.visibility.v1.GetStatsRequest.count:type_name -> clover.visibility.v1.CountMode
-	76,  // 20: clover.visibility.v1.GetStatsRequest.step:type_name -> google.protobuf.Duration
+	81,  // 20: clover.visibility.v1.GetStatsRequest.step:type_name -> google.protobuf.Duration
 	1,   // 21: clover.visibility.v1.GetStatsRequest.engine:type_name -> clover.visibility.v1.Engine
 	5,   // 22: clover.visibility.v1.StatsGroup.stats:type_name -> clover.visibility.v1.Stats
 	10,  // 23: clover.visibility.v1.StatsGroup.series:type_name -> clover.visibility.v1.StatsPoint
-	75,  // 24: clover.visibility.v1.StatsPoint.time:type_name -> google.protobuf.Timestamp
+	80,  // 24: clover.visibility.v1.StatsPoint.time:type_name -> google.protobuf.Timestamp
 	5,   // 25: clover.visibility.v1.StatsPoint.stats:type_name -> clover.visibility.v1.Stats
 	2,   // 26: clover.visibility.v1.GetStatsResponse.range:type_name -> clover.visibility.v1.TimeRange
-	76,  // 27: clover.visibility.v1.GetStatsResponse.step:type_name -> google.protobuf.Duration
+	81,  // 27: clover.visibility.v1.GetStatsResponse.step:type_name -> google.protobuf.Duration
 	0,   // 28: clover.visibility.v1.GetStatsResponse.count:type_name -> clover.visibility.v1.CountMode
 	9,   // 29: clover.visibility.v1.GetStatsResponse.groups:type_name -> clover.visibility.v1.StatsGroup
 	5,   // 30: clover.visibility.v1.GetStatsResponse.total:type_name -> clover.visibility.v1.Stats
@@ -6149,28 +6449,28 @@ var file_clover_visibility_v1_visibility_proto_depIdxs = []int32{
 	2,   // 52: clover.visibility.v1.GetMoversResponse.target:type_name -> clover.visibility.v1.TimeRange
 	2,   // 53: clover.visibility.v1.GetHeatmapRequest.range:type_name -> clover.visibility.v1.TimeRange
 	0,   // 54: clover.visibility.v1.GetHeatmapRequest.count:type_name -> clover.visibility.v1.CountMode
-	76,  // 55: clover.visibility.v1.GetHeatmapRequest.step:type_name -> google.protobuf.Duration
-	76,  // 56: clover.visibility.v1.HeatmapBand.lower:type_name -> google.protobuf.Duration
-	76,  // 57: clover.visibility.v1.HeatmapBand.upper:type_name -> google.protobuf.Duration
-	75,  // 58: clover.visibility.v1.HeatmapColumn.time:type_name -> google.protobuf.Timestamp
+	81,  // 55: clover.visibility.v1.GetHeatmapRequest.step:type_name -> google.protobuf.Duration
+	81,  // 56: clover.visibility.v1.HeatmapBand.lower:type_name -> google.protobuf.Duration
+	81,  // 57: clover.visibility.v1.HeatmapBand.upper:type_name -> google.protobuf.Duration
+	80,  // 58: clover.visibility.v1.HeatmapColumn.time:type_name -> google.protobuf.Timestamp
 	2,   // 59: clover.visibility.v1.GetHeatmapResponse.range:type_name -> clover.visibility.v1.TimeRange
-	76,  // 60: clover.visibility.v1.GetHeatmapResponse.step:type_name -> google.protobuf.Duration
+	81,  // 60: clover.visibility.v1.GetHeatmapResponse.step:type_name -> google.protobuf.Duration
 	23,  // 61: clover.visibility.v1.GetHeatmapResponse.bands:type_name -> clover.visibility.v1.HeatmapBand
 	24,  // 62: clover.visibility.v1.GetHeatmapResponse.columns:type_name -> clover.visibility.v1.HeatmapColumn
 	3,   // 63: clover.visibility.v1.GetHeatmapResponse.completeness:type_name -> clover.visibility.v1.Completeness
 	8,   // 64: clover.visibility.v1.WatchStatsRequest.query:type_name -> clover.visibility.v1.GetStatsRequest
-	76,  // 65: clover.visibility.v1.WatchStatsRequest.interval:type_name -> google.protobuf.Duration
+	81,  // 65: clover.visibility.v1.WatchStatsRequest.interval:type_name -> google.protobuf.Duration
 	11,  // 66: clover.visibility.v1.WatchStatsResponse.stats:type_name -> clover.visibility.v1.GetStatsResponse
 	2,   // 67: clover.visibility.v1.SearchTracesRequest.range:type_name -> clover.visibility.v1.TimeRange
-	76,  // 68: clover.visibility.v1.SearchTracesRequest.min_duration:type_name -> google.protobuf.Duration
-	75,  // 69: clover.visibility.v1.TraceSummary.start:type_name -> google.protobuf.Timestamp
-	76,  // 70: clover.visibility.v1.TraceSummary.duration:type_name -> google.protobuf.Duration
+	81,  // 68: clover.visibility.v1.SearchTracesRequest.min_duration:type_name -> google.protobuf.Duration
+	80,  // 69: clover.visibility.v1.TraceSummary.start:type_name -> google.protobuf.Timestamp
+	81,  // 70: clover.visibility.v1.TraceSummary.duration:type_name -> google.protobuf.Duration
 	29,  // 71: clover.visibility.v1.SearchTracesResponse.traces:type_name -> clover.visibility.v1.TraceSummary
 	3,   // 72: clover.visibility.v1.SearchTracesResponse.completeness:type_name -> clover.visibility.v1.Completeness
-	75,  // 73: clover.visibility.v1.SpanEvent.time:type_name -> google.protobuf.Timestamp
+	80,  // 73: clover.visibility.v1.SpanEvent.time:type_name -> google.protobuf.Timestamp
 	31,  // 74: clover.visibility.v1.SpanEvent.attributes:type_name -> clover.visibility.v1.Attribute
-	75,  // 75: clover.visibility.v1.Span.start:type_name -> google.protobuf.Timestamp
-	76,  // 76: clover.visibility.v1.Span.duration:type_name -> google.protobuf.Duration
+	80,  // 75: clover.visibility.v1.Span.start:type_name -> google.protobuf.Timestamp
+	81,  // 76: clover.visibility.v1.Span.duration:type_name -> google.protobuf.Duration
 	31,  // 77: clover.visibility.v1.Span.attributes:type_name -> clover.visibility.v1.Attribute
 	31,  // 78: clover.visibility.v1.Span.resource:type_name -> clover.visibility.v1.Attribute
 	32,  // 79: clover.visibility.v1.Span.events:type_name -> clover.visibility.v1.SpanEvent
@@ -6181,95 +6481,103 @@ var file_clover_visibility_v1_visibility_proto_depIdxs = []int32{
 	37,  // 84: clover.visibility.v1.ListMetricsResponse.metrics:type_name -> clover.visibility.v1.Metric
 	3,   // 85: clover.visibility.v1.ListMetricsResponse.completeness:type_name -> clover.visibility.v1.Completeness
 	2,   // 86: clover.visibility.v1.GetMetricsRequest.range:type_name -> clover.visibility.v1.TimeRange
-	75,  // 87: clover.visibility.v1.MetricPoint.time:type_name -> google.protobuf.Timestamp
+	80,  // 87: clover.visibility.v1.MetricPoint.time:type_name -> google.protobuf.Timestamp
 	40,  // 88: clover.visibility.v1.MetricSeries.points:type_name -> clover.visibility.v1.MetricPoint
 	41,  // 89: clover.visibility.v1.GetMetricsResponse.series:type_name -> clover.visibility.v1.MetricSeries
 	3,   // 90: clover.visibility.v1.GetMetricsResponse.completeness:type_name -> clover.visibility.v1.Completeness
-	72,  // 91: clover.visibility.v1.LedgerEntry.rejected:type_name -> clover.visibility.v1.LedgerEntry.RejectedEntry
-	73,  // 92: clover.visibility.v1.LedgerEntry.dropped:type_name -> clover.visibility.v1.LedgerEntry.DroppedEntry
-	75,  // 93: clover.visibility.v1.LedgerEntry.watermark:type_name -> google.protobuf.Timestamp
-	75,  // 94: clover.visibility.v1.LedgerEntry.last_span:type_name -> google.protobuf.Timestamp
-	76,  // 95: clover.visibility.v1.LedgerEntry.lag:type_name -> google.protobuf.Duration
-	75,  // 96: clover.visibility.v1.LedgerEntry.last_arrival:type_name -> google.protobuf.Timestamp
+	76,  // 91: clover.visibility.v1.LedgerEntry.rejected:type_name -> clover.visibility.v1.LedgerEntry.RejectedEntry
+	77,  // 92: clover.visibility.v1.LedgerEntry.dropped:type_name -> clover.visibility.v1.LedgerEntry.DroppedEntry
+	80,  // 93: clover.visibility.v1.LedgerEntry.watermark:type_name -> google.protobuf.Timestamp
+	80,  // 94: clover.visibility.v1.LedgerEntry.last_span:type_name -> google.protobuf.Timestamp
+	81,  // 95: clover.visibility.v1.LedgerEntry.lag:type_name -> google.protobuf.Duration
+	80,  // 96: clover.visibility.v1.LedgerEntry.last_arrival:type_name -> google.protobuf.Timestamp
 	44,  // 97: clover.visibility.v1.GetLedgerResponse.entries:type_name -> clover.visibility.v1.LedgerEntry
 	3,   // 98: clover.visibility.v1.GetLedgerResponse.completeness:type_name -> clover.visibility.v1.Completeness
-	75,  // 99: clover.visibility.v1.SourceStatus.last_error_time:type_name -> google.protobuf.Timestamp
-	75,  // 100: clover.visibility.v1.SourceStatus.last_success:type_name -> google.protobuf.Timestamp
-	75,  // 101: clover.visibility.v1.SourceStatus.next_try:type_name -> google.protobuf.Timestamp
-	76,  // 102: clover.visibility.v1.SourceStatus.lag:type_name -> google.protobuf.Duration
-	75,  // 103: clover.visibility.v1.SourceStatus.watermark:type_name -> google.protobuf.Timestamp
-	75,  // 104: clover.visibility.v1.IngestStatus.last_error_time:type_name -> google.protobuf.Timestamp
-	75,  // 105: clover.visibility.v1.IngestStatus.last_arrival:type_name -> google.protobuf.Timestamp
-	75,  // 106: clover.visibility.v1.StoreStatus.oldest:type_name -> google.protobuf.Timestamp
-	75,  // 107: clover.visibility.v1.StoreStatus.newest:type_name -> google.protobuf.Timestamp
+	80,  // 99: clover.visibility.v1.SourceStatus.last_error_time:type_name -> google.protobuf.Timestamp
+	80,  // 100: clover.visibility.v1.SourceStatus.last_success:type_name -> google.protobuf.Timestamp
+	80,  // 101: clover.visibility.v1.SourceStatus.next_try:type_name -> google.protobuf.Timestamp
+	81,  // 102: clover.visibility.v1.SourceStatus.lag:type_name -> google.protobuf.Duration
+	80,  // 103: clover.visibility.v1.SourceStatus.watermark:type_name -> google.protobuf.Timestamp
+	80,  // 104: clover.visibility.v1.IngestStatus.last_error_time:type_name -> google.protobuf.Timestamp
+	80,  // 105: clover.visibility.v1.IngestStatus.last_arrival:type_name -> google.protobuf.Timestamp
+	80,  // 106: clover.visibility.v1.StoreStatus.oldest:type_name -> google.protobuf.Timestamp
+	80,  // 107: clover.visibility.v1.StoreStatus.newest:type_name -> google.protobuf.Timestamp
 	47,  // 108: clover.visibility.v1.GetStatusResponse.sources:type_name -> clover.visibility.v1.SourceStatus
 	49,  // 109: clover.visibility.v1.GetStatusResponse.store:type_name -> clover.visibility.v1.StoreStatus
-	75,  // 110: clover.visibility.v1.GetStatusResponse.started:type_name -> google.protobuf.Timestamp
+	80,  // 110: clover.visibility.v1.GetStatusResponse.started:type_name -> google.protobuf.Timestamp
 	48,  // 111: clover.visibility.v1.GetStatusResponse.ingest:type_name -> clover.visibility.v1.IngestStatus
 	3,   // 112: clover.visibility.v1.GetStatusResponse.completeness:type_name -> clover.visibility.v1.Completeness
 	2,   // 113: clover.visibility.v1.GetSummaryRequest.range:type_name -> clover.visibility.v1.TimeRange
 	13,  // 114: clover.visibility.v1.CountedValues.values:type_name -> clover.visibility.v1.ValueCount
 	52,  // 115: clover.visibility.v1.GetSummaryResponse.response_times:type_name -> clover.visibility.v1.ResponseTimes
-	74,  // 116: clover.visibility.v1.GetSummaryResponse.values:type_name -> clover.visibility.v1.GetSummaryResponse.ValuesEntry
+	78,  // 116: clover.visibility.v1.GetSummaryResponse.values:type_name -> clover.visibility.v1.GetSummaryResponse.ValuesEntry
 	3,   // 117: clover.visibility.v1.GetSummaryResponse.completeness:type_name -> clover.visibility.v1.Completeness
-	76,  // 118: clover.visibility.v1.Config.sample_interval:type_name -> google.protobuf.Duration
+	81,  // 118: clover.visibility.v1.Config.sample_interval:type_name -> google.protobuf.Duration
 	55,  // 119: clover.visibility.v1.GetConfigResponse.config:type_name -> clover.visibility.v1.Config
 	58,  // 120: clover.visibility.v1.ConfigChange.services:type_name -> clover.visibility.v1.StringList
 	58,  // 121: clover.visibility.v1.ConfigChange.metric_prefixes:type_name -> clover.visibility.v1.StringList
 	58,  // 122: clover.visibility.v1.ConfigChange.metric_suffixes:type_name -> clover.visibility.v1.StringList
 	58,  // 123: clover.visibility.v1.ConfigChange.custom_metrics:type_name -> clover.visibility.v1.StringList
-	76,  // 124: clover.visibility.v1.ConfigChange.sample_interval:type_name -> google.protobuf.Duration
+	81,  // 124: clover.visibility.v1.ConfigChange.sample_interval:type_name -> google.protobuf.Duration
 	58,  // 125: clover.visibility.v1.ConfigChange.tracing_urls:type_name -> clover.visibility.v1.StringList
 	59,  // 126: clover.visibility.v1.UpdateConfigRequest.change:type_name -> clover.visibility.v1.ConfigChange
 	55,  // 127: clover.visibility.v1.UpdateConfigResponse.config:type_name -> clover.visibility.v1.Config
 	59,  // 128: clover.visibility.v1.StartRequest.change:type_name -> clover.visibility.v1.ConfigChange
 	33,  // 129: clover.visibility.v1.ObserveSpansResponse.span:type_name -> clover.visibility.v1.Span
-	53,  // 130: clover.visibility.v1.GetSummaryResponse.ValuesEntry.value:type_name -> clover.visibility.v1.CountedValues
-	8,   // 131: clover.visibility.v1.VisibilityService.GetStats:input_type -> clover.visibility.v1.GetStatsRequest
-	12,  // 132: clover.visibility.v1.VisibilityService.ListValues:input_type -> clover.visibility.v1.ListValuesRequest
-	15,  // 133: clover.visibility.v1.VisibilityService.GetGraph:input_type -> clover.visibility.v1.GetGraphRequest
-	19,  // 134: clover.visibility.v1.VisibilityService.GetMovers:input_type -> clover.visibility.v1.GetMoversRequest
-	22,  // 135: clover.visibility.v1.VisibilityService.GetHeatmap:input_type -> clover.visibility.v1.GetHeatmapRequest
-	26,  // 136: clover.visibility.v1.VisibilityService.WatchStats:input_type -> clover.visibility.v1.WatchStatsRequest
-	28,  // 137: clover.visibility.v1.VisibilityService.SearchTraces:input_type -> clover.visibility.v1.SearchTracesRequest
-	34,  // 138: clover.visibility.v1.VisibilityService.GetTrace:input_type -> clover.visibility.v1.GetTraceRequest
-	36,  // 139: clover.visibility.v1.VisibilityService.ListMetrics:input_type -> clover.visibility.v1.ListMetricsRequest
-	39,  // 140: clover.visibility.v1.VisibilityService.GetMetrics:input_type -> clover.visibility.v1.GetMetricsRequest
-	43,  // 141: clover.visibility.v1.VisibilityService.GetLedger:input_type -> clover.visibility.v1.GetLedgerRequest
-	46,  // 142: clover.visibility.v1.VisibilityService.GetStatus:input_type -> clover.visibility.v1.GetStatusRequest
-	51,  // 143: clover.visibility.v1.VisibilityService.GetSummary:input_type -> clover.visibility.v1.GetSummaryRequest
-	56,  // 144: clover.visibility.v1.VisibilityService.GetConfig:input_type -> clover.visibility.v1.GetConfigRequest
-	60,  // 145: clover.visibility.v1.VisibilityService.UpdateConfig:input_type -> clover.visibility.v1.UpdateConfigRequest
-	62,  // 146: clover.visibility.v1.VisibilityService.Init:input_type -> clover.visibility.v1.InitRequest
-	64,  // 147: clover.visibility.v1.VisibilityService.Start:input_type -> clover.visibility.v1.StartRequest
-	66,  // 148: clover.visibility.v1.VisibilityService.Stop:input_type -> clover.visibility.v1.StopRequest
-	68,  // 149: clover.visibility.v1.VisibilityService.Clear:input_type -> clover.visibility.v1.ClearRequest
-	70,  // 150: clover.visibility.v1.VisibilityService.ObserveSpans:input_type -> clover.visibility.v1.ObserveSpansRequest
-	11,  // 151: clover.visibility.v1.VisibilityService.GetStats:output_type -> clover.visibility.v1.GetStatsResponse
-	14,  // 152: clover.visibility.v1.VisibilityService.ListValues:output_type -> clover.visibility.v1.ListValuesResponse
-	18,  // 153: clover.visibility.v1.VisibilityService.GetGraph:output_type -> clover.visibility.v1.GetGraphResponse
-	21,  // 154: clover.visibility.v1.VisibilityService.GetMovers:output_type -> clover.visibility.v1.GetMoversResponse
-	25,  // 155: clover.visibility.v1.VisibilityService.GetHeatmap:output_type -> clover.visibility.v1.GetHeatmapResponse
-	27,  // 156: clover.visibility.v1.VisibilityService.WatchStats:output_type -> clover.visibility.v1.WatchStatsResponse
-	30,  // 157: clover.visibility.v1.VisibilityService.SearchTraces:output_type -> clover.visibility.v1.SearchTracesResponse
-	35,  // 158: clover.visibility.v1.VisibilityService.GetTrace:output_type -> clover.visibility.v1.GetTraceResponse
-	38,  // 159: clover.visibility.v1.VisibilityService.ListMetrics:output_type -> clover.visibility.v1.ListMetricsResponse
-	42,  // 160: clover.visibility.v1.VisibilityService.GetMetrics:output_type -> clover.visibility.v1.GetMetricsResponse
-	45,  // 161: clover.visibility.v1.VisibilityService.GetLedger:output_type -> clover.visibility.v1.GetLedgerResponse
-	50,  // 162: clover.visibility.v1.VisibilityService.GetStatus:output_type -> clover.visibility.v1.GetStatusResponse
-	54,  // 163: clover.visibility.v1.VisibilityService.GetSummary:output_type -> clover.visibility.v1.GetSummaryResponse
-	57,  // 164: clover.visibility.v1.VisibilityService.GetConfig:output_type -> clover.visibility.v1.GetConfigResponse
-	61,  // 165: clover.visibility.v1.VisibilityService.UpdateConfig:output_type -> clover.visibility.v1.UpdateConfigResponse
-	63,  // 166: clover.visibility.v1.VisibilityService.Init:output_type -> clover.visibility.v1.InitResponse
-	65,  // 167: clover.visibility.v1.VisibilityService.Start:output_type -> clover.visibility.v1.StartResponse
-	67,  // 168: clover.visibility.v1.VisibilityService.Stop:output_type -> clover.visibility.v1.StopResponse
-	69,  // 169: clover.visibility.v1.VisibilityService.Clear:output_type -> clover.visibility.v1.ClearResponse
-	71,  // 170: clover.visibility.v1.VisibilityService.ObserveSpans:output_type -> clover.visibility.v1.ObserveSpansResponse
-	151, // [151:171] is the sub-list for method output_type
-	131, // [131:151] is the sub-list for method input_type
-	131, // [131:131] is the sub-list for extension type_name
-	131, // [131:131] is the sub-list for extension extendee
-	0,   // [0:131] is the sub-list for field type_name
+	2,   // 130: clover.visibility.v1.ExportTracesRequest.range:type_name -> clover.visibility.v1.TimeRange
+	41,  // 131: clover.visibility.v1.ImportRequest.metrics:type_name -> clover.visibility.v1.MetricSeries
+	44,  // 132: clover.visibility.v1.ImportRequest.ledger:type_name -> clover.visibility.v1.LedgerEntry
+	79,  // 133: clover.visibility.v1.ImportResponse.rejected:type_name -> clover.visibility.v1.ImportResponse.RejectedEntry
+	53,  // 134: clover.visibility.v1.GetSummaryResponse.ValuesEntry.value:type_name -> clover.visibility.v1.CountedValues
+	8,   // 135: clover.visibility.v1.VisibilityService.GetStats:input_type -> clover.visibility.v1.GetStatsRequest
+	12,  // 136: clover.visibility.v1.VisibilityService.ListValues:input_type -> clover.visibility.v1.ListValuesRequest
+	15,  // 137: clover.visibility.v1.VisibilityService.GetGraph:input_type -> clover.visibility.v1.GetGraphRequest
+	19,  // 138: clover.visibility.v1.VisibilityService.GetMovers:input_type -> clover.visibility.v1.GetMoversRequest
+	22,  // 139: clover.visibility.v1.VisibilityService.GetHeatmap:input_type -> clover.visibility.v1.GetHeatmapRequest
+	26,  // 140: clover.visibility.v1.VisibilityService.WatchStats:input_type -> clover.visibility.v1.WatchStatsRequest
+	28,  // 141: clover.visibility.v1.VisibilityService.SearchTraces:input_type -> clover.visibility.v1.SearchTracesRequest
+	34,  // 142: clover.visibility.v1.VisibilityService.GetTrace:input_type -> clover.visibility.v1.GetTraceRequest
+	36,  // 143: clover.visibility.v1.VisibilityService.ListMetrics:input_type -> clover.visibility.v1.ListMetricsRequest
+	39,  // 144: clover.visibility.v1.VisibilityService.GetMetrics:input_type -> clover.visibility.v1.GetMetricsRequest
+	43,  // 145: clover.visibility.v1.VisibilityService.GetLedger:input_type -> clover.visibility.v1.GetLedgerRequest
+	46,  // 146: clover.visibility.v1.VisibilityService.GetStatus:input_type -> clover.visibility.v1.GetStatusRequest
+	51,  // 147: clover.visibility.v1.VisibilityService.GetSummary:input_type -> clover.visibility.v1.GetSummaryRequest
+	56,  // 148: clover.visibility.v1.VisibilityService.GetConfig:input_type -> clover.visibility.v1.GetConfigRequest
+	60,  // 149: clover.visibility.v1.VisibilityService.UpdateConfig:input_type -> clover.visibility.v1.UpdateConfigRequest
+	62,  // 150: clover.visibility.v1.VisibilityService.Init:input_type -> clover.visibility.v1.InitRequest
+	64,  // 151: clover.visibility.v1.VisibilityService.Start:input_type -> clover.visibility.v1.StartRequest
+	66,  // 152: clover.visibility.v1.VisibilityService.Stop:input_type -> clover.visibility.v1.StopRequest
+	68,  // 153: clover.visibility.v1.VisibilityService.Clear:input_type -> clover.visibility.v1.ClearRequest
+	70,  // 154: clover.visibility.v1.VisibilityService.ObserveSpans:input_type -> clover.visibility.v1.ObserveSpansRequest
+	72,  // 155: clover.visibility.v1.VisibilityService.ExportTraces:input_type -> clover.visibility.v1.ExportTracesRequest
+	74,  // 156: clover.visibility.v1.VisibilityService.Import:input_type -> clover.visibility.v1.ImportRequest
+	11,  // 157: clover.visibility.v1.VisibilityService.GetStats:output_type -> clover.visibility.v1.GetStatsResponse
+	14,  // 158: clover.visibility.v1.VisibilityService.ListValues:output_type -> clover.visibility.v1.ListValuesResponse
+	18,  // 159: clover.visibility.v1.VisibilityService.GetGraph:output_type -> clover.visibility.v1.GetGraphResponse
+	21,  // 160: clover.visibility.v1.VisibilityService.GetMovers:output_type -> clover.visibility.v1.GetMoversResponse
+	25,  // 161: clover.visibility.v1.VisibilityService.GetHeatmap:output_type -> clover.visibility.v1.GetHeatmapResponse
+	27,  // 162: clover.visibility.v1.VisibilityService.WatchStats:output_type -> clover.visibility.v1.WatchStatsResponse
+	30,  // 163: clover.visibility.v1.VisibilityService.SearchTraces:output_type -> clover.visibility.v1.SearchTracesResponse
+	35,  // 164: clover.visibility.v1.VisibilityService.GetTrace:output_type -> clover.visibility.v1.GetTraceResponse
+	38,  // 165: clover.visibility.v1.VisibilityService.ListMetrics:output_type -> clover.visibility.v1.ListMetricsResponse
+	42,  // 166: clover.visibility.v1.VisibilityService.GetMetrics:output_type -> clover.visibility.v1.GetMetricsResponse
+	45,  // 167: clover.visibility.v1.VisibilityService.GetLedger:output_type -> clover.visibility.v1.GetLedgerResponse
+	50,  // 168: clover.visibility.v1.VisibilityService.GetStatus:output_type -> clover.visibility.v1.GetStatusResponse
+	54,  // 169: clover.visibility.v1.VisibilityService.GetSummary:output_type -> clover.visibility.v1.GetSummaryResponse
+	57,  // 170: clover.visibility.v1.VisibilityService.GetConfig:output_type -> clover.visibility.v1.GetConfigResponse
+	61,  // 171: clover.visibility.v1.VisibilityService.UpdateConfig:output_type -> clover.visibility.v1.UpdateConfigResponse
+	63,  // 172: clover.visibility.v1.VisibilityService.Init:output_type -> clover.visibility.v1.InitResponse
+	65,  // 173: clover.visibility.v1.VisibilityService.Start:output_type -> clover.visibility.v1.StartResponse
+	67,  // 174: clover.visibility.v1.VisibilityService.Stop:output_type -> clover.visibility.v1.StopResponse
+	69,  // 175: clover.visibility.v1.VisibilityService.Clear:output_type -> clover.visibility.v1.ClearResponse
+	71,  // 176: clover.visibility.v1.VisibilityService.ObserveSpans:output_type -> clover.visibility.v1.ObserveSpansResponse
+	73,  // 177: clover.visibility.v1.VisibilityService.ExportTraces:output_type -> clover.visibility.v1.ExportTracesResponse
+	75,  // 178: clover.visibility.v1.VisibilityService.Import:output_type -> clover.visibility.v1.ImportResponse
+	157, // [157:179] is the sub-list for method output_type
+	135, // [135:157] is the sub-list for method input_type
+	135, // [135:135] is the sub-list for extension type_name
+	135, // [135:135] is the sub-list for extension extendee
+	0,   // [0:135] is the sub-list for field type_name
 }
 
 func init() { file_clover_visibility_v1_visibility_proto_init() }
@@ -6291,7 +6599,7 @@ func file_clover_visibility_v1_visibility_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_clover_visibility_v1_visibility_proto_rawDesc), len(file_clover_visibility_v1_visibility_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   73,
+			NumMessages:   78,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

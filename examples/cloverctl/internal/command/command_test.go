@@ -29,11 +29,17 @@ func controller(t *testing.T) (address string, hub *visibility.Hub) {
 	check(t, err)
 	_, err = store.Write(t.Context(), &visibility.Batch{Source: "test", Spans: spans()})
 	check(t, err)
-	t.Cleanup(func() { check(t, store.Close()) })
 	return serve(t, store, nil)
 }
 
-// serve runs a real server over a store.
+// controllerOf is the address of a server over a store.
+func controllerOf(t *testing.T, store visibility.Store) string {
+	t.Helper()
+	address, _ := serve(t, store, nil)
+	return address
+}
+
+// serve runs a real server over a store, which it closes.
 func serve(t *testing.T, store visibility.Store, engines *engine.Chooser) (address string, hub *visibility.Hub) {
 	t.Helper()
 	collector, err := visibility.NewCollector(store, visibility.CollectorOptions{ID: "44"})
@@ -52,6 +58,7 @@ func serve(t *testing.T, store visibility.Store, engines *engine.Chooser) (addre
 		http.DefaultClient.CloseIdleConnections()
 		stop()
 		check(t, <-done)
+		check(t, store.Close())
 	})
 	_, rest := srv.Addrs()
 	return "http://" + rest, hub
