@@ -322,6 +322,7 @@ func testQueue(k *kit) {
 // testDeadServer: a server that nothing listens on costs no request.
 func testDeadServer(k *kit) {
 	list := origins(k.T, 3)
+	list[1] = newOrigin(k.T, "b", testutil.FreeAddr(k.T)) // nobody else gets its port when it is dead
 	k.apply(k.config(group("web", list)))
 	list[1].stop()
 	if count := k.tally(60, plain); count["b"] != 0 {
