@@ -143,20 +143,7 @@ func (n *Node) assemble() (err error) {
 	if err != nil {
 		return err
 	}
-	answering := visibility.AnalyticsOptions{Status: n.collector.Status}
-	analytics, err := visibility.NewAnalytics(n.store, answering)
-	if err != nil {
-		return err
-	}
-	engines, err := n.engines(answering)
-	if err != nil {
-		return err
-	}
-	n.service, err = server.NewLocal(server.LocalDeps{
-		Store: n.store, Analytics: analytics, Engines: engines, Collector: n.collector, Ingest: ingest, Hub: n.hub,
-		Sources: policy, Version: Version(),
-	})
-	if err != nil {
+	if n.service, err = n.newService(ingest, policy); err != nil {
 		return err
 	}
 	metrics, err := visibility.NewMetrics(visibility.MetricsOptions{
@@ -177,6 +164,23 @@ func (n *Node) assemble() (err error) {
 		n.registry.Register(collectors.NewGoCollector()),
 		n.registry.Register(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})),
 	)
+}
+
+// newService is what answers the API.
+func (n *Node) newService(ingest *visibility.Ingest, policy *server.SourcePolicy) (*server.Local, error) {
+	answering := visibility.AnalyticsOptions{Status: n.collector.Status}
+	analytics, err := visibility.NewAnalytics(n.store, answering)
+	if err != nil {
+		return nil, err
+	}
+	engines, err := n.engines(answering)
+	if err != nil {
+		return nil, err
+	}
+	return server.NewLocal(server.LocalDeps{
+		Store: n.store, Analytics: analytics, Engines: engines, Collector: n.collector, Ingest: ingest, Hub: n.hub,
+		Sources: policy, Version: Version(),
+	})
 }
 
 // Version returns the version that the program was built from.
