@@ -29,7 +29,8 @@ func check(t *testing.T, err error) {
 }
 
 // TestEachViewShowsWhatTheAPIAnswers compares what a browser shows with what
-// the API answers and with what the load generator counted, in every view.
+// the API answers and with what the load generator counted, in every view. With
+// CLOVER_STRICT it looks at each view magnified, too.
 func TestEachViewShowsWhatTheAPIAnswers(t *testing.T) {
 	b := browser.New(t, repository)
 	c := start(t, withMetrics(t))
@@ -41,7 +42,11 @@ func TestEachViewShowsWhatTheAPIAnswers(t *testing.T) {
 	c.trackMetrics()
 	b.Isolate(t, c.addrs.REST)
 	env := map[string]string{"CLOVER_URL": c.url(), "CLOVER_CONTROL": c.control().URL, "CLOVER_PICTURES": pictures(t)}
-	for _, script := range []string{"figures", "handling", "views", "moving", "answers"} {
+	scripts := []string{"figures", "handling", "views", "moving", "answers"}
+	if os.Getenv("CLOVER_STRICT") != "" {
+		scripts = append(scripts, "access")
+	}
+	for _, script := range scripts {
 		t.Run(script, func(t *testing.T) { b.Run(t, script+".test.mjs", env) })
 	}
 }
