@@ -5,7 +5,8 @@ import assert from 'node:assert/strict';
 import { at, eventually, pageTest, table, views, visit } from './kit.mjs';
 
 const strict = Boolean(process.env.CLOVER_STRICT);
-const [figuresLimit, taskLimit, shownLimit, growthLimit] = strict ? [1000, 100, 100, 1] : [60_000, 10_000, 60_000, 5];
+const [figuresLimit, taskLimit, growthLimit] = strict ? [1000, 100, 1] : [60_000, 10_000, 5];
+const shownLimit = 100; // from a click to its picture
 // The first hour has the browser compile what is run often.
 const [warming, refreshes] = strict ? [720, 720] : [20, 40];
 
@@ -48,33 +49,35 @@ for (const range of strict ? ['15m', '6h'] : ['15m']) {
   });
 }
 
-pageTest('what is clicked or typed shows at once', {}, async (page, { settled }) => {
-  await page.addInitScript(() => {
-    window.shown = [];
-    new PerformanceObserver((list) => {
-      for (const e of list.getEntries()) if (e.interactionId) window.shown.push({ what: `${e.name} on ${e.target?.textContent?.trim().slice(0, 20)}`, ms: e.duration });
-    }).observe({ type: 'event', durationThreshold: 16 });
+if (strict) {
+  pageTest('what is clicked or typed shows at once', {}, async (page, { settled }) => {
+    await page.addInitScript(() => {
+      window.shown = [];
+      new PerformanceObserver((list) => {
+        for (const e of list.getEntries()) if (e.interactionId) window.shown.push({ what: `${e.name} on ${e.target?.textContent?.trim().slice(0, 20)}`, ms: e.duration });
+      }).observe({ type: 'event', durationThreshold: 16 });
+    });
+    await page.goto('about:blank');
+    await page.goto(at('overview', { range: '6h' }));
+    await settled();
+    for (const name of ['URL', 'Service / URL']) {
+      await page.getByRole('tablist', { name: 'Group by' }).getByRole('tab', { name, exact: true }).click();
+      await settled();
+    }
+    for (const view of views.slice(1)) {
+      const link = page.getByRole('navigation').getByRole('link', { name: view[0].toUpperCase() + view.slice(1), exact: true });
+      const began = performance.now();
+      await link.click();
+      await settled();
+      console.log(`${view}, all that it asks for over 6h, within ${(performance.now() - began).toFixed(0)} ms`);
+    }
+    await page.getByRole('combobox', { name: 'Filter' }).pressSequentially('service = ', { delay: 20 });
+    await settled();
+    const worst = (await page.evaluate(() => window.shown)).toSorted((x, y) => y.ms - x.ms);
+    console.log(`the slowest of what was clicked and typed: ${worst.slice(0, 4).map((w) => `${w.what}: ${w.ms} ms`).join('; ') || 'below 16 ms'}`);
+    assert.ok((worst[0]?.ms ?? 0) < shownLimit, JSON.stringify(worst[0]));
   });
-  await page.goto('about:blank');
-  await page.goto(at('overview', { range: '6h' }));
-  await settled();
-  for (const name of ['URL', 'Service / URL']) {
-    await page.getByRole('tablist', { name: 'Group by' }).getByRole('tab', { name, exact: true }).click();
-    await settled();
-  }
-  for (const view of strict ? views.slice(1) : ['traces']) {
-    const link = page.getByRole('navigation').getByRole('link', { name: view[0].toUpperCase() + view.slice(1), exact: true });
-    const began = performance.now();
-    await link.click();
-    await settled();
-    console.log(`${view}, all that it asks for over 6h, within ${(performance.now() - began).toFixed(0)} ms`);
-  }
-  await page.getByRole('combobox', { name: 'Filter' }).pressSequentially('service = ', { delay: 20 });
-  await settled();
-  const worst = (await page.evaluate(() => window.shown)).toSorted((x, y) => y.ms - x.ms);
-  console.log(`the slowest of what was clicked and typed: ${worst.slice(0, 4).map((w) => `${w.what}: ${w.ms} ms`).join('; ') || 'below 16 ms'}`);
-  assert.ok((worst[0]?.ms ?? 0) < shownLimit, JSON.stringify(worst[0]));
-});
+}
 
 // This visitor and the next have a page of their own: they change it for good.
 pageTest('an hour of refreshes leaves nothing in the memory', { locale: 'en-US' }, async (page, { settled }) => {
