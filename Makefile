@@ -48,7 +48,7 @@ web-pictures: ## the pictures of the guide, by the test that compares the views 
 	CLOVER_PICTURES=$(CURDIR)/bin/pictures $(GO) test -count=1 -run 'TestEachView/views' -timeout 20m ./examples/internal/dashboard
 	cd bin/pictures && cp overview-dark.png overview-light.png graph-dark.png trace-dark.png latency-dark.png movers-dark.png telephone.png ../../docs/pictures
 
-web-access: ## each view of the dashboard magnified, with text set wide apart
+web-access: ## each view of the dashboard by keyboard, and magnified
 	CLOVER_STRICT=1 $(GO) test -count=1 -run 'TestEachView/access' -v -timeout 20m ./examples/internal/dashboard
 
 web-speed: ## how quick the dashboard is, also with SPANS (10,000,000) spans behind it

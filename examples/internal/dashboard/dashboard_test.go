@@ -31,7 +31,7 @@ func check(t *testing.T, err error) {
 
 // TestEachViewShowsWhatTheAPIAnswers compares what a browser shows with what
 // the API answers and with what the load generator counted, in every view. With
-// CLOVER_STRICT it looks at each view magnified, too.
+// CLOVER_STRICT it goes through each by keyboard, and magnified, too.
 func TestEachViewShowsWhatTheAPIAnswers(t *testing.T) {
 	b := browser.New(t, repository)
 	c := start(t, withMetrics(t))
