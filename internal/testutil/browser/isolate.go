@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/netip"
@@ -60,7 +61,7 @@ func relay(t testing.TB, l net.Listener, addr string) {
 // pass connects a connection with an address until one of the sides ends.
 func pass(in net.Conn, addr string) {
 	defer in.Close()
-	out, err := net.Dial("tcp", addr)
+	out, err := new(net.Dialer).DialContext(context.Background(), "tcp", addr)
 	if err != nil {
 		return // the server is away
 	}
