@@ -224,7 +224,7 @@ func testClientGone(t *testing.T, db sql.DB) {
 	engines, err := engine.New(engine.Options{Store: store, Spark: &engine.SparkSQL{DB: watched, Table: slow}})
 	check(t, err)
 	address, _ := serve(t, store, engines)
-	code, out, errs := ctl(t, "", "--controller", address, "--timeout", "5s", "get", "visibility", "stats", "--engine", "spark")
+	code, out, errs := ctl(t, "", "--controller", address, "--timeout", "20s", "get", "visibility", "stats", "--engine", "spark")
 	if code != exitUnreachable || !strings.Contains(errs, "--timeout") {
 		t.Fatalf("exit %d, want no answer in time\n%s%s", code, out, errs)
 	}
