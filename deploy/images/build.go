@@ -37,8 +37,8 @@ type Options struct {
 	// JMeter is the home folder of Apache JMeter; empty means one in Cache,
 	// which is fetched.
 	JMeter string
-	// Cassandra is the same for Apache Cassandra.
-	Cassandra string
+	// Cassandra and Spark are the same for Apache Cassandra and Apache Spark.
+	Cassandra, Spark string
 	// Registry and Tag make the reference of an image, as in
 	// registry/clover-controller:tag. An empty registry means opnfv.
 	Registry, Tag string

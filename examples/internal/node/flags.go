@@ -36,6 +36,7 @@ func (o *Options) AddFlags(f *pflag.FlagSet) {
 	o.Redis.SentinelUsername, o.Redis.SentinelPassword = os.Getenv("REDIS_SENTINEL_USERNAME"), os.Getenv("REDIS_SENTINEL_PASSWORD")
 	f.DurationVar(&o.Store.Retention, "retention", 7*24*time.Hour, "age at which data goes")
 	o.addStoreFlags(f)
+	o.parquet.add(f)
 	f.Int64Var(&o.Store.MaxBytes, "max-bytes", 10<<30, "size of the store at which the oldest data goes")
 }
 
