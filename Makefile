@@ -24,6 +24,10 @@ test-kubernetes: ## Clover as a whole, installed into a real cluster
 test-kubernetes-cassandra: ## three collectors with Cassandra in PODS (1) pods, in a real cluster
 	CLOVER_CASSANDRA_PODS=$(or $(PODS),1) CLOVER_TEST_REQUIRE=kubernetes $(GO) test -run 'TestCassandra$$' -count=1 -v -timeout 40m ./examples/internal/kubernetes
 
+.PHONY: test-kubernetes-spark
+test-kubernetes-spark: ## Spark's jobs in pods, with EXECUTORS (1) each, in a real cluster
+	CLOVER_SPARK_EXECUTORS=$(or $(EXECUTORS),1) CLOVER_TEST_REQUIRE=kubernetes $(GO) test -run 'TestSpark$$' -count=1 -v -timeout 40m ./examples/internal/kubernetes
+
 unit: ## only what needs no other program
 	$(GO) test -short ./...
 

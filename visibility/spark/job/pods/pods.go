@@ -17,6 +17,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -156,7 +157,12 @@ func (r *Runner) remove(ctx context.Context, selector string) error {
 		if len(names) == 0 {
 			return true, nil
 		}
-		return false, pods.DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &atOnce}, metav1.ListOptions{LabelSelector: selector})
+		for _, name := range names {
+			if err := pods.Delete(ctx, name, metav1.DeleteOptions{GracePeriodSeconds: &atOnce}); err != nil && !apierrors.IsNotFound(err) {
+				return false, err
+			}
+		}
+		return false, nil
 	})
 	if err != nil && len(names) > 0 {
 		err = fmt.Errorf("%s: %w", strings.Join(names, ", "), err)
