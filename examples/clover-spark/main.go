@@ -89,7 +89,8 @@ func submit(ctx context.Context, home string, args []string) (java []string, err
 	launch := append([]string{"-Xmx64m", "-XX:TieredStopAtLevel=1", "-cp", filepath.Join(home, "jars") + "/*", "org.apache.spark.launcher.Main", "org.apache.spark.deploy.SparkSubmit"}, args...)
 	cmd := exec.CommandContext(ctx, "java", launch...)
 	var stderr bytes.Buffer
-	cmd.Env, cmd.Stderr = append(os.Environ(), "SPARK_HOME="+home), &stderr
+	// The launcher would look for it in folders of Spark's own build.
+	cmd.Env, cmd.Stderr = append(os.Environ(), "SPARK_HOME="+home, "SPARK_SCALA_VERSION=2.12"), &stderr
 	out, err := cmd.Output()
 	if err != nil {
 		return nil, fmt.Errorf("spark's launcher: %w: %s", err, bytes.TrimSpace(stderr.Bytes()))

@@ -192,7 +192,7 @@ func (r *Runner) driver(t job.Task) *corev1.Pod {
 				Args: append([]string{"submit"}, r.args(t)...),
 				Env: []corev1.EnvVar{
 					{Name: "POD_IP", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "status.podIP"}}},
-					{Name: "TMPDIR", Value: "/tmp"}, {Name: "SPARK_LOCAL_DIRS", Value: "/tmp"}, {Name: "SPARK_USER", Value: "clover"},
+					{Name: "TMPDIR", Value: "/tmp"}, {Name: "SPARK_USER", Value: "clover"},
 				},
 				Ports: []corev1.ContainerPort{{Name: "driver", ContainerPort: driverPort}, {Name: "blocks", ContainerPort: blockPort}},
 				Resources: corev1.ResourceRequirements{
