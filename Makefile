@@ -110,6 +110,10 @@ differential: ## QUERIES (5000) random questions to visibility.Analytics and to 
 differential-spark: ## QUERIES (2000) random questions to Spark and the embedded store
 	CLOVER_QUERIES=$(or $(QUERIES),2000) $(GO) test -run 'TestServer/questions' -count=1 -v -timeout 120m ./visibility/spark
 
+.PHONY: engines-spark
+engines-spark: ## cloverctl's --engine with a collector and a real Spark SQL server
+	CLOVER_SPARK=1 $(GO) test -run TestSpark -count=1 -v -timeout 60m ./examples/cloverctl/internal/command
+
 fuzz: ## each fuzz target for FUZZTIME (20s)
 	sh internal/tools/fuzz.sh $(or $(FUZZTIME),20s)
 

@@ -45,6 +45,7 @@ func TestDependenciesStayLean(t *testing.T) {
 		{"visibility/spool", regexp.MustCompile(`^github\.com/(opnfv/clover/(visibility/[^s]|api|ids)|cockroachdb/|redis/|apache/)`)},
 		{"visibility/parquet", regexp.MustCompile(`^github\.com/(opnfv/clover/(api|visibility/[^p])|cockroachdb/|redis/|apache/)`)},
 		{"visibility/sql", regexp.MustCompile(`^github\.com/(opnfv/clover/(api|visibility/[^s])|cockroachdb/|redis/|apache/|parquet-go/)`)},
+		{"visibility/engine", regexp.MustCompile(`^github\.com/(opnfv/clover/(api|visibility/[^es])|cockroachdb/|redis/|apache/|parquet-go/)`)},
 		{"clovisor", regexp.MustCompile(`^github\.com/opnfv/clover/(api|ids|loadbalancer|visibility|monitoring)`)},
 		{"clovisor/target", regexp.MustCompile(`^(github\.com/(opnfv/clover/([^c]|clovisor/[^pt])|redis/|cilium/|tetratelabs/)|google\.golang\.org/|net/http$)`)},
 		{"clovisor/export", regexp.MustCompile(`^github\.com/(opnfv/clover/(api|ids|loadbalancer|visibility|clovisor/(config|kernel|target))|redis/|tetratelabs/)`)},

@@ -30,6 +30,8 @@
 //     written from any store and read into any.
 //   - [github.com/opnfv/clover/visibility/sql]: the same questions as SQL, for
 //     DuckDB and Spark.
+//   - [github.com/opnfv/clover/visibility/engine]: who answers a question, the
+//     store or Spark, and why.
 //   - [github.com/opnfv/clover/visibility/sql/sqltest]: holds that an engine
 //     answers as visibility.Analytics does.
 //   - [github.com/opnfv/clover/visibility/storetest]: the suite that every

@@ -42,7 +42,9 @@ func TestRealPartsIntoJaeger(t *testing.T) {
 	source, err := config.NewSource(config.SourceOptions{File: file, PollInterval: 20 * time.Millisecond, Logger: testutil.Logger(t)})
 	check(t, err)
 	tracer, end := run(t, Options{
-		Source: Static{pod(ns, httpPort(8080))}, Config: source, OTLP: NewOTLP(tracing.ExporterOptions{Logger: testutil.Logger(t)}),
+		Source: Static{pod(ns, httpPort(8080))}, Config: source, OTLP: NewOTLP(tracing.ExporterOptions{
+			Logger: testutil.Logger(t), Timeout: time.Minute, DrainTimeout: time.Minute, // the machine may be busy
+		}),
 	})
 	testutil.Eventually(t, limit, func() (bool, string) { return tracer.targets.attached() == 1, "" })
 

@@ -3,6 +3,8 @@ package clovisor
 import (
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,10 +33,13 @@ func TestTracer(t *testing.T) {
 		t.Errorf("place %+v", p)
 	}
 	source.sets <- target.Set{Targets: []target.Target{pod(ns, httpPort(8081))}}
+	// Of a request that is under way then only the response would be seen.
 	clovertest.Eventually(t, limit, func() (bool, string) {
-		get(t, url(8081, "/now"))
-		return strings.Contains(strings.Join(sink.lines(), "\n"), "/now 200"), "the new port is not traced"
+		ports := tracer.targets.tracedPorts()
+		return slices.Equal(ports, []uint16{8081}), fmt.Sprintf("ports %d are traced", ports)
 	})
+	get(t, url(8081, "/now"))
+	sink.shows(t, "GET "+url(8081, "/now")+" 200 paired")
 	source.sets <- target.Set{Problems: []target.Problem{{Workload: target.Workload{Pod: "p"}, Reason: "r"}}}
 	clovertest.Eventually(t, limit, func() (bool, string) {
 		l := tracer.Ledger()
@@ -61,6 +66,18 @@ func TestTracer(t *testing.T) {
 	if err := tracer.Ready(); err == nil {
 		t.Error("ready though it has ended")
 	}
+}
+
+// tracedPorts are the ports of all that is attached.
+func (a *attachments) tracedPorts() (ports []uint16) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	for _, at := range a.byKey {
+		for _, p := range at.target.Ports {
+			ports = append(ports, p.Number)
+		}
+	}
+	return ports
 }
 
 // TestMetricsAreTheLedger has Prometheus's own linter read the metrics.
@@ -114,7 +131,7 @@ func TestSinkFails(t *testing.T) {
 	serve(t, ns.Listen(8080))
 	broken := errors.New("broken pipe")
 	o := Options{Source: Static{pod(ns, httpPort(8080))}, Sinks: []Sink{failing{broken}}, Logger: clovertest.Logger(t)}
-	o.Kernel.Name = "sink-fails"
+	o.Kernel.Name = fmt.Sprintf("sink-fails-%d", os.Getpid())
 	tracer, err := New(o)
 	check(t, err)
 	done := make(chan error, 1)

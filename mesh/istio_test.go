@@ -69,7 +69,7 @@ func openShop(t *testing.T) *shop {
 	s := &shop{
 		client: clientOf(t, c, Options{Drain: true}),
 		jaeger: installed.Jaeger(t),
-		http:   &http.Client{Timeout: 30 * time.Second},
+		http:   &http.Client{Timeout: takesEffect},
 	}
 	t.Cleanup(s.http.CloseIdleConnections)
 	manifest, err := os.ReadFile("testdata/shop.yaml")

@@ -106,16 +106,6 @@ func (d istiod) proxies(ctx context.Context) ([]proxy, error) {
 	return slices.DeleteFunc(all, func(p proxy) bool { return p.Resources[clusterType].Sent == "" }), nil
 }
 
-// refusal is what the proxy holds against its configuration; "" is nothing.
-func (p proxy) refusal() string {
-	for name, r := range p.Resources {
-		if r.LastError != "" {
-			return name[strings.LastIndex(name, ".")+1:] + ": " + r.LastError
-		}
-	}
-	return ""
-}
-
 // current reports whether the proxy has acknowledged all that was sent.
 func (p proxy) current() bool {
 	for name, r := range p.Resources {

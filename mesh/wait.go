@@ -21,9 +21,10 @@ const (
 	adminPort = 15000
 	// rounds is how many pushes prove that one was taken whole; see settle.
 	rounds = 3
-	// refusalLimit is how long a refusal may hold after a push; before, it may
-	// be about what was there earlier.
-	refusalLimit = 5 * time.Second
+	// refusalLimit is how long a proxy may hold something against its
+	// configuration after a newer one was sent to it: until it has answered, it
+	// may be about the one before.
+	refusalLimit = 15 * time.Second
 )
 
 // Rollout says what Wait saw.
@@ -45,7 +46,7 @@ type Rollout struct {
 // Istio's namespace, removed at the end) shows that istiod's pushes are made
 // with them; every proxy acknowledges such a push; and no proxy is still
 // warming a listener or cluster up. A proxy that goes on refusing its
-// configuration is an error after a few seconds, which matches [ErrInvalid].
+// configuration is an error after some seconds, which matches [ErrInvalid].
 // If ctx ends first the error says who lags, and matches [ErrTemporary].
 //
 // Beside reading it needs the permissions to create pods/portforward and to
@@ -139,20 +140,17 @@ func (c *Client) settle(ctx context.Context, d istiod) ([]proxy, error) {
 		for _, p := range proxies {
 			before[p.ID] = p.Resources[clusterType].Sent
 		}
+		refused := newRefusals(proxies)
 		if err := d.push(ctx); err != nil {
 			return nil, fault("wait", d.name, err)
 		}
-		pushed := time.Now()
 		err := poll(ctx, d.name, func() (string, error) {
 			now, err := d.proxies(ctx)
 			if err != nil {
 				return "", err
 			}
 			proxies = now
-			if refused := refusal(proxies); refused != nil && time.Since(pushed) > refusalLimit {
-				return "", refused
-			}
-			return lagging(proxies, before), nil
+			return lagging(proxies, before), refused.lasting(proxies, time.Now())
 		})
 		if err != nil {
 			return nil, err
@@ -161,11 +159,43 @@ func (c *Client) settle(ctx context.Context, d istiod) ([]proxy, error) {
 	return proxies, nil
 }
 
-// refusal is the error of the first proxy that refuses what it was sent.
-func refusal(proxies []proxy) error {
+// delivery is something that a proxy was sent.
+type delivery struct{ proxy, kind, version string }
+
+// refusals tells proxies that refuse what they were sent after a push from
+// those that have not answered yet.
+type refusals struct {
+	before map[delivery]bool
+	since  map[delivery]time.Time // when a newer one was first seen while something is held against one
+}
+
+func newRefusals(before []proxy) refusals {
+	r := refusals{before: map[delivery]bool{}, since: map[delivery]time.Time{}}
+	for _, p := range before {
+		for kind, x := range p.Resources {
+			r.before[delivery{p.ID, kind, x.Sent}] = true
+		}
+	}
+	return r
+}
+
+// lasting is the error of a proxy whose refusal lasts.
+func (r refusals) lasting(proxies []proxy, now time.Time) error {
 	for _, p := range proxies {
-		if reason := p.refusal(); reason != "" {
-			return &Error{Op: "wait", Target: "proxy " + p.ID, Kind: ErrInvalid, Err: fmt.Errorf("it refuses its configuration: %s", reason)}
+		for kind, x := range p.Resources {
+			d := delivery{p.ID, kind, x.Sent}
+			if x.LastError == "" || r.before[d] {
+				continue
+			}
+			if _, seen := r.since[d]; !seen {
+				r.since[d] = now
+			}
+			if now.Sub(r.since[d]) > refusalLimit {
+				return &Error{
+					Op: "wait", Target: "proxy " + p.ID, Kind: ErrInvalid,
+					Err: fmt.Errorf("it refuses its configuration: %s: %s", kind[strings.LastIndex(kind, ".")+1:], x.LastError),
+				}
+			}
 		}
 	}
 	return nil

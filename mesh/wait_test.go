@@ -38,9 +38,34 @@ func TestLagging(t *testing.T) {
 }
 
 func TestRefusal(t *testing.T) {
-	err := refusal([]proxy{connected("a.default", "2", "r", "r", ""), connected("b.default", "1", "r", "r", "no such filter")})
-	if !errors.Is(err, ErrInvalid) || err.Error() != "wait proxy b.default: it refuses its configuration: Cluster: no such filter" {
-		t.Errorf("error is %v", err)
+	begin := time.Unix(1, 0)
+	at := func(clusters, reason string) []proxy {
+		return []proxy{connected("a.default", "2", "r", "r", ""), connected("b.default", clusters, "r", "r", reason)}
+	}
+	r := newRefusals(at("1", "no such filter"))
+	for i, c := range []struct {
+		after    time.Duration
+		clusters string
+		reason   string
+		lasts    bool
+	}{
+		{time.Hour, "1", "no such filter", false},                      // what was sent before the push
+		{time.Hour, "2", "no such filter", false},                      // not answered yet
+		{time.Hour + refusalLimit, "2", "", false},                     // taken
+		{time.Hour + refusalLimit + 1, "3", "no such filter", false},   // the next one is not answered yet
+		{time.Hour + 2*refusalLimit + 1, "3", "no such filter", false}, // nor now
+		{time.Hour + 2*refusalLimit + 2, "3", "no such filter", true},  // and it will not be
+	} {
+		err := r.lasting(at(c.clusters, c.reason), begin.Add(c.after))
+		if !c.lasts {
+			if err != nil {
+				t.Errorf("step %d: %v", i, err)
+			}
+			continue
+		}
+		if !errors.Is(err, ErrInvalid) || err.Error() != "wait proxy b.default: it refuses its configuration: Cluster: no such filter" {
+			t.Errorf("step %d: error is %v", i, err)
+		}
 	}
 }
 

@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/opnfv/clover/internal/testutil"
 )
 
 // fakeAPI answers each path with a body; a path that is not there is a 404.
@@ -127,13 +129,8 @@ func assertError(t *testing.T, err error, op string, kind Kind, text string, mat
 }
 
 func TestConnectionRefused(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	url := "http://" + l.Addr().String()
-	l.Close()
-	err = mustNew(t, Options{URL: url}).Check(t.Context())
+	url := "http://" + testutil.FreeAddr(t)
+	err := mustNew(t, Options{URL: url}).Check(t.Context())
 	assertError(t, err, "check", KindTemporary, "prometheus check "+url+": connection refused (is Prometheus running there?", ErrTemporary)
 }
 

@@ -21,17 +21,16 @@ func TestRealPrometheus(t *testing.T) {
 		t.Fatal(err)
 	}
 	var counter atomic.Int64
+	counter.Store(5) // before anything is scraped
 	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
 		fmt.Fprintf(w, "%s\n# TYPE my_requests_total counter\nmy_requests_total %d\n", sidecar, counter.Load())
 	}))
 	defer target.Close()
 	prometheus := testutil.Prometheus(t, testutil.PrometheusOptions{
-		Interval:      200 * time.Millisecond,
 		ScrapeConfigs: []testutil.ScrapeConfig{{Job: "sidecar", Targets: []string{strings.TrimPrefix(target.URL, "http://")}}},
 	})
-	counter.Store(5)
-	c, err := New(Options{URL: prometheus.URL})
+	c, err := New(Options{URL: prometheus.URL, Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +67,7 @@ func TestRealPrometheus(t *testing.T) {
 	counter.Store(2) // the process began anew
 	want(2)
 
-	series, _, err := c.Range(t.Context(), "my_requests_total", start, time.Now(), time.Second)
+	series, _, err := c.Range(t.Context(), "my_requests_total", start, time.Now(), 100*time.Millisecond)
 	if err != nil || len(series) != 1 {
 		t.Fatalf("range: %v, %v", series, err)
 	}

@@ -55,7 +55,7 @@ func ExampleReceiver() {
 	<-receiver.Ready()
 	addr, _ := receiver.Addrs()
 
-	exporter, err := tracing.NewExporter(addr.String(), tracing.ExporterOptions{})
+	exporter, err := tracing.NewExporter(addr.String(), tracing.ExporterOptions{DrainTimeout: time.Minute})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -25,7 +25,10 @@ func testSpan(n int) Span {
 // runExporter exports n spans, ends Run and returns the ledger.
 func runExporter(t *testing.T, endpoint string, n int, o ExporterOptions) ExporterStats {
 	t.Helper()
-	setDefault(&o.DrainTimeout, 2*time.Minute) // the machine may be busy
+	// The machine may be busy: what is repeated for that is counted twice.
+	setDefault(&o.DrainTimeout, 2*time.Minute)
+	setDefault(&o.Timeout, 2*time.Minute)
+	setDefault(&o.RetryFor, 2*time.Minute)
 	e, err := NewExporter(endpoint, o)
 	if err != nil {
 		t.Fatal(err)

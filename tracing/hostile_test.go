@@ -13,8 +13,10 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 )
 
-// The work grows with the size of the input, whatever is in it: quadratic
-// work would take many minutes here, with the race detector.
+// The work grows with the size of the input, whatever is in it: it takes two
+// seconds of the processor, which a busy machine may give it in a minute.
+// Quadratic work would take a quarter of an hour and more, with the race
+// detector.
 func TestHostileInputIsLinear(t *testing.T) {
 	const n = 200_000
 	begin := time.Now()
@@ -38,7 +40,7 @@ func TestHostileInputIsLinear(t *testing.T) {
 	if _, rejected := FromOTLP(rs); len(rejected) != n || len(partialSuccess(rejected).ErrorMessage) > 1000 {
 		t.Errorf("%d rejections", len(rejected))
 	}
-	if took := time.Since(begin); took > 3*time.Minute {
+	if took := time.Since(begin); took > 15*time.Minute {
 		t.Errorf("took %v", took)
 	}
 }

@@ -27,6 +27,7 @@ func (r *realJaeger) client(t *testing.T, o JaegerOptions) *Jaeger {
 
 func newTestJaeger(t *testing.T, o JaegerOptions) *Jaeger {
 	t.Helper()
+	setDefault(&o.Timeout, 2*time.Minute) // the machine may be busy
 	j, err := NewJaeger(o)
 	if err != nil {
 		t.Fatal(err)

@@ -62,6 +62,7 @@ func startReceiver(t testing.TB, sink Sink, o ReceiverOptions) (r *Receiver, grp
 	t.Helper()
 	setDefault(&o.GRPCAddr, "127.0.0.1:0")
 	setDefault(&o.HTTPAddr, "127.0.0.1:0")
+	setDefault(&o.DrainTimeout, 2*time.Minute) // the machine may be busy
 	r, err := NewReceiver(sink, o)
 	if err != nil {
 		t.Fatal(err)
@@ -328,7 +329,7 @@ func TestReceiverDrains(t *testing.T) {
 		<-release
 		return nil
 	}}
-	r, err := NewReceiver(sink, ReceiverOptions{GRPCAddr: "127.0.0.1:0", HTTPAddr: "-"})
+	r, err := NewReceiver(sink, ReceiverOptions{GRPCAddr: "127.0.0.1:0", HTTPAddr: "-", DrainTimeout: 2 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -103,7 +103,9 @@ func (m *memStore) Ledger(context.Context) ([]visibility.LedgerEntry, error) {
 	defer m.mu.Unlock()
 	var entries []visibility.LedgerEntry
 	for _, e := range m.ledger {
-		entries = append(entries, *e)
+		entry := *e
+		entry.Rejected, entry.Dropped = maps.Clone(e.Rejected), maps.Clone(e.Dropped)
+		entries = append(entries, entry)
 	}
 	slices.SortFunc(entries, func(a, b visibility.LedgerEntry) int {
 		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Service, b.Service))

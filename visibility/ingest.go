@@ -156,12 +156,7 @@ func (in *Ingest) account(spans, dropped int, r Receipt) {
 	st.Spans += int64(spans)
 	st.Dropped += int64(dropped)
 	st.LastArrival = time.Now()
-	st.Receipt.Kept += r.Kept
-	st.Receipt.Duplicates += r.Duplicates
-	st.Receipt.Spooled += r.Spooled
-	for reason, n := range r.Rejected {
-		st.Receipt.Rejected[reason] += n
-	}
+	st.Receipt.Add(r)
 }
 
 // classify says in the terms of package tracing what the sender can do. A

@@ -55,6 +55,19 @@ type Receipt struct {
 	Spooled int
 }
 
+// Add adds what became of more spans.
+func (r *Receipt) Add(more Receipt) {
+	r.Kept += more.Kept
+	r.Duplicates += more.Duplicates
+	r.Spooled += more.Spooled
+	for reason, n := range more.Rejected {
+		if r.Rejected == nil {
+			r.Rejected = map[string]int{}
+		}
+		r.Rejected[reason] += n
+	}
+}
+
 // Reasons for which a store rejects a span.
 const (
 	RejectExpired = "expired"    // older than the retention

@@ -63,8 +63,10 @@ var methodAccess = map[string]access{
 	v1.VisibilityService_GetSummary_FullMethodName:   readAccess,
 	v1.VisibilityService_GetConfig_FullMethodName:    readAccess,
 	v1.VisibilityService_ObserveSpans_FullMethodName: readAccess,
+	v1.VisibilityService_ExportTraces_FullMethodName: readAccess,
 
 	v1.VisibilityService_UpdateConfig_FullMethodName: visibilityAccess(auth.Update),
+	v1.VisibilityService_Import_FullMethodName:       visibilityAccess(auth.Update),
 	v1.VisibilityService_Init_FullMethodName:         visibilityAccess(auth.Update),
 	v1.VisibilityService_Start_FullMethodName:        visibilityAccess(auth.Update),
 	v1.VisibilityService_Stop_FullMethodName:         visibilityAccess(auth.Update),

@@ -148,6 +148,7 @@ var changes = map[string]bool{
 	"/clover.visibility.v1.VisibilityService/Start":        true,
 	"/clover.visibility.v1.VisibilityService/Stop":         true,
 	"/clover.visibility.v1.VisibilityService/Clear":        true,
+	"/clover.visibility.v1.VisibilityService/Import":       true,
 	"/collector.Controller/InitVisibility":                 true,
 	"/collector.Controller/StartCollector":                 true,
 	"/collector.Controller/StopCollector":                  true,
@@ -272,7 +273,7 @@ func TestEveryRouteByEveryCaller(t *testing.T) {
 	root := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("page")) })
 	s := startSecured(t, v1.UnimplementedVisibilityServiceServer{}, server.Options{RateLimit: -1, Root: root})
 	list := routes(t)
-	if len(list) != 56 {
+	if len(list) != 58 {
 		t.Fatalf("%d routes", len(list))
 	}
 	for _, path := range []string{"/", "/metrics", "/openapi.json", "/nothing", "/healthz", "/readyz", "/api/v1/nothing"} {

@@ -162,6 +162,16 @@ func (f *Forwarder) Clear(ctx context.Context, r *v1.ClearRequest) (*v1.ClearRes
 	return f.client.Clear(ctx, r)
 }
 
+// ExportTraces implements v1.VisibilityServiceServer.
+func (f *Forwarder) ExportTraces(ctx context.Context, r *v1.ExportTracesRequest) (*v1.ExportTracesResponse, error) {
+	return f.client.ExportTraces(ctx, r)
+}
+
+// Import implements v1.VisibilityServiceServer.
+func (f *Forwarder) Import(ctx context.Context, r *v1.ImportRequest) (*v1.ImportResponse, error) {
+	return f.client.Import(ctx, r)
+}
+
 // WatchStats implements v1.VisibilityServiceServer.
 func (f *Forwarder) WatchStats(r *v1.WatchStatsRequest, out grpc.ServerStreamingServer[v1.WatchStatsResponse]) error {
 	in, err := f.client.WatchStats(out.Context(), r)

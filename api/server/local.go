@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -12,6 +13,7 @@ import (
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
 	"github.com/opnfv/clover/tracing"
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/engine"
 )
 
 // LocalDeps are what a local service answers from. Store, Analytics and
@@ -20,8 +22,11 @@ type LocalDeps struct {
 	Store     visibility.Store
 	Analytics *visibility.Analytics
 	Collector *visibility.Collector
-	Ingest    *visibility.Ingest // nil: nothing is received
-	Hub       *visibility.Hub    // nil: ObserveSpans answers Unimplemented
+	// Engines answer the statistics that are asked of an engine by its name;
+	// nil: the store is the only one.
+	Engines *engine.Chooser
+	Ingest  *visibility.Ingest // nil: nothing is received
+	Hub     *visibility.Hub    // nil: ObserveSpans answers Unimplemented
 	// Sources says which sources a request may name; nil: any.
 	Sources *SourcePolicy
 	Version string
@@ -32,8 +37,9 @@ type LocalDeps struct {
 // Local answers from this process. Its methods may be called concurrently.
 type Local struct {
 	v1.UnimplementedVisibilityServiceServer
-	deps    LocalDeps
-	started time.Time
+	deps      LocalDeps
+	started   time.Time
+	importing sync.Mutex // one ledger after the other
 }
 
 var _ v1.VisibilityServiceServer = (*Local)(nil)
@@ -45,6 +51,15 @@ func NewLocal(deps LocalDeps) (*Local, error) {
 	}
 	if deps.Clock == nil {
 		deps.Clock = time.Now
+	}
+	if deps.Engines == nil {
+		var err error
+		deps.Engines, err = engine.New(engine.Options{
+			Store: deps.Store, Analytics: visibility.AnalyticsOptions{Clock: deps.Clock, Status: deps.Collector.Status},
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
 	return &Local{deps: deps, started: deps.Clock()}, nil
 }
@@ -78,15 +93,11 @@ func (l *Local) GetStats(ctx context.Context, req *v1.GetStatsRequest) (*v1.GetS
 	if err != nil {
 		return nil, err
 	}
-	res, err := l.deps.Analytics.Query(ctx, visibility.Query{
+	return l.stats(ctx, visibility.Query{
 		Range: r, Filter: filter, GroupBy: dims, Count: fromCount(req.GetCount()),
 		Step: req.GetStep().AsDuration(), OrderBy: order,
 		Ascending: req.GetAscending(), Limit: int(req.GetLimit()),
-	})
-	if err != nil {
-		return nil, asStatus(err)
-	}
-	return toResult(res), nil
+	}, req)
 }
 
 // Bounds of the time between the answers of WatchStats.

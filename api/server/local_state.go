@@ -113,6 +113,7 @@ func (l *Local) GetStatus(ctx context.Context, _ *v1.GetStatusRequest) (*v1.GetS
 	collector := l.deps.Collector.Status()
 	out := &v1.GetStatusResponse{
 		Version: l.deps.Version, CollectorId: collector.ID, Collecting: !collector.Paused, Started: stamp(l.started),
+		Members: collector.Members,
 		Store: &v1.StoreStatus{
 			Name: st.Name, Spans: st.Spans, Sessions: st.Sessions, Traces: st.Traces, Metrics: st.Metrics, Rows: st.Rows,
 			BytesOnDisk: st.BytesOnDisk, Oldest: stamp(st.Oldest), Newest: stamp(st.Newest),

@@ -74,7 +74,8 @@ type Options struct {
 	Root http.Handler
 	// Metrics is exposed at /metrics. nil: an empty registry.
 	Metrics prometheus.Gatherer
-	// MaxRequestBytes bounds a request. 0: 1 MiB.
+	// MaxRequestBytes bounds a request. 0: 2 MiB, so that a span of the
+	// largest size that stores take can be imported.
 	MaxRequestBytes int
 	// MaxStreams bounds the streams that are open at once, so that they
 	// leave room for other calls; more are refused. 0: 128.
@@ -102,7 +103,7 @@ func (o Options) withDefaults() Options {
 	def(&o.RESTAddr, "127.0.0.1:32044")
 	def(&o.GRPCFlag, "--grpc-addr")
 	def(&o.RESTFlag, "--rest-addr")
-	def(&o.MaxRequestBytes, 1<<20)
+	def(&o.MaxRequestBytes, 2<<20)
 	def(&o.MaxStreams, 128)
 	def(&o.Timeout, 30*time.Second)
 	def(&o.Grace, 5*time.Second)

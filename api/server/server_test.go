@@ -110,11 +110,12 @@ func check(t *testing.T, err error) {
 // spans are four requests to "web", two of which fail; it asks "db".
 func spans() []tracing.Span {
 	var list []tracing.Span
+	start := time.Now().Add(-time.Minute) // of all: a step of time could end between two
 	for i := range byte(4) {
 		web := tracing.NewSpan()
 		web.TraceID, web.SpanID = tracing.TraceID{1, i}, tracing.SpanID{1}
 		web.Service, web.Kind, web.Operation = "web", tracing.KindServer, "GET /"
-		web.Start, web.Duration = time.Now().Add(-time.Minute), time.Duration(i+1)*time.Millisecond
+		web.Start, web.Duration = start, time.Duration(i+1)*time.Millisecond
 		web.StatusCode, web.Method, web.URL = 200, "GET", "http://web/<script>"
 		if i%2 == 1 {
 			web.StatusCode, web.Error = 503, true

@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -18,9 +17,7 @@ import (
 
 func TestLiveSpansAsEvents(t *testing.T) {
 	f := start(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.rest+"/api/v1/visibility/spans?filter=service%3Ddb&limit=4", nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, f.rest+"/api/v1/visibility/spans?filter=service%3Ddb&limit=4", nil)
 	check(t, err)
 	req.Header.Set("Accept", "text/event-stream")
 	answered := make(chan *http.Response, 1)
@@ -33,12 +30,7 @@ func TestLiveSpansAsEvents(t *testing.T) {
 		}
 		answered <- res
 	}()
-	for f.hub.Stats().Subscribers == 0 {
-		if ctx.Err() != nil {
-			t.Fatal("nobody subscribed")
-		}
-		time.Sleep(time.Millisecond)
-	}
+	testutil.Eventually(t, 30*time.Second, func() (bool, string) { return f.hub.Stats().Subscribers > 0, "nobody subscribed" })
 	f.hub.Publish(spans())
 	res, ok := <-answered
 	if !ok {
@@ -131,7 +123,7 @@ func TestASlowBrowserSlowsNobody(t *testing.T) {
 	for range rounds {
 		f.hub.Publish(batch)
 	}
-	if took := time.Since(began); took > time.Minute {
+	if took := time.Since(began); took > 5*time.Minute { // it would wait for ever
 		t.Errorf("storing %d spans beside the slow browser took %v", published, took)
 	}
 	if code, body := get(t, f.rest+"/api/v1/visibility/status"); code != http.StatusOK {
@@ -195,7 +187,7 @@ func TestStreamsEndWithTheServer(t *testing.T) {
 		_, events := openStream(t, rest)
 		began := time.Now()
 		stop()
-		if took := time.Since(began); took > time.Minute {
+		if took := time.Since(began); took > 5*time.Minute {
 			t.Errorf("%s: stopping took %v", name, took)
 		}
 		if _, err := observe.Recv(); !errors.Is(err, io.EOF) {

@@ -20,8 +20,23 @@ import (
 	"github.com/opnfv/clover/internal/testutil"
 )
 
-// cli types commands at a Redis as redis-cli does.
-func cli(t *testing.T, addr string, commands ...string) {
+// patience is how long a busy machine may take to read Redis: one reading that
+// is given up is a fault that nobody has caused, and may be the last for long.
+const patience = 2 * time.Minute
+
+// subscribed waits until a Redis has somebody to tell of plug-ins: what is
+// published before is lost.
+func subscribed(t *testing.T, addr string) {
+	t.Helper()
+	testutil.Eventually(t, 30*time.Second, func() (bool, string) {
+		answer := cli(t, addr, "PUBSUB NUMPAT")
+		return answer == ":2", "patterns subscribed to: " + answer
+	})
+}
+
+// cli types commands at a Redis as redis-cli does, and returns the first line
+// of the last answer.
+func cli(t *testing.T, addr string, commands ...string) (last string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -35,7 +50,9 @@ func cli(t *testing.T, addr string, commands ...string) {
 		if err != nil || strings.HasPrefix(answer, "-") {
 			t.Fatalf("%s: %q %v", command, answer, err)
 		}
+		last = strings.TrimSpace(answer)
 	}
+	return last
 }
 
 // followed runs a Source and keeps what it hands on.
@@ -52,6 +69,7 @@ func follow(t *testing.T, o config.SourceOptions) *followed {
 	t.Helper()
 	f := &followed{t: t, log: &testutil.Output{}}
 	o.Logger = slog.New(slog.NewTextHandler(f.log, nil))
+	o.Timeout = patience
 	var err error
 	if f.source, err = config.NewSource(o); err != nil {
 		t.Fatal(err)
@@ -111,7 +129,7 @@ func (f *followed) fault(want string) {
 
 func client(t *testing.T, addr string) *redis.Client {
 	t.Helper()
-	c := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1})
+	c := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1, DialTimeout: patience, ReadTimeout: patience, WriteTimeout: patience})
 	t.Cleanup(func() { c.Close() })
 	return c
 }
@@ -156,6 +174,7 @@ func typeTheGuide(t *testing.T, f *followed, addr string) {
 	f.is("[] [] jaeger-collector.istio-system:4317")
 	cli(t, addr, `DEL clovisor_jaeger_collector clovisor_jaeger_agent`, `HSET clovisor_proto_cfg memcached "/proto/memcached.wasm"`)
 	f.is(nothing + " memcached=/proto/memcached.wasm#0")
+	subscribed(t, addr)
 	cli(t, addr, `PUBLISH clovisor_proto_plugin_cfg_chan memcached`)
 	f.is(nothing + " memcached=/proto/memcached.wasm#1")
 	cli(t, addr, `PUBLISH clovisor_proto_plugin_cfg_chan other`)
@@ -274,6 +293,7 @@ func TestLayers(t *testing.T) {
 	cli(t, server.Addr, `LPUSH clovisor_labels "from-redis"`, `HSET clovisor_proto_cfg b /proto/new.wasm`)
 	f.is("[from-redis] [0:1] flag:2 a=/proto/a.wasm#0 b=/proto/new.wasm#0 c=/proto/c.wasm#0")
 	// A plug-in is loaded again whichever layer it is from.
+	subscribed(t, server.Addr)
 	cli(t, server.Addr, `PUBLISH clovisor_proto_plugin_cfg_chan a`, `PUBLISH clovisor_proto_plugin_cfg_chan c`)
 	f.is("[from-redis] [0:1] flag:2 a=/proto/a.wasm#1 b=/proto/new.wasm#0 c=/proto/c.wasm#1")
 	write("labels: [from-file-2]\negress_match: []")

@@ -24,7 +24,7 @@ func TestJaeger(t *testing.T) {
 		t.Run(version.String(), func(t *testing.T) {
 			t.Parallel()
 			jaeger := testutil.Jaeger(t, testutil.JaegerOptions{Version: version})
-			exporter, err := tracing.NewExporter(jaeger.OTLPGRPC, tracing.ExporterOptions{})
+			exporter, err := tracing.NewExporter(jaeger.OTLPGRPC, tracing.ExporterOptions{Timeout: time.Minute, DrainTimeout: time.Minute}) // the machine may be busy
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -144,7 +144,7 @@ func below(t *testing.T, name string, found []testutil.JaegerSpan, client, kerne
 // readByClover reads the traces with Clover's own client and compares.
 func readByClover(t *testing.T, jaeger *testutil.JaegerServer, spans map[string][2]tracing.Span) {
 	t.Helper()
-	client, err := tracing.NewJaeger(tracing.JaegerOptions{URL: jaeger.QueryHTTP})
+	client, err := tracing.NewJaeger(tracing.JaegerOptions{URL: jaeger.QueryHTTP, Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,6 +80,16 @@ func (r *running) seen() []packet.Segment {
 	return append([]packet.Segment(nil), r.segments...)
 }
 
+// delivered waits until so many segments were. The kernel looks at a packet when
+// it has time for it, which may be after the call that sends it.
+func (r *running) delivered(n int) {
+	r.t.Helper()
+	testutil.Eventually(r.t, 10*time.Second, func() (bool, string) {
+		seen := r.seen()
+		return len(seen) >= n, fmt.Sprintf("%d segments, want %d: %+v", len(seen), n, seen)
+	})
+}
+
 // stream is the payload that went one way, put together as a receiver does
 // it, connection by connection; "?" stands for bytes that were not seen.
 func stream(segments []packet.Segment, way packet.Direction) string {

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -68,25 +67,29 @@ func objectsOf(c *Capture) ([]kernelObject, error) {
 	return all, nil
 }
 
-// exists reports whether the object is still in the kernel.
-func (o kernelObject) exists() (bool, error) {
-	var c io.Closer
-	var err error
+// exists reports whether the object is still in the kernel. It opens no map: the
+// kernel empties an array of programs when the last user closes it, some time
+// later, and one that is opened and closed before that is never freed.
+func (o kernelObject) exists() (there bool, err error) {
 	switch o.Kind {
 	case "map":
-		c, err = ebpf.NewMapFromID(ebpf.MapID(o.ID))
+		var next ebpf.MapID
+		next, err = ebpf.MapGetNextID(ebpf.MapID(o.ID - 1))
+		there = next == ebpf.MapID(o.ID)
 	case "program":
-		c, err = ebpf.NewProgramFromID(ebpf.ProgramID(o.ID))
+		var next ebpf.ProgramID
+		next, err = ebpf.ProgramGetNextID(ebpf.ProgramID(o.ID - 1))
+		there = next == ebpf.ProgramID(o.ID)
 	default:
-		c, err = link.NewFromID(link.ID(o.ID))
+		var l link.Link
+		if l, err = link.NewFromID(link.ID(o.ID)); err == nil {
+			return true, l.Close()
+		}
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	if err == nil {
-		err = c.Close()
-	}
-	return true, err
+	return there, err
 }
 
 // childConfig is what the child is told on its standard input.

@@ -71,13 +71,15 @@ func TestBigTCP(t *testing.T) {
 		return errors.Join(netlink.LinkSetGSOMaxSize(l, 200_000), netlink.LinkSetGROMaxSize(l, 200_000), netlink.AddrAdd(l, a))
 	}
 	path := "/run/netns/" + ns.Name
+	own := ns.HostAddr.As4() // as no other test has
+	prefix := fmt.Sprintf("fd00:c10e:%x:%x", int(own[1])<<8|int(own[2]), own[3])
 	var listener net.Listener
-	err := errors.Join(big(ns.HostInterface, "fd00:c10e::1/64"), inNetNS(netNS{path: path}, func() error {
-		if err := big(ns.Interface, "fd00:c10e::2/64"); err != nil {
+	err := errors.Join(big(ns.HostInterface, prefix+"::1/64"), inNetNS(netNS{path: path}, func() error {
+		if err := big(ns.Interface, prefix+"::2/64"); err != nil {
 			return err
 		}
 		var err error
-		listener, err = new(net.ListenConfig).Listen(t.Context(), "tcp", "[fd00:c10e::2]:8080")
+		listener, err = new(net.ListenConfig).Listen(t.Context(), "tcp", "["+prefix+"::2]:8080")
 		return err
 	}))
 	if err != nil {
@@ -162,6 +164,11 @@ func TestFlood(t *testing.T) {
 			for i := range uint32(frames) { // nobody reads yet
 				w.send(frame{from: server4, to: client4, seq: i * 1000, flags: 0x10, payload: make([]byte, 1000)})
 			}
+			testutil.Eventually(t, 10*time.Second, func() (bool, string) {
+				s, err := c.Stats()
+				n := s.Targets[1].Matched
+				return err == nil && n == frames, fmt.Sprintf("%d of %d frames came, %v", n, frames, err)
+			})
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			var segments, length uint64

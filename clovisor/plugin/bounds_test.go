@@ -34,8 +34,8 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%s: %v, want %s", command, err, want)
 		}
 	}
-	apply(plugin.Limits{Timeout: 1100 * time.Millisecond})
-	ended("spin", "a call took longer than 1.1s")
+	apply(plugin.Limits{Timeout: 3100 * time.Millisecond})
+	ended("spin", "a call took longer than 3.1s")
 	apply(plugin.Limits{MemoryBytes: 8 << 20})
 	ended("grow", "out of memory")
 	if err := h.Apply([]plugin.Spec{{Protocol: "test", Path: "hostile.wasm", Limits: plugin.Limits{MemoryBytes: 64 << 10}}}); err == nil {

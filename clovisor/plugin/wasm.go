@@ -21,7 +21,7 @@ import (
 const (
 	pageBytes = 64 << 10
 	// startTimeout bounds how long a module may take to set itself up.
-	startTimeout = 5 * time.Second
+	startTimeout = 30 * time.Second
 	abiVersion   = 1
 )
 

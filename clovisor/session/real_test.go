@@ -22,6 +22,9 @@ import (
 	"github.com/opnfv/clover/internal/testutil"
 )
 
+// patience is how long a busy machine may take for something.
+const patience = 2 * time.Minute
+
 // echo answers with as much as it is asked for, in the way of its path.
 func echo(w http.ResponseWriter, r *http.Request) {
 	n, _ := io.Copy(io.Discard, r.Body)
@@ -183,8 +186,9 @@ func TestRealRedis(t *testing.T) {
 	server := testutil.Redis(t)
 	for _, version := range []int{2, 3} {
 		r := &recorder{}
-		client := redis.NewClient(&redis.Options{Addr: server.Addr, Dialer: r.dial, Protocol: version, PoolSize: 1, DisableIdentity: true, MaxRetries: -1})
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		client := redis.NewClient(&redis.Options{Addr: server.Addr, Dialer: r.dial, Protocol: version, PoolSize: 1, DisableIdentity: true, MaxRetries: -1,
+			DialTimeout: patience, ReadTimeout: patience, WriteTimeout: patience})
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		for i := range 20 {
 			client.Set(ctx, fmt.Sprint("key", i), strings.Repeat("v", i*1000), 0)

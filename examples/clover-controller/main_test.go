@@ -183,9 +183,10 @@ func TestACollectorComesAndGoes(t *testing.T) {
 	// A controller holds nothing, so one that is new answers the same.
 	second, _ := startController(t, addr)
 	for _, url := range []string{config, second + "/api/v1/visibility/config"} {
-		if _, text := ask(t, http.MethodGet, url, ""); !same(t, text, configured) {
-			t.Errorf("the configuration is forgotten: %s, was %s", text, configured)
-		}
+		testutil.Eventually(t, 10*time.Second, func() (bool, string) { // the second has to connect first
+			_, text := ask(t, http.MethodGet, url, "")
+			return same(t, text, configured), fmt.Sprintf("the configuration is forgotten: %s, was %s", text, configured)
+		})
 	}
 }
 

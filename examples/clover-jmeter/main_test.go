@@ -205,7 +205,7 @@ func answers(t *testing.T, url string) bool {
 // it again.
 func TestARestartInTheMiddle(t *testing.T) {
 	p, dir := newPKI(t), t.TempDir()
-	address, stop := p.startMaster(t, dir)
+	address, stop := p.startMaster(t, dir, "--grace", "2m") // no request is cut off
 	c := dial(t, address, p.client)
 	url, count := web(t)
 	_, err := c.GenTest(t.Context(), &jmeter.GenTestRequest{Name: "long", Plan: `

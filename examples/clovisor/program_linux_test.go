@@ -73,9 +73,7 @@ func request(t *testing.T, config *tls.Config, url string) (status int, body []b
 // TestEndpoints holds who is answered: clients with a certificate of the right
 // name, and everybody about metrics only where the operator wants that.
 func TestEndpoints(t *testing.T) {
-	old := readLimit
-	readLimit = 200 * time.Millisecond
-	t.Cleanup(func() { readLimit = old })
+	readLimitOf(t, time.Minute) // a busy machine takes its time for a handshake
 	ns, ca := testutil.Namespace(t), testutil.NewAuthority(t)
 	cert, key := ca.Server(t)
 	addr, metrics := testutil.FreeAddr(t), testutil.FreeAddr(t)
@@ -103,13 +101,39 @@ func TestEndpoints(t *testing.T) {
 			t.Errorf("%s for all: %d, %v, want %d", path, status, err, want)
 		}
 	}
-	// Whoever does not say what it wants is not waited for.
-	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", metrics)
-	must(t, err)
+}
+
+// readLimitOf sets how long a client may take to ask, until the end of the
+// test.
+func readLimitOf(t *testing.T, d time.Duration) {
+	t.Helper()
+	old := readLimit
+	readLimit = d
+	t.Cleanup(func() { readLimit = old })
+}
+
+// TestSlowClient holds that whoever does not say what it wants is not waited
+// for.
+func TestSlowClient(t *testing.T) {
+	readLimitOf(t, 200*time.Millisecond)
+	addr := testutil.FreeAddr(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- listen(ctx, addr, newServer(http.NotFoundHandler(), nil, testutil.Logger(t))) }()
+	t.Cleanup(func() {
+		cancel()
+		must(t, <-done)
+	})
+	var conn net.Conn
+	testutil.Eventually(t, limit, func() (ok bool, state string) {
+		var err error
+		conn, err = new(net.Dialer).DialContext(t.Context(), "tcp", addr)
+		return err == nil, fmt.Sprint(err)
+	})
 	defer conn.Close()
-	_, err = io.WriteString(conn, "GET /metrics HTTP/1.1\r\n")
+	_, err := io.WriteString(conn, "GET /metrics HTTP/1.1\r\n")
 	must(t, err)
-	must(t, conn.SetReadDeadline(time.Now().Add(limit)))
+	must(t, conn.SetReadDeadline(time.Now().Add(2*time.Minute)))
 	if answer, err := io.ReadAll(conn); err != nil {
 		t.Errorf("the slow client still has its connection: %q, %v", answer, err)
 	}

@@ -41,6 +41,7 @@ func localPorts(t *testing.T) int {
 func startLocal(t *testing.T, more ...string) (front string, base int, stdout *testutil.Output) {
 	t.Helper()
 	base, front, stdout = localPorts(t), testutil.FreeAddr(t), &testutil.Output{}
+	t.Setenv("SDC_MIRROR_TIMEOUT", "60s") // the machine may be busy
 	ctx, cancel := context.WithCancel(t.Context())
 	var stderr testutil.Output
 	done := make(chan error, 1)

@@ -41,7 +41,7 @@ func startLoop(t testing.TB, more ...string) *loop {
 	x := &loop{ns: ns, redis: redis.NewClient(&redis.Options{Addr: redisAddr})}
 	t.Cleanup(func() { check(t, x.redis.Close()) })
 	x.proxy = start(t, "proxy", append([]string{
-		"--upstream", server.http, "--mirror", ns.Addr.String() + ":80", "--trusted-hops", "1", "--block-nearby", "-1",
+		"--upstream", server.http, "--mirror", ns.Addr.String() + ":80", "--mirror-timeout", "60s", "--trusted-hops", "1", "--block-nearby", "-1",
 	}, more...)...)
 	x.ids = start(t, "ids", append([]string{
 		"--suricata", program.Path, "--interface", ns.HostInterface, "--redis", redisAddr, "--alerts", x.proxy.grpc, "--state-dir", shortDir(t),

@@ -90,6 +90,21 @@ func (w *writer) copyTruncate() {
 	w.must(os.Truncate(w.path, 0))
 }
 
+// later waits until the file system's clock, which goes in steps, gives a file
+// that is made now a later time than the log has.
+func (w *writer) later() {
+	w.t.Helper()
+	other := filepath.Join(w.t.TempDir(), "other")
+	testutil.Eventually(w.t, 10*time.Second, func() (bool, string) {
+		w.must(os.WriteFile(other, []byte("x"), 0o600))
+		a, err := os.Stat(w.path)
+		w.must(err)
+		b, err := os.Stat(other)
+		w.must(err)
+		return b.ModTime().After(a.ModTime()), "same time"
+	})
+}
+
 // reading is a source that runs.
 type reading struct {
 	t      *testing.T
@@ -256,6 +271,7 @@ func TestFileCountsWhatIsLost(t *testing.T) {
 	r.want(5)
 	r.stop()
 	w.alerts(5) // nobody will see them
+	w.later()
 	w.must(os.Remove(w.path))
 	w.f.Close()
 	w.open()
@@ -323,9 +339,8 @@ func TestFileWaitsForTheEndOfARecord(t *testing.T) {
 func TestFileOfUnified2(t *testing.T) {
 	dir := t.TempDir()
 	base := filepath.Join(dir, "snort.u2")
-	// Settle is longer than this test may stall between the parts of an alert.
-	source := func() *File {
-		return NewFile(base, Unified2, FileOptions{Poll: 2 * time.Millisecond, Settle: 3 * time.Second})
+	source := func(settle time.Duration) *File {
+		return NewFile(base, Unified2, FileOptions{Poll: 2 * time.Millisecond, Settle: settle})
 	}
 	add := func(name string, data ...[]byte) {
 		f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -355,12 +370,12 @@ func TestFileOfUnified2(t *testing.T) {
 		})
 	}
 	add("snort.u2.1524609217", u2Of(7, 1), u2PacketOf(1, "a"), u2Of(105, 2), u2PacketOf(2, "b")[:20])
-	r := readFrom(t, source(), nil)
+	r := readFrom(t, source(time.Hour), nil) // an alert is complete when the next one begins
 	wait(r, 1)
-	add("snort.u2.1524609217", u2PacketOf(2, "b")[20:])
+	add("snort.u2.1524609217", u2PacketOf(2, "b")[20:], u2Of(7, 3))
 	wait(r, 1, 2)
 	r.stop()
-	add("snort.u2.1524609217", u2Of(7, 3), u2PacketOf(3, "c"))
+	add("snort.u2.1524609217", u2PacketOf(3, "c"))
 	testutil.Eventually(t, 5*time.Second, func() (bool, string) { // a later file has a later time
 		add("snort.u2.1524609300", nil)
 		a, _ := os.Stat(filepath.Join(dir, "snort.u2.1524609217"))
@@ -369,6 +384,6 @@ func TestFileOfUnified2(t *testing.T) {
 		return b.ModTime().After(a.ModTime()), "same time"
 	})
 	add("snort.u2.1524609300", u2Of(104, 4), u2PacketOf(4, "d"))
-	r = readFrom(t, source(), r)
+	r = readFrom(t, source(20*time.Millisecond), r) // or when nothing more comes
 	wait(r, 1, 2, 3, 4)
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -144,7 +145,7 @@ func byName(a, b string) int {
 // find opens the file with the position, wherever it has gone. If it is gone
 // altogether, the files that are newer follow.
 func (t *tailer) find() error {
-	all, err := t.candidates()
+	all, at, err := t.locate()
 	if err != nil || len(all) == 0 {
 		return err
 	}
@@ -157,8 +158,8 @@ func (t *tailer) find() error {
 		}
 		return t.open(all[0].info, t.pos)
 	}
-	if c := t.withPosition(all); c != nil {
-		return t.open(c.info, t.pos)
+	if at != nil {
+		return t.open(at.info, t.pos)
 	}
 	for _, c := range all {
 		switch changed := c.info.ModTime().UnixNano(); {
@@ -173,31 +174,62 @@ func (t *tailer) find() error {
 	return nil // nothing newer yet
 }
 
-// withPosition returns the file that the position is in, or nil.
-func (t *tailer) withPosition(all []candidate) *candidate {
-	for i := len(all) - 1; i >= 0; i-- {
-		if t.isPosition(all[i]) {
-			return &all[i]
+// locate returns the candidates and the one that the position is in, if any. A
+// rotation between the look at the folder and that into a file has it look
+// again; while they go on there are no candidates.
+func (t *tailer) locate() (all []candidate, at *candidate, err error) {
+	for range looks {
+		if all, err = t.candidates(); err != nil {
+			return nil, nil, err
+		}
+		moved := false
+		for i := len(all) - 1; i >= 0 && at == nil && !moved; i-- {
+			var is bool
+			if is, moved = t.isPosition(all[i]); is {
+				at = &all[i]
+			}
+		}
+		if !moved {
+			return all, at, nil
 		}
 	}
-	return nil
+	return nil, nil, nil
 }
 
-// isPosition reports whether the position is in that file.
-func (t *tailer) isPosition(c candidate) bool {
+// isPosition reports whether the position is in that file, or else whether the
+// file has another name meanwhile.
+func (t *tailer) isPosition(c candidate) (is, moved bool) {
 	if c.info.Size() < t.pos.Offset || t.pos.HeadLen == 0 {
-		return false
+		return false, false
 	}
-	f, err := os.Open(c.path)
+	f, err := c.open()
 	if err != nil {
-		return false
+		return false, errors.Is(err, fs.ErrNotExist)
 	}
 	defer f.Close()
 	data := make([]byte, t.pos.HeadLen)
 	if _, err := f.ReadAt(data, 0); err != nil && !errors.Is(err, io.EOF) {
-		return false
+		return false, false
 	}
-	return hashOf(data) == t.pos.Head
+	return hashOf(data) == t.pos.Head, false
+}
+
+// open opens the candidate. If its name has gone to another file meanwhile, the
+// error is that of one that is not there.
+func (c candidate) open() (*os.File, error) {
+	f, err := os.Open(c.path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !os.SameFile(info, c.info) {
+		err = fmt.Errorf("%s is another file now: %w", c.path, fs.ErrNotExist)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // open opens a file of the log at a position in it.
@@ -210,7 +242,7 @@ func (t *tailer) open(want fs.FileInfo, pos filePosition) error {
 		if !os.SameFile(c.info, want) {
 			continue
 		}
-		f, err := os.Open(c.path)
+		f, err := c.open()
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // renamed just now: found again at the next step
 		}
@@ -240,12 +272,12 @@ func (t *tailer) leave() error {
 	half := len(t.buf)
 	t.close()
 	t.file, t.next, t.buf = nil, nil, t.buf[:0]
-	all, err := t.candidates()
+	all, at, err := t.locate()
 	if err != nil {
 		return err
 	}
-	if c := t.withPosition(all); c != nil {
-		return t.open(c.info, t.pos)
+	if at != nil {
+		return t.open(at.info, t.pos)
 	}
 	t.gaps.Add(1)
 	if half > 0 {

@@ -66,9 +66,10 @@ func snort(mode string, args []string) int {
 		fmt.Println("\nSnort successfully validated the configuration (with 0 warnings).\no\")~   Snort exiting")
 		return 0
 	}
-	fmt.Println("Commencing packet processing\n++ [0] eth0")
-	signals := make(chan os.Signal, 1)
+	// Before it is told to be ready: a signal may come at once then.
+	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGHUP, os.Interrupt)
+	fmt.Println("Commencing packet processing\n++ [0] eth0")
 	for s := range signals {
 		if s == os.Interrupt {
 			fmt.Println("** caught int signal\n== stopping")

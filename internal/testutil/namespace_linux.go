@@ -51,10 +51,10 @@ func Namespace(t testing.TB) *NetNamespace {
 	}
 	n.HostInterface = fmt.Sprintf("cvh%d", number)
 	// What a killed run has left is in the way.
-	_ = exec.CommandContext(t.Context(), "ip", "netns", "del", n.Name).Run()
+	_, _ = n.remove()
 	n.ip("netns", "add", n.Name)
 	t.Cleanup(func() {
-		if out, err := exec.CommandContext(context.WithoutCancel(t.Context()), "ip", "netns", "del", n.Name).CombinedOutput(); err != nil {
+		if out, err := n.remove(); err != nil {
 			t.Errorf("ip netns del: %v: %s", err, out)
 		}
 	})
@@ -65,6 +65,15 @@ func Namespace(t testing.TB) *NetNamespace {
 	n.ip("-n", n.Name, "link", "set", n.Interface, "up")
 	n.ip("-n", n.Name, "link", "set", "lo", "up")
 	return n
+}
+
+// remove ends the namespace and its link. The kernel takes a namespace apart
+// when it has time for it, and the link with it, which another test must not
+// meet: so that goes before. It may be gone already.
+func (n *NetNamespace) remove() (out []byte, err error) {
+	ctx := context.WithoutCancel(n.t.Context())
+	_ = exec.CommandContext(ctx, "ip", "link", "del", n.HostInterface).Run()
+	return exec.CommandContext(ctx, "ip", "netns", "del", n.Name).CombinedOutput()
 }
 
 func (n *NetNamespace) ip(args ...string) {

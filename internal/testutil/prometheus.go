@@ -31,8 +31,9 @@ type ScrapeConfig struct {
 type PrometheusOptions struct {
 	// ScrapeConfigs are the jobs; none is fine.
 	ScrapeConfigs []ScrapeConfig
-	// Interval is the time between two scrapes of a target; 0 is 1 s. The
-	// smallest is 1 ms.
+	// Interval is the time between two scrapes of a target, and how long one may
+	// take; 0 is 1 s. The smallest is 1 ms. A scrape that takes longer than that,
+	// as on a busy machine, leaves queries without an answer until the next one.
 	Interval time.Duration
 }
 

@@ -155,5 +155,5 @@ url_list: [{name: url1, url: "ADDR/1"}, {name: url2, url: "ADDR/2"}]
 load_spec: {num_threads: 2, loops: 0, duration: 600, think_time: 5ms}
 url_list: [{name: long, url: "ADDR/long"}]
 `
-	heldPlan = `url_list: [{name: held, url: "ADDR/hold", timeout: 60s}]`
+	heldPlan = `url_list: [{name: held, url: "ADDR/hold", timeout: 600s}]`
 )

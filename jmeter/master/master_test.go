@@ -138,7 +138,7 @@ func TestUsersAtOnce(t *testing.T) {
 // TestStop ends runs gently, at once, and by their limit.
 func TestStop(t *testing.T) {
 	w := newWeb(t)
-	m, _ := open(t, master.Options{Dir: t.TempDir()})
+	m, _ := open(t, master.Options{Dir: t.TempDir(), Grace: limit}) // no request of the run with a limit is cut off
 	plan(t, m, w, "long", longPlan)
 	plan(t, m, w, "held", heldPlan)
 	id := start(t, m, master.StartOptions{Plan: "long"}).ID

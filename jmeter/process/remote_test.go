@@ -41,7 +41,7 @@ func TestRemote(t *testing.T) {
 	plan := parse(`
 groups:
 - {name: all, load_spec: {num_threads: 2, loops: 5}, url_list: [{name: a, url: ADDR/remote/a}, {name: b, url: ADDR/remote/b}]}
-- {name: long, load_spec: {num_threads: 1, loops: 0, duration: 30}, url_list: [{name: slow, url: ADDR/long/slow}]}
+- {name: long, load_spec: {num_threads: 1, loops: 80}, url_list: [{name: slow, url: ADDR/long/slow}]}
 `)
 	slow, quick := map[string]int{}, map[string]int{}
 	var once sync.Once

@@ -130,9 +130,9 @@ url_list:
 - {name: slow, url: "ADDR/assert/slow", assert: [{max_duration: 50ms}]}
 - {name: large, url: "ADDR/assert/a", assert: [{max_bytes: 3}]}
 - {name: small, url: "ADDR/assert/a", assert: [{min_bytes: 3000}]}
-- {name: timeout, url: "ADDR/assert/slow", timeout: 60ms}
+- {name: timeout, url: "ADDR/assert/never", timeout: 2s}
 `, want: []string{"GET /assert/json", "GET /assert/404", "GET /assert/500", "GET /assert/a", "GET /assert/a", "GET /assert/a", "GET /assert/a",
-		"GET /assert/json", "GET /assert/json", "GET /assert/json", "GET /assert/slow", "GET /assert/a", "GET /assert/a", "GET /assert/slow"},
+		"GET /assert/json", "GET /assert/json", "GET /assert/json", "GET /assert/slow", "GET /assert/a", "GET /assert/a", "GET /assert/never"},
 		errors: map[string]int64{"error": 1, "wrong-status": 1, "wrong-text": 1, "wrong-not": 1, "wrong-regexp": 1, "wrong-json": 1,
 			"no-json": 1, "slow": 1, "large": 1, "small": 1, "timeout": 1}},
 	{name: "control", group: `

@@ -66,6 +66,8 @@ func answer(w http.ResponseWriter, q *http.Request, parts []string) {
 	case "slow":
 		time.Sleep(300 * time.Millisecond) // what it is for
 		fmt.Fprint(w, "at last")
+	case "never":
+		<-q.Context().Done() // the client has given up
 	default:
 		fmt.Fprint(w, "hello [left]mid ${__time()}[right] world")
 	}

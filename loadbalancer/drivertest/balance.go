@@ -92,13 +92,14 @@ func testLeastConnections(k *kit) {
 	for _, o := range list {
 		k.between("under way at "+o.name, o.held(), 3, 3)
 	}
-	// What ends at one of them makes room there.
+	// What ends at one of them makes room there. The driver learns of the end
+	// later than the origin, so a few may still go to the other meanwhile.
 	list[0].release()
 	testutil.Eventually(k, 10*time.Second, func() (bool, string) { return list[0].held() == 0, "requests are still under way" })
-	for range 3 {
+	for len(waits) < 30 && list[0].held() < list[1].held() {
 		waits = append(waits, k.holdAt(1, list...))
 	}
-	k.between("under way at a", list[0].held(), 3, 3)
+	k.between("under way at a", list[0].held(), list[1].held(), list[1].held())
 	list[0].release()
 	list[1].release()
 	for _, wait := range waits {
@@ -321,6 +322,7 @@ func testQueue(k *kit) {
 // testDeadServer: a server that nothing listens on costs no request.
 func testDeadServer(k *kit) {
 	list := origins(k.T, 3)
+	list[1] = newOrigin(k.T, "b", testutil.FreeAddr(k.T)) // nobody else gets its port when it is dead
 	k.apply(k.config(group("web", list)))
 	list[1].stop()
 	if count := k.tally(60, plain); count["b"] != 0 {
@@ -334,7 +336,7 @@ func testDeadServer(k *kit) {
 func testHealthCheck(k *kit) {
 	list := origins(k.T, 2)
 	g := group("web", list)
-	g.Health = loadbalancer.HealthCheck{Path: "/healthz", Interval: 50 * time.Millisecond, Timeout: time.Second, Fall: 2, Rise: 2}
+	g.Health = loadbalancer.HealthCheck{Path: "/healthz", Interval: 50 * time.Millisecond, Timeout: 30 * time.Second, Fall: 2, Rise: 2}
 	k.apply(k.config(g))
 	until := func(what string, ok func(map[string]int) bool) {
 		k.Helper()

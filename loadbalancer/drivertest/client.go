@@ -33,9 +33,7 @@ type reply struct {
 // trying again.
 func (k *kit) get(c call) reply {
 	k.Helper()
-	ctx, cancel := context.WithTimeout(k.Context(), 30*time.Second)
-	defer cancel()
-	r, err := k.send(ctx, c)
+	r, err := k.send(k.Context(), c)
 	if err != nil {
 		k.Fatalf("%s %s: %v", c.method, c.path, err)
 	}
@@ -111,7 +109,7 @@ type conn struct {
 }
 
 func dial(ctx context.Context, addr string) (*conn, error) {
-	d := net.Dialer{Timeout: 10 * time.Second}
+	d := net.Dialer{Timeout: patience}
 	c, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
@@ -125,7 +123,9 @@ func dial(ctx context.Context, addr string) (*conn, error) {
 }
 
 // patience is how long a client waits for anything.
-func (c *conn) patience() error { return c.SetDeadline(time.Now().Add(time.Minute)) }
+const patience = time.Minute
+
+func (c *conn) patience() error { return c.SetDeadline(time.Now().Add(patience)) }
 
 // await waits for the first byte of a response, or the end.
 func (c *conn) await() {

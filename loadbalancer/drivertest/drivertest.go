@@ -201,7 +201,8 @@ func (k *kit) config(groups ...loadbalancer.Group) loadbalancer.Config {
 
 // group has the origins as servers.
 func group(name string, origins []*origin) loadbalancer.Group {
-	g := loadbalancer.Group{Name: name}
+	// A machine that is busy with others is no dead server.
+	g := loadbalancer.Group{Name: name, ConnectTimeout: 20 * time.Second}
 	for _, o := range origins {
 		g.Servers = append(g.Servers, loadbalancer.Server{Address: o.addr})
 	}
@@ -211,7 +212,7 @@ func group(name string, origins []*origin) loadbalancer.Group {
 // apply changes the driver, which must not fail.
 func (k *kit) apply(c loadbalancer.Config) loadbalancer.Result {
 	k.Helper()
-	ctx, cancel := context.WithTimeout(k.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(k.Context(), 2*patience)
 	defer cancel()
 	res, err := k.Driver.Apply(ctx, c)
 	if err != nil {

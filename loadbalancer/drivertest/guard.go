@@ -18,7 +18,7 @@ import (
 func testMirror(k *kit) {
 	list := origins(k.T, 2)
 	c := k.config(group("web", list[:1]))
-	c.Mirror = loadbalancer.Mirror{Address: list[1].addr}
+	c.Mirror = loadbalancer.Mirror{Address: list[1].addr, Timeout: patience}
 	k.apply(c)
 	for i := range 10 {
 		r := k.get(call{method: http.MethodPost, path: fmt.Sprintf("/mirrored?i=%d", i), body: "body", header: http.Header{"User-Agent": {"scanner"}}})
@@ -50,18 +50,14 @@ func testDeadMirror(k *kit) {
 		<-k.Context().Done()
 	})
 	for what, address := range map[string]string{"dead": "127.0.0.1:1", "silent": silent} {
-		c.Mirror = loadbalancer.Mirror{Address: address, Timeout: 5 * time.Second}
+		// A request that waited for the mirror would take longer than the
+		// client has patience.
+		c.Mirror = loadbalancer.Mirror{Address: address, Timeout: 5 * patience}
 		k.apply(c)
-		slowest := time.Duration(0)
 		for range 100 {
-			start := time.Now()
 			if r := k.get(call{method: http.MethodPost, path: "/", body: "body"}); r.status != http.StatusOK {
 				k.Errorf("%s mirror: status %d", what, r.status)
 			}
-			slowest = max(slowest, time.Since(start))
-		}
-		if slowest > 2*time.Second {
-			k.Errorf("%s mirror: a request took %s", what, slowest)
 		}
 	}
 }

@@ -105,7 +105,6 @@ func (l *load) config(i int64) loadbalancer.Config {
 	unsupported := l.k.Driver.Describe().Unsupported
 	may := func(f loadbalancer.Feature) bool { _, no := unsupported[f]; return !no }
 	g := group("web", l.usable(i))
-	g.ConnectTimeout = 20 * time.Second // a machine that is busy with others is no dead server
 	for j := range g.Servers {
 		g.Servers[j].Weight = 1 + (int(i)+j)%3
 	}

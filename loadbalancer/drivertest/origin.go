@@ -46,14 +46,14 @@ type origin struct {
 func origins(t *testing.T, n int) []*origin {
 	list := make([]*origin, n)
 	for i := range list {
-		list[i] = newOrigin(t, string(rune('a'+i)))
+		list[i] = newOrigin(t, string(rune('a'+i)), "127.0.0.1:0")
 	}
 	return list
 }
 
-func newOrigin(t *testing.T, name string) *origin {
+func newOrigin(t *testing.T, name, addr string) *origin {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", addr)
 	if err != nil {
 		t.Fatalf("origin: %v", err)
 	}

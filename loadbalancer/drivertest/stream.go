@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/opnfv/clover/loadbalancer"
 )
@@ -41,7 +40,7 @@ func testStreaming(k *kit) {
 	if !k.can(loadbalancer.FeatureTrailers) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(k.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(k.Context(), 2*patience)
 	defer cancel()
 	s, err := openStream(ctx, k.http1(), "http://"+k.Addr+"/")
 	if err != nil {
@@ -207,7 +206,7 @@ func testGRPC(k *kit) {
 	g := group("grpc", list[:1])
 	g.Protocol = loadbalancer.H2C
 	k.apply(k.config(g))
-	ctx, cancel := context.WithTimeout(k.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(k.Context(), 2*patience)
 	defer cancel()
 	client := k.http2()
 	s, err := openStream(ctx, client, "http://"+k.H2CAddr+"/echo.Echo/Talk")

@@ -216,7 +216,7 @@ func TestEnvoyEndsByItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	d, err := New(t.Context(), Options{Dir: dir, Program: path})
+	d, err := New(t.Context(), Options{Dir: dir, Program: path, ApplyTimeout: 2 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

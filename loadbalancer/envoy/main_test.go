@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -29,6 +30,7 @@ func running(t testing.TB, o Options) *Driver {
 		})
 		o.Dir = dir
 	}
+	o.ApplyTimeout = 2 * time.Minute // the machine may be busy
 	d, err := New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 )
 
 // askLimit bounds one question to a worker.
-const askLimit = 2 * time.Second
+const askLimit = 10 * time.Second
 
 // answer is what a worker says of itself.
 type answer struct {

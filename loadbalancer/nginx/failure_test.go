@@ -98,14 +98,16 @@ func TestRefusedChangesLeaveAll(t *testing.T) {
 // signal, and lets it go on when the change has been given up.
 func TestReloadThatIsNeverConfirmed(t *testing.T) {
 	path := testutil.Require(t, components.NginxMainline())
-	// A machine that is busy has to make the other changes in that time too.
-	dr := running(t, Options{Program: path, Workers: 1, ApplyTimeout: 10 * time.Second})
+	dr := running(t, Options{Program: path, Workers: 1})
 	addr := testutil.FreeAddr(t)
 	apply(t, dr, simple(addr, origin(t, "good")))
 	if err := dr.master.signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	limit := dr.options.ApplyTimeout
+	dr.options.ApplyTimeout = time.Second
 	rejected(t, dr, t.Context(), simple(addr, origin(t, "other")), "reload", "")
+	dr.options.ApplyTimeout = limit
 	served(t, addr, "good")
 	if err := dr.master.signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)

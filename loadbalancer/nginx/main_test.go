@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -58,6 +59,7 @@ func running(t testing.TB, o Options) *Driver {
 	if o.Dir == "" {
 		o.Dir = folder(t)
 	}
+	o.ApplyTimeout = cmp.Or(o.ApplyTimeout, 2*time.Minute) // the machine may be busy
 	dr, err := New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

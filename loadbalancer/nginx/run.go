@@ -53,21 +53,7 @@ func (dr *Driver) run(ctx context.Context) error {
 	}
 	dr.master = m
 	defer close(m.unwatch)
-	uploadCtx, stopUploads := context.WithCancel(ctx)
-	uploadsEnded := make(chan error, 1)
-	go func() {
-		uid, err := workerUser(dr.program, dr.options)
-		if err == nil {
-			err = dr.uploads.serve(uploadCtx, dr.file(uploadSocket), uid)
-		}
-		uploadsEnded <- err
-	}()
-	defer func() {
-		stopUploads()
-		if err := <-uploadsEnded; err != nil {
-			dr.options.Logger.WarnContext(ctx, "nginx: uploads", "error", err)
-		}
-	}()
+	defer dr.serveUploads(ctx)()
 	close(dr.ready)
 	select {
 	case <-m.done:

@@ -60,24 +60,43 @@ func (u uploader) configure(ctx context.Context, c loadbalancer.Config) error {
 	return err
 }
 
-// serve serves until ctx ends, for nothing but processes of that user and root.
-// -1 is this process's own user.
-func (u uploader) serve(ctx context.Context, path string, uid int) error {
+// serveUploads takes uploads when it returns, until stop. Without them nginx
+// serves all the same.
+func (dr *Driver) serveUploads(ctx context.Context) (stop func()) {
+	warn := func(err error) { dr.options.Logger.WarnContext(ctx, "nginx: uploads", "error", err) }
+	l, err := dr.listenUploads(ctx)
+	if err != nil {
+		warn(err)
+		return func() {}
+	}
+	server := &http.Server{Handler: dr.uploads.proxy, ReadHeaderTimeout: 10 * time.Second}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(l) }()
+	return func() {
+		closed := server.Close()
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) || closed != nil {
+			warn(errors.Join(err, closed))
+		}
+	}
+}
+
+// listenUploads lets nothing but processes of the workers' user and root in.
+func (dr *Driver) listenUploads(ctx context.Context) (net.Listener, error) {
+	uid, err := workerUser(dr.program, dr.options)
+	if err != nil {
+		return nil, err
+	}
+	path := dr.file(uploadSocket)
 	if err := removeFile(path); err != nil {
-		return err
+		return nil, err
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "unix", path)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	// -1 is this process's own user.
 	if err := errors.Join(os.Chmod(path, 0o600), os.Chown(path, uid, -1)); err != nil {
-		return errors.Join(err, l.Close())
+		return nil, errors.Join(err, l.Close())
 	}
-	server := &http.Server{Handler: u.proxy, ReadHeaderTimeout: 10 * time.Second}
-	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
-	defer stop()
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	return l, nil
 }

@@ -109,6 +109,12 @@ func (f *front) wait(ctx context.Context) error {
 func (f *front) commit(opened map[string]*port, modes map[*port]*mode, wanted map[string]bool) (closed int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.ctx == nil { // run has ended since, and nobody would close them
+		for _, p := range opened {
+			p.listener.Close()
+		}
+		return 0
+	}
 	for p, m := range modes {
 		p.mode.Store(m)
 	}

@@ -53,7 +53,7 @@ type mirrorCopy struct {
 func newMirror(transport http.RoundTripper) *mirror {
 	m := &mirror{transport: transport, queue: make(chan *mirrorCopy, mirrorQueue)}
 	if transport == nil {
-		m.own = newTransport(wireOptions{connect: time.Second})
+		m.own = newTransport(wireOptions{connect: 10 * time.Second}) // a copy has less, as a rule
 		m.transport = m.own
 	}
 	return m

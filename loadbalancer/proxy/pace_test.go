@@ -44,16 +44,23 @@ func endless(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
+// busyPiece is more than a machine that is busy with others takes for a piece.
+const busyPiece = 3 * time.Second
+
 // TestClientDoesNotRead: a client that takes nothing does not keep its server.
 func TestClientDoesNotRead(t *testing.T) {
 	addr := origin(t, endless)
+	proxies := map[string]*proxy.Proxy{}
 	for way, header := range ways {
-		p := paced(t, 100*time.Millisecond)
+		p := paced(t, busyPiece)
 		conn := listening(t, p, addr)
 		fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: h\r\n%s\r\n", header)
 		if _, err := conn.Read(make([]byte, 1)); err != nil {
 			t.Fatal(err)
 		}
+		proxies[way] = p
+	}
+	for way, p := range proxies {
 		released(t, p, way)
 	}
 }
@@ -96,7 +103,7 @@ func TestStreamDoesNotRead(t *testing.T) {
 		}
 	})
 	for _, method := range []string{http.MethodGet, http.MethodPut} { // the quick way and the long one
-		p := paced(t, 200*time.Millisecond)
+		p := paced(t, busyPiece) // the other streams must never be the ones that end
 		c := to(addr)
 		c.Listeners = []loadbalancer.Listener{{Address: testutil.FreeAddr(t), H2C: true}}
 		apply(t, p, c)

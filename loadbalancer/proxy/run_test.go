@@ -202,7 +202,7 @@ func TestMirrorLedger(t *testing.T) {
 	})
 	p := start(t, proxy.Options{})
 	c := to(origin(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
-	c.Mirror = loadbalancer.Mirror{Address: mirror, MaxBodyBytes: 100, Timeout: 20 * time.Second}
+	c.Mirror = loadbalancer.Mirror{Address: mirror, MaxBodyBytes: 100, Timeout: 10 * time.Minute}
 	s := front(t, p, c)
 	do(t, "POST", s.URL+"/a", strings.Repeat("x", 1000))
 	testutil.Eventually(t, 10*time.Second, func() (bool, string) {

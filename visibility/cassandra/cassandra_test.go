@@ -2,6 +2,8 @@ package cassandra
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -31,6 +33,7 @@ func TestCassandra(t *testing.T) {
 	t.Run("SameSpans", c.testSameSpans)
 	t.Run("StoppedBeforeCommit", c.testStoppedBeforeCommit)
 	t.Run("ExactlyOnce", c.testExactlyOnce)
+	t.Run("Move", c.testMove)
 	t.Run("NameTaken", c.testNameTaken)
 	t.Run("Paused", c.testPaused)
 	t.Run("TLS", c.testTLS)
@@ -46,12 +49,17 @@ type cluster struct {
 	authority *testutil.Authority
 }
 
+// open opens a store. A busy machine may not answer within a short Timeout.
 func (c *cluster) open(t *testing.T, o Options) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var s *Store
+	testutil.Eventually(t, time.Minute, func() (bool, string) {
+		var err error
+		if s, err = Open(t.Context(), o); err != nil && !errors.Is(err, visibility.ErrUnavailable) {
+			t.Fatal(err)
+		}
+		return err == nil, fmt.Sprint(err)
+	})
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Errorf("close: %v", err)

@@ -69,13 +69,13 @@ func connect(o Options, keyspace string) (*gocql.Session, error) {
 	return session, nil
 }
 
-// closeWait is how long a session may take to close.
-const closeWait = 5 * time.Second
+// closeWait is how long a session may take to close, on a busy machine too.
+const closeWait = 15 * time.Second
 
 // closeSession closes a session. The driver (2.1.2) never returns from that if
 // it is just making its control connection again, so that is waited for.
 func closeSession(session *gocql.Session) error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeWait/2)
+	ctx, cancel := context.WithTimeout(context.Background(), closeWait/3)
 	defer cancel()
 	for session.AwaitSchemaAgreement(ctx) != nil && ctx.Err() == nil {
 		select {

@@ -86,7 +86,7 @@ func (c *cluster) wantTally(t *testing.T, s *Store, n int) {
 // how often it was not, and the last receipt.
 func writeUntil(t *testing.T, s *Store, spans []tracing.Span, refused func()) (failures int, r visibility.Receipt) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	for {
 		r, err := s.Write(ctx, &visibility.Batch{Source: "test", Spans: spans})

@@ -18,7 +18,8 @@ type proxy struct {
 	mu    sync.Mutex
 	conns map[net.Conn]struct{}
 	left  int           // answers that pass until the cut; -1: all
-	on    []byte        // the cut is after what is asked with this
+	on    []byte        // the cut is after what is asked with this,
+	asked bool          // which was asked: it is to be answered yet
 	away  bool          // since the cut: nobody gets through
 	delay time.Duration // of each answer
 	done  sync.WaitGroup
@@ -91,13 +92,16 @@ func (p *proxy) ask(data []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.on != nil && bytes.Contains(data, p.on) {
-		p.on, p.left = nil, 0
+		p.on, p.asked = nil, true
 	}
 	return true
 }
 
+// applied is in the answer to each lightweight transaction, and in no other.
+var applied = []byte("[applied]")
+
 // answer counts an answer; it returns false for the one that is kept back.
-func (p *proxy) answer([]byte) bool {
+func (p *proxy) answer(data []byte) bool {
 	p.mu.Lock()
 	delay := p.delay
 	p.mu.Unlock()
@@ -106,6 +110,9 @@ func (p *proxy) answer([]byte) bool {
 	defer p.mu.Unlock()
 	if p.away {
 		return false
+	}
+	if p.asked && bytes.Contains(data, applied) { // others, such as those to heartbeats, say nothing of it
+		p.asked, p.left = false, 0
 	}
 	if p.left > 0 {
 		p.left--
@@ -136,7 +143,8 @@ func (p *proxy) slow(delay time.Duration) {
 	p.delay = delay
 }
 
-// cutAfterAsking keeps the answer back to what is asked with these bytes.
+// cutAfterAsking keeps the answer back to the transaction that is asked for
+// with these bytes.
 func (p *proxy) cutAfterAsking(with []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -148,7 +156,7 @@ func (p *proxy) heal() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	was := p.away
-	p.left, p.on, p.away = -1, nil, false
+	p.left, p.on, p.asked, p.away = -1, nil, false, false
 	return was
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -217,14 +218,17 @@ func TestSessionsOfTheKernelAreCounted(t *testing.T) {
 }
 
 func TestRetentionByAge(t *testing.T) {
-	now := epoch.Add(time.Minute)
-	s := openAt(t, t.TempDir(), Options{Retention: 24 * time.Hour, Clock: func() time.Time { return now }})
+	// The committer reads the clock, too, whenever housekeeping is due.
+	var clock atomic.Pointer[time.Time]
+	set := func(now time.Time) { clock.Store(&now) }
+	set(epoch.Add(time.Minute))
+	s := openAt(t, t.TempDir(), Options{Retention: 24 * time.Hour, Clock: func() time.Time { return *clock.Load() }})
 	rng := rand.New(rand.NewPCG(4, 4))
 	old, young := meshTrace(rng, epoch), meshTrace(rng, epoch.Add(20*time.Hour))
 	write(t, s, old...)
-	now = epoch.Add(20*time.Hour + time.Minute)
+	set(epoch.Add(20*time.Hour + time.Minute))
 	write(t, s, young...)
-	now = epoch.Add(30 * time.Hour)
+	set(epoch.Add(30 * time.Hour))
 	if err := s.Retain(); err != nil {
 		t.Fatal(err)
 	}
@@ -261,8 +265,10 @@ func TestRetentionBySize(t *testing.T) {
 	if st, err := s.Stats(context.Background()); err != nil || st.Spans != 15_000 {
 		t.Errorf("%d spans, %v; want all 15,000 while they fit", st.Spans, err)
 	}
-	s.opts.MaxBytes = 1
-	if err := s.Retain(); err != nil {
+	if err := s.do(t.Context(), func(c *committer) error { // which reads it
+		c.opts.MaxBytes = 1
+		return c.retain(now)
+	}); err != nil {
 		t.Fatal(err)
 	}
 	st, err := s.Stats(context.Background())

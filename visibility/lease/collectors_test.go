@@ -179,10 +179,11 @@ func killCollectors(t *testing.T, rng *rand.Rand) {
 	tally(t, store, src)
 }
 
-// readAgain waits until each service has been read after a time.
+// readAgain waits until each service has been read after a time: another has
+// taken over by then, see Options.Expire, and has had the time for a pull.
 func readAgain(t *testing.T, store *storetest.Memory, src *traffic, since time.Time) {
 	t.Helper()
-	const limit = 10 * time.Second
+	const limit = 10*time.Second + time.Second
 	for {
 		entries, err := store.Ledger(t.Context())
 		if err != nil {

@@ -3,6 +3,7 @@ package lease_test
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/opnfv/clover/visibility/lease"
 	"github.com/opnfv/clover/visibility/storetest"
@@ -10,7 +11,7 @@ import (
 
 func ExampleGroup() {
 	store := storetest.NewReference(storetest.Options{}) // any visibility.StateSwapper
-	group, err := lease.New(store, lease.Options{ID: "clover-collector-0"})
+	group, err := lease.New(store, lease.Options{ID: "clover-collector-0", Renew: 10 * time.Second})
 	if err != nil {
 		fmt.Println(err)
 		return

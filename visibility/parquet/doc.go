@@ -9,6 +9,7 @@
 // # Layout
 //
 //	DIR/_clover.json                        what has been exported
+//	DIR/_metrics.parquet                    metrics, see ExportMetrics
 //	DIR/day=2026-11-26/spans-140000.parquet the traces that began from 14:00:00 (UTC) on
 //
 // A file holds whole traces: those that began in its window, which is an hour

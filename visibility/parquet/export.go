@@ -10,6 +10,7 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
+	"github.com/opnfv/clover/tracing"
 	"github.com/opnfv/clover/visibility"
 )
 
@@ -25,6 +26,9 @@ type Options struct {
 	// Window is the time of which a file holds the traces; it must divide a
 	// day. 0: that of earlier exports into the folder, or an hour.
 	Window time.Duration
+	// Open writes the windows too that have not settled, up to the newest
+	// span; the next export writes them anew.
+	Open bool
 	// Settle is how long after its end a window is left for late spans.
 	// 0: 15 min. Negative: not at all.
 	Settle time.Duration
@@ -43,9 +47,17 @@ type Options struct {
 
 // Progress is how far an export has come.
 type Progress struct {
-	Through, Until time.Time // done, and where this run will end
+	Through, Until time.Time // complete up to, and where that will end
 	File           File      // the window's; Spans is 0 if it has none
 	Again          bool      // the window had been written before
+}
+
+// TracePager is a Source that gives whole traces, a page at a time, in one
+// step each, as one beyond a network may. An export asks it instead of Trace.
+type TracePager interface {
+	// TracePage returns the spans of traces, one trace after the other, and
+	// the cursor of the next page; "" at the end.
+	TracePage(ctx context.Context, q visibility.TraceQuery) (spans []tracing.Span, next string, err error)
 }
 
 // Limits of an export: what it holds in memory are a page of summaries, the
@@ -77,7 +89,8 @@ type export struct {
 	opts     Options
 	manifest Manifest
 	oldest   time.Time // of the store's spans
-	until    time.Time
+	until    time.Time // the last settled window's end
+	newest   time.Time // of the store's spans
 }
 
 func newExport(ctx context.Context, from Source, dir string, o Options) (*export, error) {
@@ -111,7 +124,7 @@ func newExport(ctx context.Context, from Source, dir string, o Options) (*export
 	if err != nil {
 		return nil, err
 	}
-	e := &export{from: from, dir: dir, opts: o, manifest: m, oldest: stats.Oldest}
+	e := &export{from: from, dir: dir, opts: o, manifest: m, oldest: stats.Oldest, newest: stats.Newest}
 	e.until = o.Clock().Add(-max(o.Settle, 0)).Truncate(o.Window).UTC()
 	if e.manifest.Version == 0 {
 		first := o.From
@@ -150,12 +163,36 @@ func (e *export) run(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := e.writeOpen(ctx); err != nil {
+		return err
+	}
 	return e.manifest.write(e.dir)
+}
+
+// writeOpen writes the windows that have not settled, if that is asked for.
+// They stay beyond what the manifest says is complete.
+func (e *export) writeOpen(ctx context.Context) error {
+	if !e.opts.Open {
+		return nil
+	}
+	for at := e.manifest.Through; !at.After(e.newest); at = at.Add(e.opts.Window) {
+		file, err := e.write(ctx, at)
+		if err != nil {
+			return err
+		}
+		if err := e.keep(file, false); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // recheckFrom is the first window that is looked at again. It may be before
 // the first of earlier exports, if spans have come that are older.
 func (e *export) recheckFrom() time.Time {
+	if e.oldest.IsZero() {
+		return e.manifest.Through // what was exported has been cleared since
+	}
 	at := e.manifest.Through.Add(-max(e.opts.Recheck, 0))
 	least := e.opts.From
 	if least.IsZero() {
@@ -260,6 +297,9 @@ func (e *export) write(ctx context.Context, at time.Time) (File, error) {
 var errEmpty = errors.New("no traces")
 
 func (e *export) writeTraces(ctx context.Context, w *parquet.GenericWriter[row], file *File) error {
+	if pager, ok := e.from.(TracePager); ok {
+		return e.writePages(ctx, pager, w, file)
+	}
 	var rows []row
 	return e.summaries(ctx, file.From, func(t *visibility.TraceSummary) error {
 		spans, err := e.from.Trace(ctx, t.TraceID)
@@ -278,4 +318,28 @@ func (e *export) writeTraces(ctx context.Context, w *parquet.GenericWriter[row],
 		clear(rows) // the spans' memory is not kept
 		return nil
 	})
+}
+
+func (e *export) writePages(ctx context.Context, from TracePager, w *parquet.GenericWriter[row], file *File) error {
+	q := visibility.TraceQuery{Range: visibility.Range{From: file.From, To: file.From.Add(e.opts.Window)}}
+	for {
+		spans, next, err := from.TracePage(ctx, q)
+		if err != nil {
+			return err
+		}
+		rows := rowsOfAll(spans)
+		if _, err := w.Write(rows); err != nil {
+			return err
+		}
+		file.Spans += int64(len(rows))
+		for i := range spans {
+			if i == 0 || spans[i].TraceID != spans[i-1].TraceID {
+				file.Traces++
+			}
+		}
+		if next == "" {
+			return nil
+		}
+		q.Cursor = next
+	}
 }

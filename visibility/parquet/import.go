@@ -2,16 +2,12 @@ package parquet
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/parquet-go/parquet-go"
 
 	"github.com/opnfv/clover/tracing"
 	"github.com/opnfv/clover/visibility"
@@ -35,10 +31,11 @@ func Read(ctx context.Context, dir string, yield func(spans []tracing.Span) erro
 	return nil
 }
 
-// files lists the Parquet files below a folder.
+// files lists the Parquet files of spans below a folder. Those that begin with
+// a point are not whole, those with an underscore hold something else.
 func files(dir string) (paths []string, err error) {
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && strings.HasSuffix(path, ".parquet") && !strings.HasPrefix(d.Name(), ".") {
+		if err == nil && !d.IsDir() && strings.HasSuffix(path, ".parquet") && !strings.ContainsAny(d.Name()[:1], "._") {
 			paths = append(paths, path)
 		}
 		return err
@@ -47,7 +44,7 @@ func files(dir string) (paths []string, err error) {
 	return paths, err
 }
 
-func readFile(ctx context.Context, path string, yield func(spans []tracing.Span) error) (err error) {
+func readFile(ctx context.Context, path string, yield func(spans []tracing.Span) error) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -57,63 +54,47 @@ func readFile(ctx context.Context, path string, yield func(spans []tracing.Span)
 	if err != nil {
 		return err
 	}
-	file, err := parquet.OpenFile(f, info.Size())
+	file, err := openFile(f, info.Size())
 	if err != nil {
 		return err
 	}
-	r := parquet.NewGenericReader[row](file)
-	defer func() { err = errors.Join(err, r.Close()) }()
-	for {
+	return readSpans(file, func(spans []tracing.Span) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		rows := make([]row, readRows)
-		n, readErr := r.Read(rows)
-		if n > 0 {
-			spans := make([]tracing.Span, n)
-			for i := range spans {
-				if spans[i], err = rows[i].span(); err != nil {
-					return err
-				}
-			}
-			if err := yield(spans); err != nil {
-				return err
-			}
-		}
-		if errors.Is(readErr, io.EOF) {
-			return nil
-		}
-		if readErr != nil {
-			return readErr
-		}
-	}
+		return yield(spans)
+	})
 }
 
 // ImportSource is the name under which the ledger of a store has what was
 // imported.
 const ImportSource = "import"
 
-// Import writes the spans of all files below dir into a store. The store
-// drops what it has already, so an import that ended early is simply done
-// again. The receipt is the sum of all; spans that it rejects, for example
-// because they are older than its retention, are counted there.
+// Import writes the spans of all files below dir, and the metrics beside
+// them, into a store. The store drops what it has already, so an import that
+// ended early is simply done again. The receipt is the sum of all; spans that
+// it rejects, for example because they are older than its retention, are
+// counted there.
 func Import(ctx context.Context, dir string, into visibility.Writer, progress func(visibility.Receipt)) (visibility.Receipt, error) {
 	total := visibility.Receipt{Rejected: map[string]int{}}
-	err := Read(ctx, dir, func(spans []tracing.Span) error {
-		r, err := into.Write(ctx, &visibility.Batch{Source: ImportSource, Spans: spans})
+	write := func(b visibility.Batch) error {
+		b.Source = ImportSource
+		r, err := into.Write(ctx, &b)
 		if err != nil {
 			return err
 		}
-		total.Kept += r.Kept
-		total.Duplicates += r.Duplicates
-		for reason, n := range r.Rejected {
-			total.Rejected[reason] += n
-		}
+		total.Add(r)
 		if progress != nil {
 			progress(total)
 		}
 		return nil
-	})
+	}
+	err := Read(ctx, dir, func(spans []tracing.Span) error { return write(visibility.Batch{Spans: spans}) })
+	if err == nil {
+		err = readMetrics(ctx, dir, func(points []visibility.MetricPoint) error {
+			return write(visibility.Batch{Metrics: points})
+		})
+	}
 	if err != nil {
 		return total, fmt.Errorf("import: %w", err)
 	}

@@ -56,6 +56,7 @@ func (w *world) start() {
 	var err error
 	w.syncer, err = New(w.client, w.store, w.collector, Options{Refresh: 20 * time.Millisecond})
 	check(w.T, err)
+	w.syncer.rewrite = time.Hour // what is as before stays as it is while tests look
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func(s *Syncer) { done <- s.Run(ctx) }(w.syncer)
@@ -108,6 +109,23 @@ func (w *world) state(words ...string) {
 			ok = ok && strings.Contains(st.Error, word)
 		}
 		return ok, fmt.Sprintf("%s: %s; want %q", st.State, st.Error, words)
+	})
+}
+
+// refused waits until a refresh fails with some words. On a busy machine one
+// may run out of time before it is refused.
+func (s *Syncer) refused(t *testing.T, words ...string) {
+	t.Helper()
+	testutil.Eventually(t, wait, func() (bool, string) {
+		_, _, err := s.refresh(t.Context())
+		if err == nil {
+			t.Fatalf("it is not refused; want %q", words)
+		}
+		ok := true
+		for _, word := range words {
+			ok = ok && strings.Contains(err.Error(), word)
+		}
+		return ok, fmt.Sprintf("%v; want %q", err, words)
 	})
 }
 

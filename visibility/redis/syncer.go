@@ -86,6 +86,7 @@ type Syncer struct {
 	config  Configurer
 	o       Options
 	cluster bool
+	rewrite time.Duration // rewriteAfter, but in tests
 
 	// What follows belongs to Run.
 	written   []Key  // the results that were written last,
@@ -105,7 +106,7 @@ func New(client redis.UniversalClient, store visibility.Store, config Configurer
 	if client == nil || store == nil || config == nil {
 		return nil, errors.New("redis: a client, a store and a configuration are needed")
 	}
-	s := &Syncer{client: client, store: store, config: config, o: o.withDefaults()}
+	s := &Syncer{client: client, store: store, config: config, o: o.withDefaults(), rewrite: rewriteAfter}
 	_, s.cluster = client.(*redis.ClusterClient)
 	s.status = visibility.SourceStatus{
 		Name: s.o.Name, Kind: visibility.KindResults, Target: s.o.Target, State: visibility.StateStarting,
@@ -167,7 +168,7 @@ func (s *Syncer) refresh(ctx context.Context) (values int, faults []error, err e
 	if err != nil {
 		return 0, nil, fmt.Errorf("store: %w", err)
 	}
-	if s.stamp == "" || held != s.stamp || time.Since(s.writtenAt) >= rewriteAfter || !reflect.DeepEqual(contents.Keys, s.written) {
+	if s.stamp == "" || held != s.stamp || time.Since(s.writtenAt) >= s.rewrite || !reflect.DeepEqual(contents.Keys, s.written) {
 		writeCtx, cancel := context.WithTimeout(ctx, s.o.Timeout)
 		defer cancel()
 		now := time.Now()

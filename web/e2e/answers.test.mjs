@@ -81,7 +81,7 @@ pageTest('latencies over time', {}, async (page) => {
   });
 });
 
-pageTest('examples of a latency, by the keyboard', {}, async (page) => {
+pageTest('examples of a latency, by the keyboard', {}, async (page, { settled }) => {
   await page.goto(at('latency', { range }));
   const heat = page.getByRole('application', { name: /^Latency over time/ });
   await heat.locator('canvas').first().waitFor();
@@ -93,7 +93,14 @@ pageTest('examples of a latency, by the keyboard', {}, async (page) => {
     await page.keyboard.press('Enter');
     assert.equal(await examples.count(), 1); // the chart is drawn a frame after its canvas comes
   });
-  await eventually(async () => assert.ok((await table(page, 'Example traces')).length > 0));
+  // Of a request that began long after its trace none is found: another cell has some.
+  await eventually(async () => {
+    await settled();
+    if ((await table(page, 'Example traces')).length > 0) return;
+    await heat.focus();
+    for (const key of ['ArrowDown', 'ArrowLeft', 'Enter']) await page.keyboard.press(key);
+    assert.fail('no examples');
+  });
 });
 
 pageTest('what changed most', {}, async (page) => {
@@ -159,7 +166,8 @@ pageTest('the ledger balances', {}, async (page) => {
         assert.equal(number(row[title]), Number(want), `${e.service} ${title}`);
       }
     }
-    assert.equal(number(rows.find((r) => r.Service === 'clover-server4').Seen), sent.Served['clover-server4']);
+    // What was sent again on a busy machine was seen twice, and kept once.
+    assert.equal(number(rows.find((r) => r.Service === 'clover-server4').Kept), sent.Served['clover-server4']);
   });
 });
 

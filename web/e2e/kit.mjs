@@ -19,7 +19,7 @@ export const pictures = process.env.CLOVER_PICTURES;
 export const views = ['overview', 'graph', 'traces', 'latency', 'movers', 'metrics', 'live', 'data'];
 
 /** Longest wait for something to appear, in milliseconds: machines are busy. */
-export const patience = 60_000;
+export const patience = 120_000;
 
 let browser;
 before(async () => {

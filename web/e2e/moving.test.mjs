@@ -7,19 +7,21 @@ const requests = async (page, service) => {
   const rows = await table(page, 'Service response times');
   return number(rows.find((r) => r.Service === service)?.Requests ?? '0');
 };
+// So far back that nothing which was counted leaves the range meanwhile.
+const overview = at('overview', { range: '1h' });
 const counted = async (service) => {
-  const { groups } = await api('stats', { group_by: 'service', 'range.last': '900s' });
+  const { groups } = await api('stats', { group_by: 'service', 'range.last': '3600s' });
   return Number(groups.find((g) => g.values[0] === service)?.stats.count ?? 0);
 };
 
 pageTest('new requests appear in two browsers, and not where Refresh is off', {}, async (page) => {
   const other = await visit();
   try {
-    await Promise.all([page.goto(at('overview')), other.page.goto(at('overview'))]);
+    await Promise.all([page.goto(overview), other.page.goto(overview)]);
     const before = await counted('http-lb');
     await eventually(async () => assert.equal(await requests(page, 'http-lb'), before));
     const still = await visit();
-    await still.page.goto(at('overview'));
+    await still.page.goto(overview);
     await eventually(async () => assert.equal(await requests(still.page, 'http-lb'), before));
     await still.page.getByRole('switch', { name: 'Refresh every 5 s' }).click();
     await order('send?requests=50');
@@ -37,7 +39,7 @@ pageTest('new requests appear in two browsers, and not where Refresh is off', {}
 });
 
 pageTest('a server that was away is found again', { refused: true }, async (page) => {
-  await page.goto(at('overview'));
+  await page.goto(overview);
   const before = await counted('http-lb');
   await eventually(async () => assert.equal(await requests(page, 'http-lb'), before));
   await order('stop');
@@ -47,6 +49,6 @@ pageTest('a server that was away is found again', { refused: true }, async (page
   await order('send?requests=30');
   const now = await counted('http-lb');
   assert.ok(now > before);
-  await eventually(async () => assert.equal(await requests(page, 'http-lb'), now), 60_000);
+  await eventually(async () => assert.equal(await requests(page, 'http-lb'), now));
   await page.getByText('Connection lost').waitFor({ state: 'detached' });
 });

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
@@ -108,6 +109,7 @@ func pair(t *testing.T) (b agents.Balancers, first, second *agent) {
 	}
 	start(t, "127.0.0.2:"+port, second)
 	all, err := agents.New(agents.Options{
+		Timeout: time.Minute, // the machine may be busy
 		Targets: []agents.Target{
 			{Kind: agents.Balancer, Name: "http-lb-v2.default", Address: "lb.test:" + port},
 			{Kind: agents.Balancer, Name: "http-lb-v1.default", Address: "nowhere.test:1"},

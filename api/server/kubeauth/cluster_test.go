@@ -3,6 +3,7 @@ package kubeauth_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -64,7 +66,26 @@ func newWorld(t *testing.T) *world {
 	w.bindCluster(t, "reviewer", "system:auth-delegator")
 	w.grant(t, "reader", auth.Get)
 	w.grant(t, "operator", auth.Get, auth.Update, auth.Delete)
+	visibility := authorizationv1.ResourceAttributes{Namespace: ns.Name, Group: kubeauth.Group, Resource: "visibility", Verb: auth.Get}
+	w.mayDo(t, "reader", visibility)
+	visibility.Verb = auth.Delete
+	w.mayDo(t, "operator", visibility)
+	w.mayDo(t, "reviewer", authorizationv1.ResourceAttributes{Group: authorizationv1.GroupName, Resource: "subjectaccessreviews", Verb: "create"})
 	return w
+}
+
+// mayDo waits until an account has a right: the API server learns of a binding
+// some time after it has stored it.
+func (w *world) mayDo(t *testing.T, account string, what authorizationv1.ResourceAttributes) {
+	t.Helper()
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+		User: "system:serviceaccount:" + w.namespace + ":" + account, ResourceAttributes: &what,
+	}}
+	testutil.Eventually(t, 30*time.Second, func() (bool, string) {
+		got, err := w.admin.AuthorizationV1().SubjectAccessReviews().Create(t.Context(), review, metav1.CreateOptions{})
+		check(t, err)
+		return got.Status.Allowed, fmt.Sprintf("%s: %+v", account, got.Status)
+	})
 }
 
 // closeIdleAtEnd closes the connections that client-go keeps for a

@@ -36,7 +36,7 @@ var errNotYet = errors.New("its network namespace is not found among the process
 
 // Find implements [Finder].
 func (f NodeFinder) Find(pods []Pod, encrypted map[string]bool) (target.Set, error) {
-	links, err := netlink.LinkList()
+	links, err := linkList(netlink.LinkList)
 	if err != nil {
 		return target.Set{}, fmt.Errorf("target: list the interfaces of the node: %w", err)
 	}
@@ -59,6 +59,24 @@ func (f NodeFinder) Find(pods []Pod, encrypted map[string]bool) (target.Set, err
 	}
 	set.Sort()
 	return set, nil
+}
+
+// maxLists bounds how often the links are listed in a row.
+const maxLists = 100
+
+// linkList lists the links of the node. The kernel says where one has come or
+// gone meanwhile, as they do with each pod: then it is asked again. If that
+// never ends, what was listed last is taken, for a change wakes who asks.
+func linkList(list func() ([]netlink.Link, error)) ([]netlink.Link, error) {
+	for n := 1; ; n++ {
+		links, err := list()
+		if !errors.Is(err, netlink.ErrDumpInterrupted) {
+			return links, err
+		}
+		if n == maxLists {
+			return links, nil
+		}
+	}
 }
 
 // interfaces are those of a pod of which one process is known.

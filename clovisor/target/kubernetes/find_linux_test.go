@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+
 	"github.com/opnfv/clover/clovisor/target"
 	"github.com/opnfv/clover/internal/testutil"
 )
@@ -98,6 +100,29 @@ func TestFindNothing(t *testing.T) {
 		if err != nil || len(set.Targets) != 0 || len(set.Problems) != 1 || !strings.Contains(set.Problems[0].Reason, want) {
 			t.Errorf("%s: %+v, %v", want, set, err)
 		}
+	}
+}
+
+// TestLinksChangeMeanwhile holds that a list is asked for again that the kernel
+// says was interrupted, and that this has an end.
+func TestLinksChangeMeanwhile(t *testing.T) {
+	for calls, want := range map[int]int{1: 1, 3: 3, maxLists + 1: maxLists} { // the first that is whole, and how many are made
+		made := 0
+		links, err := linkList(func() ([]netlink.Link, error) {
+			made++
+			if made < calls {
+				return make([]netlink.Link, 1), netlink.ErrDumpInterrupted
+			}
+			return make([]netlink.Link, 2), nil
+		})
+		whole := made == calls
+		if err != nil || made != want || (len(links) == 2) != whole {
+			t.Errorf("whole at call %d: %d calls, %d links, %v; want %d calls", calls, made, len(links), err, want)
+		}
+	}
+	broken := errors.New("broken")
+	if _, err := linkList(func() ([]netlink.Link, error) { return nil, broken }); !errors.Is(err, broken) {
+		t.Error(err)
 	}
 }
 

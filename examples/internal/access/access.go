@@ -4,6 +4,7 @@ package access
 import (
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 	"k8s.io/client-go/rest"
@@ -26,6 +27,7 @@ type Flags struct {
 	namespace   string
 	kubeconfig  string
 	rate        float64
+	timeout     time.Duration
 	healthAddr  string
 	metricsAddr string
 	allowRemote bool
@@ -50,6 +52,7 @@ func (f *Flags) Add(set *pflag.FlagSet, rate float64) {
 	set.StringVar(&f.namespace, "auth-namespace", "", "for --auth kubernetes: `namespace` whose RoleBindings count (default: the pod's own)")
 	set.StringVar(&f.kubeconfig, "auth-kubeconfig", "", "for --auth kubernetes: `file` that says how the cluster is reached (default: as its pods do)")
 	set.Float64Var(&f.rate, "rate-limit", rate, "requests a second that one caller may make, -1 for any number")
+	set.DurationVar(&f.timeout, "answer-timeout", 30*time.Second, "longest `time` for an answer that is not a stream")
 	set.StringVar(&f.healthAddr, "health-addr", "", "`address` of /healthz and /readyz besides, without TLS and open to all")
 	set.StringVar(&f.metricsAddr, "metrics-addr", "", "`address` of these and of /metrics besides, without TLS and open to all")
 	set.BoolVar(&f.allowRemote, "allow-remote", false, "allow addresses other than loopback also without TLS or authentication: insecure")
@@ -61,6 +64,10 @@ func (f *Flags) Apply(o *server.Options) error {
 	if f.rate == 0 {
 		return cli.Usagef("--rate-limit 0 would refuse everything; want a number above, or -1 for no limit")
 	}
+	if f.timeout <= 0 {
+		return cli.Usagef("--answer-timeout %v is not longer than 0s", f.timeout)
+	}
+	o.Timeout = f.timeout
 	o.RateLimit, o.HealthAddr, o.MetricsAddr, o.AllowRemote = f.rate, f.healthAddr, f.metricsAddr, f.allowRemote
 	if err := f.applyAuth(o); err != nil {
 		return err

@@ -43,14 +43,15 @@ func start(t *testing.T, o node.Options) *clover {
 		o.DataDir = t.TempDir()
 	}
 	o.Dashboard, o.Logger = true, testutil.Logger(t)
-	o.GRPCAddr, o.RESTAddr, o.OTLPGRPC, o.OTLPHTTP = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", "-"
+	// Those that it is started at again are nobody else's meanwhile.
+	o.GRPCAddr, o.RESTAddr, o.OTLPGRPC, o.OTLPHTTP = "127.0.0.1:0", testutil.FreeAddr(t), testutil.FreeAddr(t), "-"
 	c := &clover{t: t, opts: o}
 	c.begin()
 	t.Cleanup(func() { c.end() })
 	return c
 }
 
-// begin starts Clover, the second time where it was the first time.
+// begin starts Clover, each time at the same addresses.
 func (c *clover) begin() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -71,7 +72,6 @@ func (c *clover) begin() {
 		c.t.Errorf("clover ended: %v", err)
 		return
 	}
-	c.opts.RESTAddr, c.opts.OTLPGRPC = c.addrs.REST, c.addrs.OTLPGRPC
 	c.stop = func() {
 		cancel()
 		if err := <-done; err != nil {

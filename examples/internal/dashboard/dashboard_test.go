@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -86,9 +87,9 @@ func TestPeopleSignIn(t *testing.T) {
 // scrapes what a proxy of 2019 exposes.
 func withMetrics(t *testing.T) node.Options {
 	t.Helper()
-	asked := 0
+	var scrapes atomic.Int64 // one that takes too long is given up, and goes on beside the next
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		asked++
+		asked := int(scrapes.Add(1))
 		for i := 1; i <= 2; i++ {
 			for j, class := range []string{"2xx", "5xx"} {
 				fmt.Fprintf(w, "envoy_cluster_outbound_9180__clover_server%d_default_svc_cluster_local_upstream_rq_%s %d\n", i, class, (100*i+j)*asked)
@@ -98,7 +99,7 @@ func withMetrics(t *testing.T) node.Options {
 	}))
 	t.Cleanup(proxy.Close)
 	prometheus := testutil.Prometheus(t, testutil.PrometheusOptions{
-		ScrapeConfigs: []testutil.ScrapeConfig{{Job: "envoy", Targets: []string{proxy.Listener.Addr().String()}}}, Interval: 500 * time.Millisecond,
+		ScrapeConfigs: []testutil.ScrapeConfig{{Job: "envoy", Targets: []string{proxy.Listener.Addr().String()}}}, Interval: 2 * time.Second, // which is also what a scrape may take
 	})
 	return node.Options{PrometheusURL: prometheus.URL, SampleInterval: 500 * time.Millisecond}
 }

@@ -112,7 +112,7 @@ func TestCountsEqualTheGeneratorAndEnvoy(t *testing.T) {
 				collector = strings.TrimPrefix(jaeger.Zipkin, "http://")
 			}
 			mesh := envoymesh.New(t, envoymesh.Options{Tracer: tracer, Collector: collector, MirrorTraced: true})
-			prometheus := testutil.Prometheus(t, testutil.PrometheusOptions{ScrapeConfigs: mesh.ScrapeConfigs(), Interval: 200 * time.Millisecond})
+			prometheus := testutil.Prometheus(t, testutil.PrometheusOptions{ScrapeConfigs: mesh.ScrapeConfigs()})
 			c := clover(t, node.Options{
 				JaegerURLs: []string{jaeger.QueryHTTP}, PrometheusURL: prometheus.URL, SampleInterval: 300 * time.Millisecond,
 			})

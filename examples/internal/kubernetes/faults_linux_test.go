@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"context"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -29,15 +30,19 @@ func TestFaults(t *testing.T) {
 }
 
 // install installs visibility on a node that has the images, and holds how
-// long that may take.
+// long that may take: 30 s with CLOVER_STRICT=1.
 func (k *kit) install() {
 	k.Helper()
 	start := time.Now()
 	k.types("cloverctl create system visibility -t test --wait")
 	took := time.Since(start)
 	k.Logf("create system visibility --wait: %s", took.Round(100*time.Millisecond))
-	if took > 30*time.Second {
-		k.Errorf("create system visibility --wait has taken %s, want 30 s at most", took)
+	most := limit // on a machine that has other work
+	if os.Getenv("CLOVER_STRICT") != "" {
+		most = 30 * time.Second
+	}
+	if took > most {
+		k.Errorf("create system visibility --wait has taken %s, want %s at most", took, most)
 	}
 	k.types("cloverctl create system controller nodeport")
 	k.write(".cloverctl.yaml", "ControllerIP: "+k.cluster.NodeAddress()+"\n")

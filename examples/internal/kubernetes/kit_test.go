@@ -95,7 +95,7 @@ func (k *kit) isReady() {
 
 // cleanUp removes what a test that has failed has left.
 func (k *kit) cleanUp() {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*limit)
 	defer cancel()
 	for _, name := range []string{"clovisor", "sdc", "visibility"} {
 		if a := k.runIn(ctx, "cloverctl delete system -y "+name); a.code != 0 {

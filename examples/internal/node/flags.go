@@ -34,6 +34,7 @@ func (o *Options) AddFlags(f *pflag.FlagSet) {
 	f.DurationVar(&o.RedisRefresh, "redis-refresh", 0, "how often Redis is brought up to date (default: 1s)")
 	o.Redis.Password = os.Getenv("REDIS_PASSWORD")
 	o.Redis.SentinelUsername, o.Redis.SentinelPassword = os.Getenv("REDIS_SENTINEL_USERNAME"), os.Getenv("REDIS_SENTINEL_PASSWORD")
+	o.Spark.addFlags(f)
 	f.DurationVar(&o.Store.Retention, "retention", 7*24*time.Hour, "age at which data goes")
 	o.addStoreFlags(f)
 	o.parquet.add(f)

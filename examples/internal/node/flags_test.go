@@ -1,10 +1,15 @@
 package node
 
 import (
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/storetest"
 )
 
 func parse(args ...string) (Options, error) {
@@ -37,5 +42,37 @@ func TestWrongHeaders(t *testing.T) {
 		if _, err := parse("--jaeger-header", h); err == nil {
 			t.Errorf("%q is accepted", h)
 		}
+	}
+}
+
+// TestSparkFlags holds what is refused, and what is known of the files.
+func TestSparkFlags(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		fail string
+	}{
+		{[]string{"--spark-addr", "spark:10000"}, "needed together"},
+		{[]string{"--spark-data", "/spans"}, "needed together"},
+		{[]string{"--spark-addr", "spark", "--spark-data", "/spans"}, "--spark-addr: spark: invalid input: address \"spark\""},
+		{[]string{"--spark-addr", "spark:10000", "--spark-data", "/spans", "--spark-above", "-1"}, "--spark-above"},
+		{[]string{"--spark-addr", "spark:10000", "--spark-data", "/spans", "--spark-ca-file", "absent.pem"}, "--spark-ca-file"},
+		{[]string{"--spark-addr", "spark:10000", "--spark-data", "/spans"}, ""},
+	} {
+		o, err := parse(c.args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := &Node{opts: o, store: storetest.NewReference(storetest.Options{})}
+		_, err = n.engines(visibility.AnalyticsOptions{})
+		if c.fail == "" && err != nil || c.fail != "" && (err == nil || !strings.Contains(err.Error(), c.fail)) {
+			t.Errorf("%q: %v, want %q", c.args, err, c.fail)
+		}
+	}
+	o := SparkOptions{Data: "s3a://spans/parquet"}
+	if s, err := o.reading(nil); err != nil || s.Files != nil {
+		t.Errorf("a URL is read as a folder: %v", err)
+	}
+	if _, err := files("absent"); !errors.Is(err, visibility.ErrUnavailable) {
+		t.Errorf("a folder that is not there: %v", err)
 	}
 }

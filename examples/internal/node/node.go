@@ -24,6 +24,7 @@ import (
 	"github.com/opnfv/clover/visibility/embedded"
 	"github.com/opnfv/clover/visibility/lease"
 	visibilityredis "github.com/opnfv/clover/visibility/redis"
+	"github.com/opnfv/clover/visibility/spark"
 	"github.com/opnfv/clover/web"
 )
 
@@ -62,6 +63,9 @@ type Options struct {
 	// nowhere. RedisRefresh is how often; 0 is the default of visibilityredis.
 	Redis        visibilityredis.Address
 	RedisRefresh time.Duration
+	// Spark is asked for what the store keeps no more; without an address
+	// there is none.
+	Spark SparkOptions
 	// Dashboard serves the dashboard at REST's root.
 	Dashboard bool
 	Logger    *slog.Logger
@@ -85,6 +89,7 @@ type Node struct {
 	hub       *visibility.Hub
 	results   *results  // nil: not kept in Redis
 	exporter  *exporter // nil: no files
+	spark     *spark.DB // nil: there is none
 	service   *server.Local
 	registry  *prometheus.Registry
 }
@@ -127,7 +132,7 @@ func (n *Node) assemble() (err error) {
 	if err != nil {
 		return err
 	}
-	if n.results, err = newResults(n.opts, n.store, n.collector); err != nil {
+	if n.results, err = newResults(n.opts, n.store, n.collector, n.share); err != nil {
 		return err
 	}
 	if n.exporter, err = newExporter(n.opts, n.store); err != nil {
@@ -143,15 +148,7 @@ func (n *Node) assemble() (err error) {
 	if err != nil {
 		return err
 	}
-	analytics, err := visibility.NewAnalytics(n.store, visibility.AnalyticsOptions{Status: n.collector.Status})
-	if err != nil {
-		return err
-	}
-	n.service, err = server.NewLocal(server.LocalDeps{
-		Store: n.store, Analytics: analytics, Collector: n.collector, Ingest: ingest, Hub: n.hub,
-		Sources: policy, Version: Version(),
-	})
-	if err != nil {
+	if n.service, err = n.newService(ingest, policy); err != nil {
 		return err
 	}
 	metrics, err := visibility.NewMetrics(visibility.MetricsOptions{
@@ -174,6 +171,23 @@ func (n *Node) assemble() (err error) {
 	)
 }
 
+// newService is what answers the API.
+func (n *Node) newService(ingest *visibility.Ingest, policy *server.SourcePolicy) (*server.Local, error) {
+	answering := visibility.AnalyticsOptions{Status: n.collector.Status}
+	analytics, err := visibility.NewAnalytics(n.store, answering)
+	if err != nil {
+		return nil, err
+	}
+	engines, err := n.engines(answering)
+	if err != nil {
+		return nil, err
+	}
+	return server.NewLocal(server.LocalDeps{
+		Store: n.store, Analytics: analytics, Engines: engines, Collector: n.collector, Ingest: ingest, Hub: n.hub,
+		Sources: policy, Version: Version(),
+	})
+}
+
 // Version returns the version that the program was built from.
 func Version() string {
 	info, ok := debug.ReadBuildInfo()
@@ -187,6 +201,9 @@ func Version() string {
 // what it has taken, and closes the store.
 func (n *Node) Run(ctx context.Context) error {
 	err := n.run(ctx)
+	if n.spark != nil {
+		err = errors.Join(err, n.spark.Close())
+	}
 	return errors.Join(err, n.store.Close())
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/lease"
 	visibilityredis "github.com/opnfv/clover/visibility/redis"
 	"github.com/opnfv/clover/visibility/spool"
 )
@@ -28,7 +29,7 @@ type results struct {
 }
 
 // newResults returns nil if there is no Redis.
-func newResults(o Options, store visibility.Store, collector *visibility.Collector) (*results, error) {
+func newResults(o Options, store visibility.Store, collector *visibility.Collector, share *lease.Group) (*results, error) {
 	if o.Redis.URL == "" {
 		return nil, nil
 	}
@@ -36,9 +37,11 @@ func newResults(o Options, store visibility.Store, collector *visibility.Collect
 	if err != nil {
 		return nil, fmt.Errorf("--redis: %w", err)
 	}
-	syncer, err := visibilityredis.New(client, store, collector, visibilityredis.Options{
-		Target: target, Refresh: o.RedisRefresh, Logger: o.Logger,
-	})
+	options := visibilityredis.Options{Target: target, Refresh: o.RedisRefresh, Logger: o.Logger}
+	if share != nil {
+		options.Owns = share.Owns // one of the collectors writes for all
+	}
+	syncer, err := visibilityredis.New(client, store, collector, options)
 	if err != nil {
 		return nil, errors.Join(err, client.Close())
 	}

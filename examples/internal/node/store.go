@@ -123,13 +123,9 @@ func (f *storeFlags) tls() (*tls.Config, error) {
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if f.caFile != "" {
-		pem, err := os.ReadFile(f.caFile)
-		if err != nil {
-			return nil, fmt.Errorf("--cassandra-ca-file: %w", err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("--cassandra-ca-file %s has no certificate: %w", f.caFile, visibility.ErrInvalid)
+		var err error
+		if config.RootCAs, err = authorities("--cassandra-ca-file", f.caFile); err != nil {
+			return nil, err
 		}
 	}
 	if f.certFile != "" {
@@ -140,4 +136,17 @@ func (f *storeFlags) tls() (*tls.Config, error) {
 		config.Certificates = []tls.Certificate{pair}
 	}
 	return config, nil
+}
+
+// authorities reads the file of a flag.
+func authorities(flag, file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s %s has no certificate: %w", flag, file, visibility.ErrInvalid)
+	}
+	return pool, nil
 }

@@ -20,7 +20,7 @@ import (
 
 func client(t *testing.T, addr string) *redis.Client {
 	t.Helper()
-	c := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1, DialTimeout: 2 * time.Second})
+	c := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1, DialTimeout: time.Minute, ReadTimeout: time.Minute})
 	t.Cleanup(func() { c.Close() })
 	return c
 }
@@ -183,6 +183,10 @@ func TestDeliversWhenRedisComesBack(t *testing.T) {
 	}
 	write(20)
 	count(20)
+	testutil.Eventually(t, 20*time.Second, func() (bool, string) {
+		s := relay.Stats()["redis"] // what it does not know to be there it delivers again
+		return s.Waiting == 0, fmt.Sprintf("%+v", s)
+	})
 	server.Stop()
 	write(50)
 	testutil.Eventually(t, 20*time.Second, func() (bool, string) {

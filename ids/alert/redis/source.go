@@ -120,7 +120,8 @@ func (s *Source) list(ctx context.Context, emit alert.Emit, from, to string) err
 		if err := s.take(text, s.identity(text), "", emit); err != nil {
 			return err
 		}
-		if err := remove(ctx, work).Err(); err != nil && !errors.Is(err, redis.Nil) {
+		// Also when ctx has ended meanwhile: it would be read again.
+		if err := remove(context.WithoutCancel(ctx), work).Err(); err != nil && !errors.Is(err, redis.Nil) {
 			return fmt.Errorf("redis: remove from the list %s: %w", work, err)
 		}
 	}

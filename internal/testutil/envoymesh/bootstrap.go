@@ -17,6 +17,10 @@ const (
 	zipkinCollector = "outbound|9411||jaeger.istio-system.svc.cluster.local"
 )
 
+// reportTimeout is how long a collector may take for some spans: what it has not
+// taken by then is lost, and a machine may be busy.
+const reportTimeout = time.Minute
+
 // bootstrap is the configuration of one proxy.
 type bootstrap struct {
 	service, revision, role string
@@ -82,6 +86,7 @@ func (b bootstrap) json() ([]byte, error) {
 		"layered_runtime": object{"layers": []object{{"name": "static", "static_layer": object{
 			"tracing.opentelemetry.flush_interval_ms": flush,
 			"tracing.zipkin.flush_interval_ms":        flush,
+			"tracing.zipkin.request_timeout":          reportTimeout.Milliseconds(),
 		}}}},
 	}, "", " ")
 }
@@ -114,7 +119,7 @@ func (c cluster) object() (object, error) {
 		return nil, fmt.Errorf("cluster %s: %w", c.name, err)
 	}
 	o := object{
-		"name": c.name, "alt_stat_name": c.name + ";", "type": "STATIC", "connect_timeout": "2s",
+		"name": c.name, "alt_stat_name": c.name + ";", "type": "STATIC", "connect_timeout": "30s",
 		"load_assignment": object{"cluster_name": c.name, "endpoints": []object{
 			{"lb_endpoints": []object{{"endpoint": object{"address": address(host, port)}}}},
 		}},
@@ -232,7 +237,7 @@ func (b bootstrap) provider() object {
 	return object{"name": "envoy.tracers.opentelemetry", "typed_config": typed("envoy.config.trace.v3.OpenTelemetryConfig", object{
 		"grpc_service": object{
 			"envoy_grpc": object{"cluster_name": otelCollector, "authority": "jaeger.istio-system.svc.cluster.local"},
-			"timeout":    "10s",
+			"timeout":    fmt.Sprintf("%.0fs", reportTimeout.Seconds()),
 		},
 		"service_name": b.service,
 	})}

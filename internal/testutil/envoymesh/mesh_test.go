@@ -271,9 +271,7 @@ func TestSpansCarryIstiosTags(t *testing.T) {
 
 func TestCountersInPrometheus(t *testing.T) {
 	m := New(t, Options{})
-	p := testutil.Prometheus(t, testutil.PrometheusOptions{
-		ScrapeConfigs: m.ScrapeConfigs(), Interval: 200 * time.Millisecond,
-	})
+	p := testutil.Prometheus(t, testutil.PrometheusOptions{ScrapeConfigs: m.ScrapeConfigs()})
 	for range 7 {
 		get(t, m.URL+"/")
 	}
@@ -286,10 +284,10 @@ func TestCountersInPrometheus(t *testing.T) {
 		`envoy_cluster_upstream_rq_total{cluster_name="outbound|9180||proxy-access-control.default.svc.cluster.local"}`:               8,
 		`envoy_http_downstream_rq_total{http_conn_manager_prefix="outbound_0.0.0.0_8080",job="envoy-stats",namespace="istio-system"}`: 8,
 	} {
-		got, err := p.Query(t.Context(), expr)
-		if err != nil || len(got) != 1 || got[0].Value != want {
-			t.Errorf("%s is %v, %v, want %v", expr, got, err, want)
-		}
+		testutil.Eventually(t, limit, func() (bool, string) { // after a scrape that fails there is none for a while
+			got, err := p.Query(t.Context(), expr)
+			return err == nil && len(got) == 1 && got[0].Value == want, fmt.Sprintf("%s is %v, %v, want %v", expr, got, err, want)
+		})
 	}
 }
 

@@ -19,9 +19,9 @@ import (
 const (
 	namespace = "istio-system"
 	// readyLimit bounds the start of a pod on a busy machine.
-	readyLimit = 3 * time.Minute
+	readyLimit = 10 * time.Minute
 	// removeLimit bounds the removal, which goes on when the test is over.
-	removeLimit = 5 * time.Minute
+	removeLimit = 10 * time.Minute
 )
 
 // Mesh is an installed Istio.

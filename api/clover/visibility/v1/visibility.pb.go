@@ -80,6 +80,63 @@ func (CountMode) EnumDescriptor() ([]byte, []int) {
 	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{0}
 }
 
+// Engine is who answers a question.
+type Engine int32
+
+const (
+	// The store.
+	Engine_ENGINE_UNSPECIFIED Engine = 0
+	// Whichever fits the question.
+	Engine_ENGINE_AUTO Engine = 1
+	// The store.
+	Engine_ENGINE_STORE Engine = 2
+	// Spark, over the files that the spans were exported to.
+	Engine_ENGINE_SPARK Engine = 3
+)
+
+// Enum value maps for Engine.
+var (
+	Engine_name = map[int32]string{
+		0: "ENGINE_UNSPECIFIED",
+		1: "ENGINE_AUTO",
+		2: "ENGINE_STORE",
+		3: "ENGINE_SPARK",
+	}
+	Engine_value = map[string]int32{
+		"ENGINE_UNSPECIFIED": 0,
+		"ENGINE_AUTO":        1,
+		"ENGINE_STORE":       2,
+		"ENGINE_SPARK":       3,
+	}
+)
+
+func (x Engine) Enum() *Engine {
+	p := new(Engine)
+	*p = x
+	return p
+}
+
+func (x Engine) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Engine) Descriptor() protoreflect.EnumDescriptor {
+	return file_clover_visibility_v1_visibility_proto_enumTypes[1].Descriptor()
+}
+
+func (Engine) Type() protoreflect.EnumType {
+	return &file_clover_visibility_v1_visibility_proto_enumTypes[1]
+}
+
+func (x Engine) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Engine.Descriptor instead.
+func (Engine) EnumDescriptor() ([]byte, []int) {
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{1}
+}
+
 // TimeRange is a half-open range of time.
 type TimeRange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -466,6 +523,161 @@ func (x *Stats) GetResponseBytes() int64 {
 	return 0
 }
 
+// Explanation says who answered and why.
+type Explanation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who answered.
+	Engine Engine `protobuf:"varint,1,opt,name=engine,proto3,enum=clover.visibility.v1.Engine" json:"engine,omitempty"`
+	// Why, as a sentence for people.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// What it would take the store, estimated.
+	StoreEstimate *Cost `protobuf:"bytes,3,opt,name=store_estimate,json=storeEstimate,proto3" json:"store_estimate,omitempty"`
+	// What it would take Spark, estimated. Unset: there is none.
+	SparkEstimate *Cost `protobuf:"bytes,4,opt,name=spark_estimate,json=sparkEstimate,proto3" json:"spark_estimate,omitempty"`
+	// What it took the one that answered.
+	Actual        *Cost `protobuf:"bytes,5,opt,name=actual,proto3" json:"actual,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Explanation) Reset() {
+	*x = Explanation{}
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Explanation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Explanation) ProtoMessage() {}
+
+func (x *Explanation) ProtoReflect() protoreflect.Message {
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Explanation.ProtoReflect.Descriptor instead.
+func (*Explanation) Descriptor() ([]byte, []int) {
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Explanation) GetEngine() Engine {
+	if x != nil {
+		return x.Engine
+	}
+	return Engine_ENGINE_UNSPECIFIED
+}
+
+func (x *Explanation) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Explanation) GetStoreEstimate() *Cost {
+	if x != nil {
+		return x.StoreEstimate
+	}
+	return nil
+}
+
+func (x *Explanation) GetSparkEstimate() *Cost {
+	if x != nil {
+		return x.SparkEstimate
+	}
+	return nil
+}
+
+func (x *Explanation) GetActual() *Cost {
+	if x != nil {
+		return x.Actual
+	}
+	return nil
+}
+
+// Cost is what an answer takes. Unset fields are not known.
+type Cost struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Rollups that the store reads, or spans that Spark reads.
+	Read *int64 `protobuf:"varint,1,opt,name=read,proto3,oneof" json:"read,omitempty"`
+	// Files that Spark reads.
+	Files *int64 `protobuf:"varint,2,opt,name=files,proto3,oneof" json:"files,omitempty"`
+	// Rows that Spark returns.
+	Returned *int64 `protobuf:"varint,3,opt,name=returned,proto3,oneof" json:"returned,omitempty"`
+	// Time from the question to the answer.
+	Elapsed       *durationpb.Duration `protobuf:"bytes,4,opt,name=elapsed,proto3" json:"elapsed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Cost) Reset() {
+	*x = Cost{}
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Cost) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Cost) ProtoMessage() {}
+
+func (x *Cost) ProtoReflect() protoreflect.Message {
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Cost.ProtoReflect.Descriptor instead.
+func (*Cost) Descriptor() ([]byte, []int) {
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Cost) GetRead() int64 {
+	if x != nil && x.Read != nil {
+		return *x.Read
+	}
+	return 0
+}
+
+func (x *Cost) GetFiles() int64 {
+	if x != nil && x.Files != nil {
+		return *x.Files
+	}
+	return 0
+}
+
+func (x *Cost) GetReturned() int64 {
+	if x != nil && x.Returned != nil {
+		return *x.Returned
+	}
+	return 0
+}
+
+func (x *Cost) GetElapsed() *durationpb.Duration {
+	if x != nil {
+		return x.Elapsed
+	}
+	return nil
+}
+
 // GetStatsRequest asks for statistics.
 type GetStatsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -487,14 +699,19 @@ type GetStatsRequest struct {
 	// Smallest first.
 	Ascending bool `protobuf:"varint,7,opt,name=ascending,proto3" json:"ascending,omitempty"`
 	// Largest number of groups. 0: 100.
-	Limit         int32 `protobuf:"varint,8,opt,name=limit,proto3" json:"limit,omitempty"`
+	Limit int32 `protobuf:"varint,8,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Who answers.
+	Engine Engine `protobuf:"varint,9,opt,name=engine,proto3,enum=clover.visibility.v1.Engine" json:"engine,omitempty"`
+	// Say who answered and why, with what it cost. An answer by Spark always
+	// says so.
+	Explain       bool `protobuf:"varint,10,opt,name=explain,proto3" json:"explain,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetStatsRequest) Reset() {
 	*x = GetStatsRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[4]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -506,7 +723,7 @@ func (x *GetStatsRequest) String() string {
 func (*GetStatsRequest) ProtoMessage() {}
 
 func (x *GetStatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[4]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -519,7 +736,7 @@ func (x *GetStatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatsRequest.ProtoReflect.Descriptor instead.
 func (*GetStatsRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{4}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetStatsRequest) GetRange() *TimeRange {
@@ -578,6 +795,20 @@ func (x *GetStatsRequest) GetLimit() int32 {
 	return 0
 }
 
+func (x *GetStatsRequest) GetEngine() Engine {
+	if x != nil {
+		return x.Engine
+	}
+	return Engine_ENGINE_UNSPECIFIED
+}
+
+func (x *GetStatsRequest) GetExplain() bool {
+	if x != nil {
+		return x.Explain
+	}
+	return false
+}
+
 // StatsGroup is one row of statistics.
 type StatsGroup struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -593,7 +824,7 @@ type StatsGroup struct {
 
 func (x *StatsGroup) Reset() {
 	*x = StatsGroup{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[5]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -605,7 +836,7 @@ func (x *StatsGroup) String() string {
 func (*StatsGroup) ProtoMessage() {}
 
 func (x *StatsGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[5]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -618,7 +849,7 @@ func (x *StatsGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsGroup.ProtoReflect.Descriptor instead.
 func (*StatsGroup) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{5}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *StatsGroup) GetValues() []string {
@@ -655,7 +886,7 @@ type StatsPoint struct {
 
 func (x *StatsPoint) Reset() {
 	*x = StatsPoint{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[6]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -667,7 +898,7 @@ func (x *StatsPoint) String() string {
 func (*StatsPoint) ProtoMessage() {}
 
 func (x *StatsPoint) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[6]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -680,7 +911,7 @@ func (x *StatsPoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsPoint.ProtoReflect.Descriptor instead.
 func (*StatsPoint) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{6}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *StatsPoint) GetTime() *timestamppb.Timestamp {
@@ -718,14 +949,16 @@ type GetStatsResponse struct {
 	// The number of groups beyond the limit.
 	RestGroups int32 `protobuf:"varint,8,opt,name=rest_groups,json=restGroups,proto3" json:"rest_groups,omitempty"`
 	// What the answer is based on.
-	Completeness  *Completeness `protobuf:"bytes,9,opt,name=completeness,proto3" json:"completeness,omitempty"`
+	Completeness *Completeness `protobuf:"bytes,9,opt,name=completeness,proto3" json:"completeness,omitempty"`
+	// Who answered and why, if asked for.
+	Explanation   *Explanation `protobuf:"bytes,10,opt,name=explanation,proto3" json:"explanation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetStatsResponse) Reset() {
 	*x = GetStatsResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[7]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -737,7 +970,7 @@ func (x *GetStatsResponse) String() string {
 func (*GetStatsResponse) ProtoMessage() {}
 
 func (x *GetStatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[7]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -750,7 +983,7 @@ func (x *GetStatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatsResponse.ProtoReflect.Descriptor instead.
 func (*GetStatsResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{7}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetStatsResponse) GetRange() *TimeRange {
@@ -816,6 +1049,13 @@ func (x *GetStatsResponse) GetCompleteness() *Completeness {
 	return nil
 }
 
+func (x *GetStatsResponse) GetExplanation() *Explanation {
+	if x != nil {
+		return x.Explanation
+	}
+	return nil
+}
+
 // ListValuesRequest asks for the distinct values of a dimension.
 type ListValuesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -837,7 +1077,7 @@ type ListValuesRequest struct {
 
 func (x *ListValuesRequest) Reset() {
 	*x = ListValuesRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[8]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -849,7 +1089,7 @@ func (x *ListValuesRequest) String() string {
 func (*ListValuesRequest) ProtoMessage() {}
 
 func (x *ListValuesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[8]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -862,7 +1102,7 @@ func (x *ListValuesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListValuesRequest.ProtoReflect.Descriptor instead.
 func (*ListValuesRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{8}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListValuesRequest) GetDimension() string {
@@ -922,7 +1162,7 @@ type ValueCount struct {
 
 func (x *ValueCount) Reset() {
 	*x = ValueCount{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[9]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -934,7 +1174,7 @@ func (x *ValueCount) String() string {
 func (*ValueCount) ProtoMessage() {}
 
 func (x *ValueCount) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[9]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -947,7 +1187,7 @@ func (x *ValueCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValueCount.ProtoReflect.Descriptor instead.
 func (*ValueCount) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{9}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ValueCount) GetValue() string {
@@ -988,7 +1228,7 @@ type ListValuesResponse struct {
 
 func (x *ListValuesResponse) Reset() {
 	*x = ListValuesResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[10]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1000,7 +1240,7 @@ func (x *ListValuesResponse) String() string {
 func (*ListValuesResponse) ProtoMessage() {}
 
 func (x *ListValuesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[10]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1013,7 +1253,7 @@ func (x *ListValuesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListValuesResponse.ProtoReflect.Descriptor instead.
 func (*ListValuesResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{10}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListValuesResponse) GetValues() []*ValueCount {
@@ -1057,7 +1297,7 @@ type GetGraphRequest struct {
 
 func (x *GetGraphRequest) Reset() {
 	*x = GetGraphRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[11]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1069,7 +1309,7 @@ func (x *GetGraphRequest) String() string {
 func (*GetGraphRequest) ProtoMessage() {}
 
 func (x *GetGraphRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[11]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1082,7 +1322,7 @@ func (x *GetGraphRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGraphRequest.ProtoReflect.Descriptor instead.
 func (*GetGraphRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{11}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetGraphRequest) GetRange() *TimeRange {
@@ -1112,7 +1352,7 @@ type GraphNode struct {
 
 func (x *GraphNode) Reset() {
 	*x = GraphNode{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[12]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1124,7 +1364,7 @@ func (x *GraphNode) String() string {
 func (*GraphNode) ProtoMessage() {}
 
 func (x *GraphNode) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[12]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1137,7 +1377,7 @@ func (x *GraphNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GraphNode.ProtoReflect.Descriptor instead.
 func (*GraphNode) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{12}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GraphNode) GetService() string {
@@ -1171,7 +1411,7 @@ type GraphEdge struct {
 
 func (x *GraphEdge) Reset() {
 	*x = GraphEdge{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[13]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1183,7 +1423,7 @@ func (x *GraphEdge) String() string {
 func (*GraphEdge) ProtoMessage() {}
 
 func (x *GraphEdge) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[13]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1196,7 +1436,7 @@ func (x *GraphEdge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GraphEdge.ProtoReflect.Descriptor instead.
 func (*GraphEdge) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{13}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GraphEdge) GetSource() string {
@@ -1244,7 +1484,7 @@ type GetGraphResponse struct {
 
 func (x *GetGraphResponse) Reset() {
 	*x = GetGraphResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[14]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1256,7 +1496,7 @@ func (x *GetGraphResponse) String() string {
 func (*GetGraphResponse) ProtoMessage() {}
 
 func (x *GetGraphResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[14]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1269,7 +1509,7 @@ func (x *GetGraphResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGraphResponse.ProtoReflect.Descriptor instead.
 func (*GetGraphResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{14}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetGraphResponse) GetRange() *TimeRange {
@@ -1323,7 +1563,7 @@ type GetMoversRequest struct {
 
 func (x *GetMoversRequest) Reset() {
 	*x = GetMoversRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[15]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1335,7 +1575,7 @@ func (x *GetMoversRequest) String() string {
 func (*GetMoversRequest) ProtoMessage() {}
 
 func (x *GetMoversRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[15]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1348,7 +1588,7 @@ func (x *GetMoversRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMoversRequest.ProtoReflect.Descriptor instead.
 func (*GetMoversRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{15}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetMoversRequest) GetBase() *TimeRange {
@@ -1412,7 +1652,7 @@ type Mover struct {
 
 func (x *Mover) Reset() {
 	*x = Mover{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[16]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1424,7 +1664,7 @@ func (x *Mover) String() string {
 func (*Mover) ProtoMessage() {}
 
 func (x *Mover) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[16]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1437,7 +1677,7 @@ func (x *Mover) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mover.ProtoReflect.Descriptor instead.
 func (*Mover) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{16}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Mover) GetValues() []string {
@@ -1492,7 +1732,7 @@ type GetMoversResponse struct {
 
 func (x *GetMoversResponse) Reset() {
 	*x = GetMoversResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[17]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1504,7 +1744,7 @@ func (x *GetMoversResponse) String() string {
 func (*GetMoversResponse) ProtoMessage() {}
 
 func (x *GetMoversResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[17]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1517,7 +1757,7 @@ func (x *GetMoversResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMoversResponse.ProtoReflect.Descriptor instead.
 func (*GetMoversResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{17}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetMoversResponse) GetMovers() []*Mover {
@@ -1568,7 +1808,7 @@ type GetHeatmapRequest struct {
 
 func (x *GetHeatmapRequest) Reset() {
 	*x = GetHeatmapRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[18]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1580,7 +1820,7 @@ func (x *GetHeatmapRequest) String() string {
 func (*GetHeatmapRequest) ProtoMessage() {}
 
 func (x *GetHeatmapRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[18]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1593,7 +1833,7 @@ func (x *GetHeatmapRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHeatmapRequest.ProtoReflect.Descriptor instead.
 func (*GetHeatmapRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{18}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetHeatmapRequest) GetRange() *TimeRange {
@@ -1644,7 +1884,7 @@ type HeatmapBand struct {
 
 func (x *HeatmapBand) Reset() {
 	*x = HeatmapBand{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[19]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1656,7 +1896,7 @@ func (x *HeatmapBand) String() string {
 func (*HeatmapBand) ProtoMessage() {}
 
 func (x *HeatmapBand) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[19]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1669,7 +1909,7 @@ func (x *HeatmapBand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeatmapBand.ProtoReflect.Descriptor instead.
 func (*HeatmapBand) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{19}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *HeatmapBand) GetLower() *durationpb.Duration {
@@ -1699,7 +1939,7 @@ type HeatmapColumn struct {
 
 func (x *HeatmapColumn) Reset() {
 	*x = HeatmapColumn{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[20]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1711,7 +1951,7 @@ func (x *HeatmapColumn) String() string {
 func (*HeatmapColumn) ProtoMessage() {}
 
 func (x *HeatmapColumn) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[20]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1724,7 +1964,7 @@ func (x *HeatmapColumn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeatmapColumn.ProtoReflect.Descriptor instead.
 func (*HeatmapColumn) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{20}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *HeatmapColumn) GetTime() *timestamppb.Timestamp {
@@ -1762,7 +2002,7 @@ type GetHeatmapResponse struct {
 
 func (x *GetHeatmapResponse) Reset() {
 	*x = GetHeatmapResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[21]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1774,7 +2014,7 @@ func (x *GetHeatmapResponse) String() string {
 func (*GetHeatmapResponse) ProtoMessage() {}
 
 func (x *GetHeatmapResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[21]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1787,7 +2027,7 @@ func (x *GetHeatmapResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHeatmapResponse.ProtoReflect.Descriptor instead.
 func (*GetHeatmapResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{21}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetHeatmapResponse) GetRange() *TimeRange {
@@ -1845,7 +2085,7 @@ type WatchStatsRequest struct {
 
 func (x *WatchStatsRequest) Reset() {
 	*x = WatchStatsRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[22]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1857,7 +2097,7 @@ func (x *WatchStatsRequest) String() string {
 func (*WatchStatsRequest) ProtoMessage() {}
 
 func (x *WatchStatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[22]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1870,7 +2110,7 @@ func (x *WatchStatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchStatsRequest.ProtoReflect.Descriptor instead.
 func (*WatchStatsRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{22}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *WatchStatsRequest) GetQuery() *GetStatsRequest {
@@ -1898,7 +2138,7 @@ type WatchStatsResponse struct {
 
 func (x *WatchStatsResponse) Reset() {
 	*x = WatchStatsResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[23]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1910,7 +2150,7 @@ func (x *WatchStatsResponse) String() string {
 func (*WatchStatsResponse) ProtoMessage() {}
 
 func (x *WatchStatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[23]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1923,7 +2163,7 @@ func (x *WatchStatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchStatsResponse.ProtoReflect.Descriptor instead.
 func (*WatchStatsResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{23}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *WatchStatsResponse) GetStats() *GetStatsResponse {
@@ -1954,7 +2194,7 @@ type SearchTracesRequest struct {
 
 func (x *SearchTracesRequest) Reset() {
 	*x = SearchTracesRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[24]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1966,7 +2206,7 @@ func (x *SearchTracesRequest) String() string {
 func (*SearchTracesRequest) ProtoMessage() {}
 
 func (x *SearchTracesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[24]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1979,7 +2219,7 @@ func (x *SearchTracesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchTracesRequest.ProtoReflect.Descriptor instead.
 func (*SearchTracesRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{24}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SearchTracesRequest) GetRange() *TimeRange {
@@ -2053,7 +2293,7 @@ type TraceSummary struct {
 
 func (x *TraceSummary) Reset() {
 	*x = TraceSummary{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[25]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2065,7 +2305,7 @@ func (x *TraceSummary) String() string {
 func (*TraceSummary) ProtoMessage() {}
 
 func (x *TraceSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[25]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2078,7 +2318,7 @@ func (x *TraceSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceSummary.ProtoReflect.Descriptor instead.
 func (*TraceSummary) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{25}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *TraceSummary) GetTraceId() string {
@@ -2166,7 +2406,7 @@ type SearchTracesResponse struct {
 
 func (x *SearchTracesResponse) Reset() {
 	*x = SearchTracesResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[26]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2178,7 +2418,7 @@ func (x *SearchTracesResponse) String() string {
 func (*SearchTracesResponse) ProtoMessage() {}
 
 func (x *SearchTracesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[26]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2191,7 +2431,7 @@ func (x *SearchTracesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchTracesResponse.ProtoReflect.Descriptor instead.
 func (*SearchTracesResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{26}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SearchTracesResponse) GetTraces() []*TraceSummary {
@@ -2228,7 +2468,7 @@ type Attribute struct {
 
 func (x *Attribute) Reset() {
 	*x = Attribute{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[27]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2240,7 +2480,7 @@ func (x *Attribute) String() string {
 func (*Attribute) ProtoMessage() {}
 
 func (x *Attribute) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[27]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2253,7 +2493,7 @@ func (x *Attribute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attribute.ProtoReflect.Descriptor instead.
 func (*Attribute) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{27}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Attribute) GetKey() string {
@@ -2285,7 +2525,7 @@ type SpanEvent struct {
 
 func (x *SpanEvent) Reset() {
 	*x = SpanEvent{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[28]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2297,7 +2537,7 @@ func (x *SpanEvent) String() string {
 func (*SpanEvent) ProtoMessage() {}
 
 func (x *SpanEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[28]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2310,7 +2550,7 @@ func (x *SpanEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SpanEvent.ProtoReflect.Descriptor instead.
 func (*SpanEvent) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{28}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SpanEvent) GetTime() *timestamppb.Timestamp {
@@ -2405,7 +2645,7 @@ type Span struct {
 
 func (x *Span) Reset() {
 	*x = Span{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[29]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2417,7 +2657,7 @@ func (x *Span) String() string {
 func (*Span) ProtoMessage() {}
 
 func (x *Span) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[29]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2430,7 +2670,7 @@ func (x *Span) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Span.ProtoReflect.Descriptor instead.
 func (*Span) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{29}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Span) GetTraceId() string {
@@ -2661,7 +2901,7 @@ type GetTraceRequest struct {
 
 func (x *GetTraceRequest) Reset() {
 	*x = GetTraceRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[30]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2673,7 +2913,7 @@ func (x *GetTraceRequest) String() string {
 func (*GetTraceRequest) ProtoMessage() {}
 
 func (x *GetTraceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[30]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2686,7 +2926,7 @@ func (x *GetTraceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTraceRequest.ProtoReflect.Descriptor instead.
 func (*GetTraceRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{30}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *GetTraceRequest) GetTraceId() string {
@@ -2711,7 +2951,7 @@ type GetTraceResponse struct {
 
 func (x *GetTraceResponse) Reset() {
 	*x = GetTraceResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[31]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2723,7 +2963,7 @@ func (x *GetTraceResponse) String() string {
 func (*GetTraceResponse) ProtoMessage() {}
 
 func (x *GetTraceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[31]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2736,7 +2976,7 @@ func (x *GetTraceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTraceResponse.ProtoReflect.Descriptor instead.
 func (*GetTraceResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{31}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GetTraceResponse) GetSummary() *TraceSummary {
@@ -2777,7 +3017,7 @@ type ListMetricsRequest struct {
 
 func (x *ListMetricsRequest) Reset() {
 	*x = ListMetricsRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[32]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2789,7 +3029,7 @@ func (x *ListMetricsRequest) String() string {
 func (*ListMetricsRequest) ProtoMessage() {}
 
 func (x *ListMetricsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[32]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2802,7 +3042,7 @@ func (x *ListMetricsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMetricsRequest.ProtoReflect.Descriptor instead.
 func (*ListMetricsRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{32}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListMetricsRequest) GetService() string {
@@ -2848,7 +3088,7 @@ type Metric struct {
 
 func (x *Metric) Reset() {
 	*x = Metric{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[33]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2860,7 +3100,7 @@ func (x *Metric) String() string {
 func (*Metric) ProtoMessage() {}
 
 func (x *Metric) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[33]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2873,7 +3113,7 @@ func (x *Metric) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Metric.ProtoReflect.Descriptor instead.
 func (*Metric) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{33}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Metric) GetName() string {
@@ -2914,7 +3154,7 @@ type ListMetricsResponse struct {
 
 func (x *ListMetricsResponse) Reset() {
 	*x = ListMetricsResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[34]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2926,7 +3166,7 @@ func (x *ListMetricsResponse) String() string {
 func (*ListMetricsResponse) ProtoMessage() {}
 
 func (x *ListMetricsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[34]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2939,7 +3179,7 @@ func (x *ListMetricsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMetricsResponse.ProtoReflect.Descriptor instead.
 func (*ListMetricsResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{34}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListMetricsResponse) GetMetrics() []*Metric {
@@ -2987,7 +3227,7 @@ type GetMetricsRequest struct {
 
 func (x *GetMetricsRequest) Reset() {
 	*x = GetMetricsRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[35]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2999,7 +3239,7 @@ func (x *GetMetricsRequest) String() string {
 func (*GetMetricsRequest) ProtoMessage() {}
 
 func (x *GetMetricsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[35]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3012,7 +3252,7 @@ func (x *GetMetricsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMetricsRequest.ProtoReflect.Descriptor instead.
 func (*GetMetricsRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{35}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GetMetricsRequest) GetRange() *TimeRange {
@@ -3056,7 +3296,7 @@ type MetricPoint struct {
 
 func (x *MetricPoint) Reset() {
 	*x = MetricPoint{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[36]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3068,7 +3308,7 @@ func (x *MetricPoint) String() string {
 func (*MetricPoint) ProtoMessage() {}
 
 func (x *MetricPoint) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[36]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3081,7 +3321,7 @@ func (x *MetricPoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetricPoint.ProtoReflect.Descriptor instead.
 func (*MetricPoint) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{36}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *MetricPoint) GetTime() *timestamppb.Timestamp {
@@ -3113,7 +3353,7 @@ type MetricSeries struct {
 
 func (x *MetricSeries) Reset() {
 	*x = MetricSeries{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[37]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3125,7 +3365,7 @@ func (x *MetricSeries) String() string {
 func (*MetricSeries) ProtoMessage() {}
 
 func (x *MetricSeries) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[37]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3138,7 +3378,7 @@ func (x *MetricSeries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetricSeries.ProtoReflect.Descriptor instead.
 func (*MetricSeries) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{37}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *MetricSeries) GetName() string {
@@ -3177,7 +3417,7 @@ type GetMetricsResponse struct {
 
 func (x *GetMetricsResponse) Reset() {
 	*x = GetMetricsResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[38]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3189,7 +3429,7 @@ func (x *GetMetricsResponse) String() string {
 func (*GetMetricsResponse) ProtoMessage() {}
 
 func (x *GetMetricsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[38]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3202,7 +3442,7 @@ func (x *GetMetricsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMetricsResponse.ProtoReflect.Descriptor instead.
 func (*GetMetricsResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{38}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *GetMetricsResponse) GetSeries() []*MetricSeries {
@@ -3239,7 +3479,7 @@ type GetLedgerRequest struct {
 
 func (x *GetLedgerRequest) Reset() {
 	*x = GetLedgerRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[39]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3251,7 +3491,7 @@ func (x *GetLedgerRequest) String() string {
 func (*GetLedgerRequest) ProtoMessage() {}
 
 func (x *GetLedgerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[39]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3264,7 +3504,7 @@ func (x *GetLedgerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLedgerRequest.ProtoReflect.Descriptor instead.
 func (*GetLedgerRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{39}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *GetLedgerRequest) GetPageSize() int32 {
@@ -3317,7 +3557,7 @@ type LedgerEntry struct {
 
 func (x *LedgerEntry) Reset() {
 	*x = LedgerEntry{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[40]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3329,7 +3569,7 @@ func (x *LedgerEntry) String() string {
 func (*LedgerEntry) ProtoMessage() {}
 
 func (x *LedgerEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[40]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3342,7 +3582,7 @@ func (x *LedgerEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LedgerEntry.ProtoReflect.Descriptor instead.
 func (*LedgerEntry) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{40}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *LedgerEntry) GetSource() string {
@@ -3451,7 +3691,7 @@ type GetLedgerResponse struct {
 
 func (x *GetLedgerResponse) Reset() {
 	*x = GetLedgerResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[41]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3463,7 +3703,7 @@ func (x *GetLedgerResponse) String() string {
 func (*GetLedgerResponse) ProtoMessage() {}
 
 func (x *GetLedgerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[41]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3476,7 +3716,7 @@ func (x *GetLedgerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLedgerResponse.ProtoReflect.Descriptor instead.
 func (*GetLedgerResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{41}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *GetLedgerResponse) GetEntries() []*LedgerEntry {
@@ -3509,7 +3749,7 @@ type GetStatusRequest struct {
 
 func (x *GetStatusRequest) Reset() {
 	*x = GetStatusRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[42]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3521,7 +3761,7 @@ func (x *GetStatusRequest) String() string {
 func (*GetStatusRequest) ProtoMessage() {}
 
 func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[42]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3534,7 +3774,7 @@ func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetStatusRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{42}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{44}
 }
 
 // SourceStatus is the state of one source.
@@ -3576,7 +3816,7 @@ type SourceStatus struct {
 
 func (x *SourceStatus) Reset() {
 	*x = SourceStatus{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[43]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3588,7 +3828,7 @@ func (x *SourceStatus) String() string {
 func (*SourceStatus) ProtoMessage() {}
 
 func (x *SourceStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[43]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3601,7 +3841,7 @@ func (x *SourceStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceStatus.ProtoReflect.Descriptor instead.
 func (*SourceStatus) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{43}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *SourceStatus) GetName() string {
@@ -3734,7 +3974,7 @@ type IngestStatus struct {
 
 func (x *IngestStatus) Reset() {
 	*x = IngestStatus{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[44]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3746,7 +3986,7 @@ func (x *IngestStatus) String() string {
 func (*IngestStatus) ProtoMessage() {}
 
 func (x *IngestStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[44]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3759,7 +3999,7 @@ func (x *IngestStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IngestStatus.ProtoReflect.Descriptor instead.
 func (*IngestStatus) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{44}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *IngestStatus) GetInFlight() int32 {
@@ -3845,7 +4085,7 @@ type StoreStatus struct {
 
 func (x *StoreStatus) Reset() {
 	*x = StoreStatus{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[45]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3857,7 +4097,7 @@ func (x *StoreStatus) String() string {
 func (*StoreStatus) ProtoMessage() {}
 
 func (x *StoreStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[45]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3870,7 +4110,7 @@ func (x *StoreStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreStatus.ProtoReflect.Descriptor instead.
 func (*StoreStatus) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{45}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *StoreStatus) GetName() string {
@@ -3954,14 +4194,17 @@ type GetStatusResponse struct {
 	// What is pushed. Unset: nothing is received.
 	Ingest *IngestStatus `protobuf:"bytes,7,opt,name=ingest,proto3" json:"ingest,omitempty"`
 	// What answers are based on now.
-	Completeness  *Completeness `protobuf:"bytes,8,opt,name=completeness,proto3" json:"completeness,omitempty"`
+	Completeness *Completeness `protobuf:"bytes,8,opt,name=completeness,proto3" json:"completeness,omitempty"`
+	// The collectors that divide the services of the sources among themselves,
+	// as the answering one knows them. None: it reads all.
+	Members       []string `protobuf:"bytes,9,rep,name=members,proto3" json:"members,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[46]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3973,7 +4216,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[46]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3986,7 +4229,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{46}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GetStatusResponse) GetVersion() string {
@@ -4045,6 +4288,13 @@ func (x *GetStatusResponse) GetCompleteness() *Completeness {
 	return nil
 }
 
+func (x *GetStatusResponse) GetMembers() []string {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
 // GetSummaryRequest asks for the classic figures.
 type GetSummaryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4060,7 +4310,7 @@ type GetSummaryRequest struct {
 
 func (x *GetSummaryRequest) Reset() {
 	*x = GetSummaryRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[47]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4072,7 +4322,7 @@ func (x *GetSummaryRequest) String() string {
 func (*GetSummaryRequest) ProtoMessage() {}
 
 func (x *GetSummaryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[47]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4085,7 +4335,7 @@ func (x *GetSummaryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSummaryRequest.ProtoReflect.Descriptor instead.
 func (*GetSummaryRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{47}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GetSummaryRequest) GetRange() *TimeRange {
@@ -4120,7 +4370,7 @@ type ResponseTimes struct {
 
 func (x *ResponseTimes) Reset() {
 	*x = ResponseTimes{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[48]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4132,7 +4382,7 @@ func (x *ResponseTimes) String() string {
 func (*ResponseTimes) ProtoMessage() {}
 
 func (x *ResponseTimes) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[48]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4145,7 +4395,7 @@ func (x *ResponseTimes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResponseTimes.ProtoReflect.Descriptor instead.
 func (*ResponseTimes) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{48}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ResponseTimes) GetService() string {
@@ -4187,7 +4437,7 @@ type CountedValues struct {
 
 func (x *CountedValues) Reset() {
 	*x = CountedValues{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[49]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4199,7 +4449,7 @@ func (x *CountedValues) String() string {
 func (*CountedValues) ProtoMessage() {}
 
 func (x *CountedValues) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[49]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4212,7 +4462,7 @@ func (x *CountedValues) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountedValues.ProtoReflect.Descriptor instead.
 func (*CountedValues) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{49}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *CountedValues) GetValues() []*ValueCount {
@@ -4248,7 +4498,7 @@ type GetSummaryResponse struct {
 
 func (x *GetSummaryResponse) Reset() {
 	*x = GetSummaryResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[50]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4260,7 +4510,7 @@ func (x *GetSummaryResponse) String() string {
 func (*GetSummaryResponse) ProtoMessage() {}
 
 func (x *GetSummaryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[50]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4273,7 +4523,7 @@ func (x *GetSummaryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSummaryResponse.ProtoReflect.Descriptor instead.
 func (*GetSummaryResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{50}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *GetSummaryResponse) GetTraceCount() int64 {
@@ -4349,7 +4599,7 @@ type Config struct {
 
 func (x *Config) Reset() {
 	*x = Config{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[51]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4361,7 +4611,7 @@ func (x *Config) String() string {
 func (*Config) ProtoMessage() {}
 
 func (x *Config) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[51]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4374,7 +4624,7 @@ func (x *Config) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Config.ProtoReflect.Descriptor instead.
 func (*Config) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{51}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Config) GetServices() []string {
@@ -4435,7 +4685,7 @@ type GetConfigRequest struct {
 
 func (x *GetConfigRequest) Reset() {
 	*x = GetConfigRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[52]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4447,7 +4697,7 @@ func (x *GetConfigRequest) String() string {
 func (*GetConfigRequest) ProtoMessage() {}
 
 func (x *GetConfigRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[52]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4460,7 +4710,7 @@ func (x *GetConfigRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConfigRequest.ProtoReflect.Descriptor instead.
 func (*GetConfigRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{52}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{54}
 }
 
 // GetConfigResponse is the configuration.
@@ -4474,7 +4724,7 @@ type GetConfigResponse struct {
 
 func (x *GetConfigResponse) Reset() {
 	*x = GetConfigResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[53]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4486,7 +4736,7 @@ func (x *GetConfigResponse) String() string {
 func (*GetConfigResponse) ProtoMessage() {}
 
 func (x *GetConfigResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[53]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4499,7 +4749,7 @@ func (x *GetConfigResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConfigResponse.ProtoReflect.Descriptor instead.
 func (*GetConfigResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{53}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *GetConfigResponse) GetConfig() *Config {
@@ -4520,7 +4770,7 @@ type StringList struct {
 
 func (x *StringList) Reset() {
 	*x = StringList{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[54]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4532,7 +4782,7 @@ func (x *StringList) String() string {
 func (*StringList) ProtoMessage() {}
 
 func (x *StringList) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[54]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4545,7 +4795,7 @@ func (x *StringList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StringList.ProtoReflect.Descriptor instead.
 func (*StringList) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{54}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *StringList) GetItems() []string {
@@ -4578,7 +4828,7 @@ type ConfigChange struct {
 
 func (x *ConfigChange) Reset() {
 	*x = ConfigChange{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[55]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4590,7 +4840,7 @@ func (x *ConfigChange) String() string {
 func (*ConfigChange) ProtoMessage() {}
 
 func (x *ConfigChange) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[55]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4603,7 +4853,7 @@ func (x *ConfigChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigChange.ProtoReflect.Descriptor instead.
 func (*ConfigChange) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{55}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ConfigChange) GetServices() *StringList {
@@ -4666,7 +4916,7 @@ type UpdateConfigRequest struct {
 
 func (x *UpdateConfigRequest) Reset() {
 	*x = UpdateConfigRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[56]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4678,7 +4928,7 @@ func (x *UpdateConfigRequest) String() string {
 func (*UpdateConfigRequest) ProtoMessage() {}
 
 func (x *UpdateConfigRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[56]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4691,7 +4941,7 @@ func (x *UpdateConfigRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateConfigRequest.ProtoReflect.Descriptor instead.
 func (*UpdateConfigRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{56}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *UpdateConfigRequest) GetChange() *ConfigChange {
@@ -4714,7 +4964,7 @@ type UpdateConfigResponse struct {
 
 func (x *UpdateConfigResponse) Reset() {
 	*x = UpdateConfigResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[57]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4726,7 +4976,7 @@ func (x *UpdateConfigResponse) String() string {
 func (*UpdateConfigResponse) ProtoMessage() {}
 
 func (x *UpdateConfigResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[57]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4739,7 +4989,7 @@ func (x *UpdateConfigResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateConfigResponse.ProtoReflect.Descriptor instead.
 func (*UpdateConfigResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{57}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *UpdateConfigResponse) GetMessage() string {
@@ -4765,7 +5015,7 @@ type InitRequest struct {
 
 func (x *InitRequest) Reset() {
 	*x = InitRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[58]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4777,7 +5027,7 @@ func (x *InitRequest) String() string {
 func (*InitRequest) ProtoMessage() {}
 
 func (x *InitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[58]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4790,7 +5040,7 @@ func (x *InitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InitRequest.ProtoReflect.Descriptor instead.
 func (*InitRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{58}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{60}
 }
 
 // InitResponse says what was done.
@@ -4806,7 +5056,7 @@ type InitResponse struct {
 
 func (x *InitResponse) Reset() {
 	*x = InitResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[59]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4818,7 +5068,7 @@ func (x *InitResponse) String() string {
 func (*InitResponse) ProtoMessage() {}
 
 func (x *InitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[59]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4831,7 +5081,7 @@ func (x *InitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InitResponse.ProtoReflect.Descriptor instead.
 func (*InitResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{59}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *InitResponse) GetMessage() string {
@@ -4859,7 +5109,7 @@ type StartRequest struct {
 
 func (x *StartRequest) Reset() {
 	*x = StartRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[60]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4871,7 +5121,7 @@ func (x *StartRequest) String() string {
 func (*StartRequest) ProtoMessage() {}
 
 func (x *StartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[60]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4884,7 +5134,7 @@ func (x *StartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
 func (*StartRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{60}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *StartRequest) GetChange() *ConfigChange {
@@ -4907,7 +5157,7 @@ type StartResponse struct {
 
 func (x *StartResponse) Reset() {
 	*x = StartResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[61]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4919,7 +5169,7 @@ func (x *StartResponse) String() string {
 func (*StartResponse) ProtoMessage() {}
 
 func (x *StartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[61]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4932,7 +5182,7 @@ func (x *StartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartResponse.ProtoReflect.Descriptor instead.
 func (*StartResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{61}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *StartResponse) GetMessage() string {
@@ -4958,7 +5208,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[62]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4970,7 +5220,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[62]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4983,7 +5233,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{62}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{64}
 }
 
 // StopResponse says what was stopped.
@@ -4999,7 +5249,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[63]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5011,7 +5261,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[63]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5024,7 +5274,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{63}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *StopResponse) GetMessage() string {
@@ -5050,7 +5300,7 @@ type ClearRequest struct {
 
 func (x *ClearRequest) Reset() {
 	*x = ClearRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[64]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5062,7 +5312,7 @@ func (x *ClearRequest) String() string {
 func (*ClearRequest) ProtoMessage() {}
 
 func (x *ClearRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[64]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5075,7 +5325,7 @@ func (x *ClearRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearRequest.ProtoReflect.Descriptor instead.
 func (*ClearRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{64}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{66}
 }
 
 // ClearResponse says what was removed.
@@ -5095,7 +5345,7 @@ type ClearResponse struct {
 
 func (x *ClearResponse) Reset() {
 	*x = ClearResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[65]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5107,7 +5357,7 @@ func (x *ClearResponse) String() string {
 func (*ClearResponse) ProtoMessage() {}
 
 func (x *ClearResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[65]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5120,7 +5370,7 @@ func (x *ClearResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearResponse.ProtoReflect.Descriptor instead.
 func (*ClearResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{65}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *ClearResponse) GetMessage() string {
@@ -5165,7 +5415,7 @@ type ObserveSpansRequest struct {
 
 func (x *ObserveSpansRequest) Reset() {
 	*x = ObserveSpansRequest{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[66]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5177,7 +5427,7 @@ func (x *ObserveSpansRequest) String() string {
 func (*ObserveSpansRequest) ProtoMessage() {}
 
 func (x *ObserveSpansRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[66]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5190,7 +5440,7 @@ func (x *ObserveSpansRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObserveSpansRequest.ProtoReflect.Descriptor instead.
 func (*ObserveSpansRequest) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{66}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *ObserveSpansRequest) GetFilter() string {
@@ -5221,7 +5471,7 @@ type ObserveSpansResponse struct {
 
 func (x *ObserveSpansResponse) Reset() {
 	*x = ObserveSpansResponse{}
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[67]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5233,7 +5483,7 @@ func (x *ObserveSpansResponse) String() string {
 func (*ObserveSpansResponse) ProtoMessage() {}
 
 func (x *ObserveSpansResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[67]
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5246,7 +5496,7 @@ func (x *ObserveSpansResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObserveSpansResponse.ProtoReflect.Descriptor instead.
 func (*ObserveSpansResponse) Descriptor() ([]byte, []int) {
-	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{67}
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *ObserveSpansResponse) GetEvent() isObserveSpansResponse_Event {
@@ -5293,6 +5543,266 @@ func (*ObserveSpansResponse_Span) isObserveSpansResponse_Event() {}
 
 func (*ObserveSpansResponse_Dropped) isObserveSpansResponse_Event() {}
 
+// ExportTracesRequest asks for the spans of the traces of a range.
+type ExportTracesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Range of time in which a trace starts.
+	Range *TimeRange `protobuf:"bytes,1,opt,name=range,proto3" json:"range,omitempty"`
+	// Largest number of traces on a page; there are fewer where they have many
+	// spans. 0: 500.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the previous page ended.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportTracesRequest) Reset() {
+	*x = ExportTracesRequest{}
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportTracesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportTracesRequest) ProtoMessage() {}
+
+func (x *ExportTracesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportTracesRequest.ProtoReflect.Descriptor instead.
+func (*ExportTracesRequest) Descriptor() ([]byte, []int) {
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{70}
+}
+
+func (x *ExportTracesRequest) GetRange() *TimeRange {
+	if x != nil {
+		return x.Range
+	}
+	return nil
+}
+
+func (x *ExportTracesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ExportTracesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ExportTracesResponse is one page of an export.
+type ExportTracesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The spans as a file of Apache Parquet, whose rows are whole traces one
+	// after the other. Empty: there are none.
+	Spans []byte `protobuf:"bytes,1,opt,name=spans,proto3" json:"spans,omitempty"`
+	// Where the next page begins; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportTracesResponse) Reset() {
+	*x = ExportTracesResponse{}
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[71]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportTracesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportTracesResponse) ProtoMessage() {}
+
+func (x *ExportTracesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[71]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportTracesResponse.ProtoReflect.Descriptor instead.
+func (*ExportTracesResponse) Descriptor() ([]byte, []int) {
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{71}
+}
+
+func (x *ExportTracesResponse) GetSpans() []byte {
+	if x != nil {
+		return x.Spans
+	}
+	return nil
+}
+
+func (x *ExportTracesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// ImportRequest is a part of what another store had.
+type ImportRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Spans as ExportTraces gives them.
+	Spans []byte `protobuf:"bytes,1,opt,name=spans,proto3" json:"spans,omitempty"`
+	// Points of metrics.
+	Metrics []*MetricSeries `protobuf:"bytes,2,rep,name=metrics,proto3" json:"metrics,omitempty"`
+	// Accounts of the other store, of whose spans only those that it does not
+	// have are taken over: truncated, rejected and dropped, under the source's
+	// name. Of an account that was imported before only what is new counts.
+	Ledger        []*LedgerEntry `protobuf:"bytes,3,rep,name=ledger,proto3" json:"ledger,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportRequest) Reset() {
+	*x = ImportRequest{}
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportRequest) ProtoMessage() {}
+
+func (x *ImportRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportRequest.ProtoReflect.Descriptor instead.
+func (*ImportRequest) Descriptor() ([]byte, []int) {
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{72}
+}
+
+func (x *ImportRequest) GetSpans() []byte {
+	if x != nil {
+		return x.Spans
+	}
+	return nil
+}
+
+func (x *ImportRequest) GetMetrics() []*MetricSeries {
+	if x != nil {
+		return x.Metrics
+	}
+	return nil
+}
+
+func (x *ImportRequest) GetLedger() []*LedgerEntry {
+	if x != nil {
+		return x.Ledger
+	}
+	return nil
+}
+
+// ImportResponse says what became of the spans of an ImportRequest.
+type ImportResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Spans that were new.
+	Kept int64 `protobuf:"varint,1,opt,name=kept,proto3" json:"kept,omitempty"`
+	// Spans that the store had already.
+	Duplicates int64 `protobuf:"varint,2,opt,name=duplicates,proto3" json:"duplicates,omitempty"`
+	// Spans that the store does not take, by reason.
+	Rejected map[string]int64 `protobuf:"bytes,3,rep,name=rejected,proto3" json:"rejected,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Spans that wait on the collector's disk, as the store is away.
+	Spooled       int64 `protobuf:"varint,4,opt,name=spooled,proto3" json:"spooled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportResponse) Reset() {
+	*x = ImportResponse{}
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[73]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportResponse) ProtoMessage() {}
+
+func (x *ImportResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_clover_visibility_v1_visibility_proto_msgTypes[73]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportResponse.ProtoReflect.Descriptor instead.
+func (*ImportResponse) Descriptor() ([]byte, []int) {
+	return file_clover_visibility_v1_visibility_proto_rawDescGZIP(), []int{73}
+}
+
+func (x *ImportResponse) GetKept() int64 {
+	if x != nil {
+		return x.Kept
+	}
+	return 0
+}
+
+func (x *ImportResponse) GetDuplicates() int64 {
+	if x != nil {
+		return x.Duplicates
+	}
+	return 0
+}
+
+func (x *ImportResponse) GetRejected() map[string]int64 {
+	if x != nil {
+		return x.Rejected
+	}
+	return nil
+}
+
+func (x *ImportResponse) GetSpooled() int64 {
+	if x != nil {
+		return x.Spooled
+	}
+	return 0
+}
+
 var File_clover_visibility_v1_visibility_proto protoreflect.FileDescriptor
 
 const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
@@ -5329,7 +5839,21 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\x03p99\x18\v \x01(\v2\x19.google.protobuf.DurationR\x03p99\x12+\n" +
 	"\x03sum\x18\f \x01(\v2\x19.google.protobuf.DurationR\x03sum\x12#\n" +
 	"\rrequest_bytes\x18\r \x01(\x03R\frequestBytes\x12%\n" +
-	"\x0eresponse_bytes\x18\x0e \x01(\x03R\rresponseBytes\"\xb0\x02\n" +
+	"\x0eresponse_bytes\x18\x0e \x01(\x03R\rresponseBytes\"\x95\x02\n" +
+	"\vExplanation\x124\n" +
+	"\x06engine\x18\x01 \x01(\x0e2\x1c.clover.visibility.v1.EngineR\x06engine\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12A\n" +
+	"\x0estore_estimate\x18\x03 \x01(\v2\x1a.clover.visibility.v1.CostR\rstoreEstimate\x12A\n" +
+	"\x0espark_estimate\x18\x04 \x01(\v2\x1a.clover.visibility.v1.CostR\rsparkEstimate\x122\n" +
+	"\x06actual\x18\x05 \x01(\v2\x1a.clover.visibility.v1.CostR\x06actual\"\xb0\x01\n" +
+	"\x04Cost\x12\x17\n" +
+	"\x04read\x18\x01 \x01(\x03H\x00R\x04read\x88\x01\x01\x12\x19\n" +
+	"\x05files\x18\x02 \x01(\x03H\x01R\x05files\x88\x01\x01\x12\x1f\n" +
+	"\breturned\x18\x03 \x01(\x03H\x02R\breturned\x88\x01\x01\x123\n" +
+	"\aelapsed\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\aelapsedB\a\n" +
+	"\x05_readB\b\n" +
+	"\x06_filesB\v\n" +
+	"\t_returned\"\x80\x03\n" +
 	"\x0fGetStatsRequest\x125\n" +
 	"\x05range\x18\x01 \x01(\v2\x1f.clover.visibility.v1.TimeRangeR\x05range\x12\x16\n" +
 	"\x06filter\x18\x02 \x01(\tR\x06filter\x12\x19\n" +
@@ -5338,7 +5862,10 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\x04step\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x04step\x12\x19\n" +
 	"\border_by\x18\x06 \x01(\tR\aorderBy\x12\x1c\n" +
 	"\tascending\x18\a \x01(\bR\tascending\x12\x14\n" +
-	"\x05limit\x18\b \x01(\x05R\x05limit\"\x91\x01\n" +
+	"\x05limit\x18\b \x01(\x05R\x05limit\x124\n" +
+	"\x06engine\x18\t \x01(\x0e2\x1c.clover.visibility.v1.EngineR\x06engine\x12\x18\n" +
+	"\aexplain\x18\n" +
+	" \x01(\bR\aexplain\"\x91\x01\n" +
 	"\n" +
 	"StatsGroup\x12\x16\n" +
 	"\x06values\x18\x01 \x03(\tR\x06values\x121\n" +
@@ -5347,7 +5874,7 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\n" +
 	"StatsPoint\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x121\n" +
-	"\x05stats\x18\x02 \x01(\v2\x1b.clover.visibility.v1.StatsR\x05stats\"\xd1\x03\n" +
+	"\x05stats\x18\x02 \x01(\v2\x1b.clover.visibility.v1.StatsR\x05stats\"\x96\x04\n" +
 	"\x10GetStatsResponse\x125\n" +
 	"\x05range\x18\x01 \x01(\v2\x1f.clover.visibility.v1.TimeRangeR\x05range\x12-\n" +
 	"\x04step\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x04step\x12\x19\n" +
@@ -5358,7 +5885,9 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\x04rest\x18\a \x01(\v2\x1b.clover.visibility.v1.StatsR\x04rest\x12\x1f\n" +
 	"\vrest_groups\x18\b \x01(\x05R\n" +
 	"restGroups\x12F\n" +
-	"\fcompleteness\x18\t \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\"\xe5\x01\n" +
+	"\fcompleteness\x18\t \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\x12C\n" +
+	"\vexplanation\x18\n" +
+	" \x01(\v2!.clover.visibility.v1.ExplanationR\vexplanation\"\xe5\x01\n" +
 	"\x11ListValuesRequest\x12\x1c\n" +
 	"\tdimension\x18\x01 \x01(\tR\tdimension\x125\n" +
 	"\x05range\x18\x02 \x01(\v2\x1f.clover.visibility.v1.TimeRangeR\x05range\x12\x16\n" +
@@ -5616,7 +6145,7 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\rbytes_on_disk\x18\x06 \x01(\x03R\vbytesOnDisk\x122\n" +
 	"\x06oldest\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x06oldest\x122\n" +
 	"\x06newest\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x06newest\x12\x1a\n" +
-	"\bsessions\x18\t \x01(\x03R\bsessions\"\xa1\x03\n" +
+	"\bsessions\x18\t \x01(\x03R\bsessions\"\xbb\x03\n" +
 	"\x11GetStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12!\n" +
 	"\fcollector_id\x18\x02 \x01(\tR\vcollectorId\x12\x1e\n" +
@@ -5627,7 +6156,8 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\x05store\x18\x05 \x01(\v2!.clover.visibility.v1.StoreStatusR\x05store\x124\n" +
 	"\astarted\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x12:\n" +
 	"\x06ingest\x18\a \x01(\v2\".clover.visibility.v1.IngestStatusR\x06ingest\x12F\n" +
-	"\fcompleteness\x18\b \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\"^\n" +
+	"\fcompleteness\x18\b \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\x12\x18\n" +
+	"\amembers\x18\t \x03(\tR\amembers\"^\n" +
 	"\x11GetSummaryRequest\x125\n" +
 	"\x05range\x18\x01 \x01(\v2\x1f.clover.visibility.v1.TimeRangeR\x05range\x12\x12\n" +
 	"\x04stat\x18\x02 \x01(\tR\x04stat\"n\n" +
@@ -5704,11 +6234,38 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\x14ObserveSpansResponse\x120\n" +
 	"\x04span\x18\x01 \x01(\v2\x1a.clover.visibility.v1.SpanH\x00R\x04span\x12\x1a\n" +
 	"\adropped\x18\x02 \x01(\x03H\x00R\adroppedB\a\n" +
-	"\x05event*V\n" +
+	"\x05event\"\x88\x01\n" +
+	"\x13ExportTracesRequest\x125\n" +
+	"\x05range\x18\x01 \x01(\v2\x1f.clover.visibility.v1.TimeRangeR\x05range\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"T\n" +
+	"\x14ExportTracesResponse\x12\x14\n" +
+	"\x05spans\x18\x01 \x01(\fR\x05spans\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xad\x01\n" +
+	"\rImportRequest\x12\x19\n" +
+	"\x05spans\x18\x01 \x01(\fB\x03\x80\x01\x01R\x05spans\x12A\n" +
+	"\ametrics\x18\x02 \x03(\v2\".clover.visibility.v1.MetricSeriesB\x03\x80\x01\x01R\ametrics\x12>\n" +
+	"\x06ledger\x18\x03 \x03(\v2!.clover.visibility.v1.LedgerEntryB\x03\x80\x01\x01R\x06ledger\"\xeb\x01\n" +
+	"\x0eImportResponse\x12\x12\n" +
+	"\x04kept\x18\x01 \x01(\x03R\x04kept\x12\x1e\n" +
+	"\n" +
+	"duplicates\x18\x02 \x01(\x03R\n" +
+	"duplicates\x12N\n" +
+	"\brejected\x18\x03 \x03(\v22.clover.visibility.v1.ImportResponse.RejectedEntryR\brejected\x12\x18\n" +
+	"\aspooled\x18\x04 \x01(\x03R\aspooled\x1a;\n" +
+	"\rRejectedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01*V\n" +
 	"\tCountMode\x12\x1a\n" +
 	"\x16COUNT_MODE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13COUNT_MODE_REQUESTS\x10\x01\x12\x14\n" +
-	"\x10COUNT_MODE_SPANS\x10\x022\xe0\x0e\n" +
+	"\x10COUNT_MODE_SPANS\x10\x02*U\n" +
+	"\x06Engine\x12\x16\n" +
+	"\x12ENGINE_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vENGINE_AUTO\x10\x01\x12\x10\n" +
+	"\fENGINE_STORE\x10\x02\x12\x10\n" +
+	"\fENGINE_SPARK\x10\x032\x9c\x10\n" +
 	"\x11VisibilityService\x12Y\n" +
 	"\bGetStats\x12%.clover.visibility.v1.GetStatsRequest\x1a&.clover.visibility.v1.GetStatsResponse\x12_\n" +
 	"\n" +
@@ -5734,7 +6291,9 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\x05Start\x12\".clover.visibility.v1.StartRequest\x1a#.clover.visibility.v1.StartResponse\x12M\n" +
 	"\x04Stop\x12!.clover.visibility.v1.StopRequest\x1a\".clover.visibility.v1.StopResponse\x12P\n" +
 	"\x05Clear\x12\".clover.visibility.v1.ClearRequest\x1a#.clover.visibility.v1.ClearResponse\x12g\n" +
-	"\fObserveSpans\x12).clover.visibility.v1.ObserveSpansRequest\x1a*.clover.visibility.v1.ObserveSpansResponse0\x01B?Z=github.com/opnfv/clover/api/clover/visibility/v1;visibilityv1b\x06proto3"
+	"\fObserveSpans\x12).clover.visibility.v1.ObserveSpansRequest\x1a*.clover.visibility.v1.ObserveSpansResponse0\x01\x12e\n" +
+	"\fExportTraces\x12).clover.visibility.v1.ExportTracesRequest\x1a*.clover.visibility.v1.ExportTracesResponse\x12S\n" +
+	"\x06Import\x12#.clover.visibility.v1.ImportRequest\x1a$.clover.visibility.v1.ImportResponseB?Z=github.com/opnfv/clover/api/clover/visibility/v1;visibilityv1b\x06proto3"
 
 var (
 	file_clover_visibility_v1_visibility_proto_rawDescOnce sync.Once
@@ -5748,254 +6307,277 @@ func file_clover_visibility_v1_visibility_proto_rawDescGZIP() []byte {
 	return file_clover_visibility_v1_visibility_proto_rawDescData
 }
 
-var file_clover_visibility_v1_visibility_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_clover_visibility_v1_visibility_proto_msgTypes = make([]protoimpl.MessageInfo, 71)
+var file_clover_visibility_v1_visibility_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_clover_visibility_v1_visibility_proto_msgTypes = make([]protoimpl.MessageInfo, 78)
 var file_clover_visibility_v1_visibility_proto_goTypes = []any{
 	(CountMode)(0),                // 0: clover.visibility.v1.CountMode
-	(*TimeRange)(nil),             // 1: clover.visibility.v1.TimeRange
-	(*Completeness)(nil),          // 2: clover.visibility.v1.Completeness
-	(*Note)(nil),                  // 3: clover.visibility.v1.Note
-	(*Stats)(nil),                 // 4: clover.visibility.v1.Stats
-	(*GetStatsRequest)(nil),       // 5: clover.visibility.v1.GetStatsRequest
-	(*StatsGroup)(nil),            // 6: clover.visibility.v1.StatsGroup
-	(*StatsPoint)(nil),            // 7: clover.visibility.v1.StatsPoint
-	(*GetStatsResponse)(nil),      // 8: clover.visibility.v1.GetStatsResponse
-	(*ListValuesRequest)(nil),     // 9: clover.visibility.v1.ListValuesRequest
-	(*ValueCount)(nil),            // 10: clover.visibility.v1.ValueCount
-	(*ListValuesResponse)(nil),    // 11: clover.visibility.v1.ListValuesResponse
-	(*GetGraphRequest)(nil),       // 12: clover.visibility.v1.GetGraphRequest
-	(*GraphNode)(nil),             // 13: clover.visibility.v1.GraphNode
-	(*GraphEdge)(nil),             // 14: clover.visibility.v1.GraphEdge
-	(*GetGraphResponse)(nil),      // 15: clover.visibility.v1.GetGraphResponse
-	(*GetMoversRequest)(nil),      // 16: clover.visibility.v1.GetMoversRequest
-	(*Mover)(nil),                 // 17: clover.visibility.v1.Mover
-	(*GetMoversResponse)(nil),     // 18: clover.visibility.v1.GetMoversResponse
-	(*GetHeatmapRequest)(nil),     // 19: clover.visibility.v1.GetHeatmapRequest
-	(*HeatmapBand)(nil),           // 20: clover.visibility.v1.HeatmapBand
-	(*HeatmapColumn)(nil),         // 21: clover.visibility.v1.HeatmapColumn
-	(*GetHeatmapResponse)(nil),    // 22: clover.visibility.v1.GetHeatmapResponse
-	(*WatchStatsRequest)(nil),     // 23: clover.visibility.v1.WatchStatsRequest
-	(*WatchStatsResponse)(nil),    // 24: clover.visibility.v1.WatchStatsResponse
-	(*SearchTracesRequest)(nil),   // 25: clover.visibility.v1.SearchTracesRequest
-	(*TraceSummary)(nil),          // 26: clover.visibility.v1.TraceSummary
-	(*SearchTracesResponse)(nil),  // 27: clover.visibility.v1.SearchTracesResponse
-	(*Attribute)(nil),             // 28: clover.visibility.v1.Attribute
-	(*SpanEvent)(nil),             // 29: clover.visibility.v1.SpanEvent
-	(*Span)(nil),                  // 30: clover.visibility.v1.Span
-	(*GetTraceRequest)(nil),       // 31: clover.visibility.v1.GetTraceRequest
-	(*GetTraceResponse)(nil),      // 32: clover.visibility.v1.GetTraceResponse
-	(*ListMetricsRequest)(nil),    // 33: clover.visibility.v1.ListMetricsRequest
-	(*Metric)(nil),                // 34: clover.visibility.v1.Metric
-	(*ListMetricsResponse)(nil),   // 35: clover.visibility.v1.ListMetricsResponse
-	(*GetMetricsRequest)(nil),     // 36: clover.visibility.v1.GetMetricsRequest
-	(*MetricPoint)(nil),           // 37: clover.visibility.v1.MetricPoint
-	(*MetricSeries)(nil),          // 38: clover.visibility.v1.MetricSeries
-	(*GetMetricsResponse)(nil),    // 39: clover.visibility.v1.GetMetricsResponse
-	(*GetLedgerRequest)(nil),      // 40: clover.visibility.v1.GetLedgerRequest
-	(*LedgerEntry)(nil),           // 41: clover.visibility.v1.LedgerEntry
-	(*GetLedgerResponse)(nil),     // 42: clover.visibility.v1.GetLedgerResponse
-	(*GetStatusRequest)(nil),      // 43: clover.visibility.v1.GetStatusRequest
-	(*SourceStatus)(nil),          // 44: clover.visibility.v1.SourceStatus
-	(*IngestStatus)(nil),          // 45: clover.visibility.v1.IngestStatus
-	(*StoreStatus)(nil),           // 46: clover.visibility.v1.StoreStatus
-	(*GetStatusResponse)(nil),     // 47: clover.visibility.v1.GetStatusResponse
-	(*GetSummaryRequest)(nil),     // 48: clover.visibility.v1.GetSummaryRequest
-	(*ResponseTimes)(nil),         // 49: clover.visibility.v1.ResponseTimes
-	(*CountedValues)(nil),         // 50: clover.visibility.v1.CountedValues
-	(*GetSummaryResponse)(nil),    // 51: clover.visibility.v1.GetSummaryResponse
-	(*Config)(nil),                // 52: clover.visibility.v1.Config
-	(*GetConfigRequest)(nil),      // 53: clover.visibility.v1.GetConfigRequest
-	(*GetConfigResponse)(nil),     // 54: clover.visibility.v1.GetConfigResponse
-	(*StringList)(nil),            // 55: clover.visibility.v1.StringList
-	(*ConfigChange)(nil),          // 56: clover.visibility.v1.ConfigChange
-	(*UpdateConfigRequest)(nil),   // 57: clover.visibility.v1.UpdateConfigRequest
-	(*UpdateConfigResponse)(nil),  // 58: clover.visibility.v1.UpdateConfigResponse
-	(*InitRequest)(nil),           // 59: clover.visibility.v1.InitRequest
-	(*InitResponse)(nil),          // 60: clover.visibility.v1.InitResponse
-	(*StartRequest)(nil),          // 61: clover.visibility.v1.StartRequest
-	(*StartResponse)(nil),         // 62: clover.visibility.v1.StartResponse
-	(*StopRequest)(nil),           // 63: clover.visibility.v1.StopRequest
-	(*StopResponse)(nil),          // 64: clover.visibility.v1.StopResponse
-	(*ClearRequest)(nil),          // 65: clover.visibility.v1.ClearRequest
-	(*ClearResponse)(nil),         // 66: clover.visibility.v1.ClearResponse
-	(*ObserveSpansRequest)(nil),   // 67: clover.visibility.v1.ObserveSpansRequest
-	(*ObserveSpansResponse)(nil),  // 68: clover.visibility.v1.ObserveSpansResponse
-	nil,                           // 69: clover.visibility.v1.LedgerEntry.RejectedEntry
-	nil,                           // 70: clover.visibility.v1.LedgerEntry.DroppedEntry
-	nil,                           // 71: clover.visibility.v1.GetSummaryResponse.ValuesEntry
-	(*timestamppb.Timestamp)(nil), // 72: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 73: google.protobuf.Duration
+	(Engine)(0),                   // 1: clover.visibility.v1.Engine
+	(*TimeRange)(nil),             // 2: clover.visibility.v1.TimeRange
+	(*Completeness)(nil),          // 3: clover.visibility.v1.Completeness
+	(*Note)(nil),                  // 4: clover.visibility.v1.Note
+	(*Stats)(nil),                 // 5: clover.visibility.v1.Stats
+	(*Explanation)(nil),           // 6: clover.visibility.v1.Explanation
+	(*Cost)(nil),                  // 7: clover.visibility.v1.Cost
+	(*GetStatsRequest)(nil),       // 8: clover.visibility.v1.GetStatsRequest
+	(*StatsGroup)(nil),            // 9: clover.visibility.v1.StatsGroup
+	(*StatsPoint)(nil),            // 10: clover.visibility.v1.StatsPoint
+	(*GetStatsResponse)(nil),      // 11: clover.visibility.v1.GetStatsResponse
+	(*ListValuesRequest)(nil),     // 12: clover.visibility.v1.ListValuesRequest
+	(*ValueCount)(nil),            // 13: clover.visibility.v1.ValueCount
+	(*ListValuesResponse)(nil),    // 14: clover.visibility.v1.ListValuesResponse
+	(*GetGraphRequest)(nil),       // 15: clover.visibility.v1.GetGraphRequest
+	(*GraphNode)(nil),             // 16: clover.visibility.v1.GraphNode
+	(*GraphEdge)(nil),             // 17: clover.visibility.v1.GraphEdge
+	(*GetGraphResponse)(nil),      // 18: clover.visibility.v1.GetGraphResponse
+	(*GetMoversRequest)(nil),      // 19: clover.visibility.v1.GetMoversRequest
+	(*Mover)(nil),                 // 20: clover.visibility.v1.Mover
+	(*GetMoversResponse)(nil),     // 21: clover.visibility.v1.GetMoversResponse
+	(*GetHeatmapRequest)(nil),     // 22: clover.visibility.v1.GetHeatmapRequest
+	(*HeatmapBand)(nil),           // 23: clover.visibility.v1.HeatmapBand
+	(*HeatmapColumn)(nil),         // 24: clover.visibility.v1.HeatmapColumn
+	(*GetHeatmapResponse)(nil),    // 25: clover.visibility.v1.GetHeatmapResponse
+	(*WatchStatsRequest)(nil),     // 26: clover.visibility.v1.WatchStatsRequest
+	(*WatchStatsResponse)(nil),    // 27: clover.visibility.v1.WatchStatsResponse
+	(*SearchTracesRequest)(nil),   // 28: clover.visibility.v1.SearchTracesRequest
+	(*TraceSummary)(nil),          // 29: clover.visibility.v1.TraceSummary
+	(*SearchTracesResponse)(nil),  // 30: clover.visibility.v1.SearchTracesResponse
+	(*Attribute)(nil),             // 31: clover.visibility.v1.Attribute
+	(*SpanEvent)(nil),             // 32: clover.visibility.v1.SpanEvent
+	(*Span)(nil),                  // 33: clover.visibility.v1.Span
+	(*GetTraceRequest)(nil),       // 34: clover.visibility.v1.GetTraceRequest
+	(*GetTraceResponse)(nil),      // 35: clover.visibility.v1.GetTraceResponse
+	(*ListMetricsRequest)(nil),    // 36: clover.visibility.v1.ListMetricsRequest
+	(*Metric)(nil),                // 37: clover.visibility.v1.Metric
+	(*ListMetricsResponse)(nil),   // 38: clover.visibility.v1.ListMetricsResponse
+	(*GetMetricsRequest)(nil),     // 39: clover.visibility.v1.GetMetricsRequest
+	(*MetricPoint)(nil),           // 40: clover.visibility.v1.MetricPoint
+	(*MetricSeries)(nil),          // 41: clover.visibility.v1.MetricSeries
+	(*GetMetricsResponse)(nil),    // 42: clover.visibility.v1.GetMetricsResponse
+	(*GetLedgerRequest)(nil),      // 43: clover.visibility.v1.GetLedgerRequest
+	(*LedgerEntry)(nil),           // 44: clover.visibility.v1.LedgerEntry
+	(*GetLedgerResponse)(nil),     // 45: clover.visibility.v1.GetLedgerResponse
+	(*GetStatusRequest)(nil),      // 46: clover.visibility.v1.GetStatusRequest
+	(*SourceStatus)(nil),          // 47: clover.visibility.v1.SourceStatus
+	(*IngestStatus)(nil),          // 48: clover.visibility.v1.IngestStatus
+	(*StoreStatus)(nil),           // 49: clover.visibility.v1.StoreStatus
+	(*GetStatusResponse)(nil),     // 50: clover.visibility.v1.GetStatusResponse
+	(*GetSummaryRequest)(nil),     // 51: clover.visibility.v1.GetSummaryRequest
+	(*ResponseTimes)(nil),         // 52: clover.visibility.v1.ResponseTimes
+	(*CountedValues)(nil),         // 53: clover.visibility.v1.CountedValues
+	(*GetSummaryResponse)(nil),    // 54: clover.visibility.v1.GetSummaryResponse
+	(*Config)(nil),                // 55: clover.visibility.v1.Config
+	(*GetConfigRequest)(nil),      // 56: clover.visibility.v1.GetConfigRequest
+	(*GetConfigResponse)(nil),     // 57: clover.visibility.v1.GetConfigResponse
+	(*StringList)(nil),            // 58: clover.visibility.v1.StringList
+	(*ConfigChange)(nil),          // 59: clover.visibility.v1.ConfigChange
+	(*UpdateConfigRequest)(nil),   // 60: clover.visibility.v1.UpdateConfigRequest
+	(*UpdateConfigResponse)(nil),  // 61: clover.visibility.v1.UpdateConfigResponse
+	(*InitRequest)(nil),           // 62: clover.visibility.v1.InitRequest
+	(*InitResponse)(nil),          // 63: clover.visibility.v1.InitResponse
+	(*StartRequest)(nil),          // 64: clover.visibility.v1.StartRequest
+	(*StartResponse)(nil),         // 65: clover.visibility.v1.StartResponse
+	(*StopRequest)(nil),           // 66: clover.visibility.v1.StopRequest
+	(*StopResponse)(nil),          // 67: clover.visibility.v1.StopResponse
+	(*ClearRequest)(nil),          // 68: clover.visibility.v1.ClearRequest
+	(*ClearResponse)(nil),         // 69: clover.visibility.v1.ClearResponse
+	(*ObserveSpansRequest)(nil),   // 70: clover.visibility.v1.ObserveSpansRequest
+	(*ObserveSpansResponse)(nil),  // 71: clover.visibility.v1.ObserveSpansResponse
+	(*ExportTracesRequest)(nil),   // 72: clover.visibility.v1.ExportTracesRequest
+	(*ExportTracesResponse)(nil),  // 73: clover.visibility.v1.ExportTracesResponse
+	(*ImportRequest)(nil),         // 74: clover.visibility.v1.ImportRequest
+	(*ImportResponse)(nil),        // 75: clover.visibility.v1.ImportResponse
+	nil,                           // 76: clover.visibility.v1.LedgerEntry.RejectedEntry
+	nil,                           // 77: clover.visibility.v1.LedgerEntry.DroppedEntry
+	nil,                           // 78: clover.visibility.v1.GetSummaryResponse.ValuesEntry
+	nil,                           // 79: clover.visibility.v1.ImportResponse.RejectedEntry
+	(*timestamppb.Timestamp)(nil), // 80: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 81: google.protobuf.Duration
 }
 var file_clover_visibility_v1_visibility_proto_depIdxs = []int32{
-	72,  // 0: clover.visibility.v1.TimeRange.from:type_name -> google.protobuf.Timestamp
-	72,  // 1: clover.visibility.v1.TimeRange.to:type_name -> google.protobuf.Timestamp
-	73,  // 2: clover.visibility.v1.TimeRange.last:type_name -> google.protobuf.Duration
-	72,  // 3: clover.visibility.v1.Completeness.watermark:type_name -> google.protobuf.Timestamp
-	3,   // 4: clover.visibility.v1.Completeness.notes:type_name -> clover.visibility.v1.Note
-	73,  // 5: clover.visibility.v1.Stats.min:type_name -> google.protobuf.Duration
-	73,  // 6: clover.visibility.v1.Stats.mean:type_name -> google.protobuf.Duration
-	73,  // 7: clover.visibility.v1.Stats.max:type_name -> google.protobuf.Duration
-	73,  // 8: clover.visibility.v1.Stats.p50:type_name -> google.protobuf.Duration
-	73,  // 9: clover.visibility.v1.Stats.p90:type_name -> google.protobuf.Duration
-	73,  // 10: clover.visibility.v1.Stats.p95:type_name -> google.protobuf.Duration
-	73,  // 11: clover.visibility.v1.Stats.p99:type_name -> google.protobuf.Duration
-	73,  // 12: clover.visibility.v1.Stats.sum:type_name -> google.protobuf.Duration
-	1,   // 13: clover.visibility.v1.GetStatsRequest.range:type_name -> clover.visibility.v1.TimeRange
-	0,   // 14: clover.visibility.v1.GetStatsRequest.count:type_name -> clover.visibility.v1.CountMode
-	73,  // 15: clover.visibility.v1.GetStatsRequest.step:type_name -> google.protobuf.Duration
-	4,   // 16: clover.visibility.v1.StatsGroup.stats:type_name -> clover.visibility.v1.Stats
-	7,   // 17: clover.visibility.v1.StatsGroup.series:type_name -> clover.visibility.v1.StatsPoint
-	72,  // 18: clover.visibility.v1.StatsPoint.time:type_name -> google.protobuf.Timestamp
-	4,   // 19: clover.visibility.v1.StatsPoint.stats:type_name -> clover.visibility.v1.Stats
-	1,   // 20: clover.visibility.v1.GetStatsResponse.range:type_name -> clover.visibility.v1.TimeRange
-	73,  // 21: clover.visibility.v1.GetStatsResponse.step:type_name -> google.protobuf.Duration
-	0,   // 22: clover.visibility.v1.GetStatsResponse.count:type_name -> clover.visibility.v1.CountMode
-	6,   // 23: clover.visibility.v1.GetStatsResponse.groups:type_name -> clover.visibility.v1.StatsGroup
-	4,   // 24: clover.visibility.v1.GetStatsResponse.total:type_name -> clover.visibility.v1.Stats
-	4,   // 25: clover.visibility.v1.GetStatsResponse.rest:type_name -> clover.visibility.v1.Stats
-	2,   // 26: clover.visibility.v1.GetStatsResponse.completeness:type_name -> clover.visibility.v1.Completeness
-	1,   // 27: clover.visibility.v1.ListValuesRequest.range:type_name -> clover.visibility.v1.TimeRange
-	0,   // 28: clover.visibility.v1.ListValuesRequest.count:type_name -> clover.visibility.v1.CountMode
-	10,  // 29: clover.visibility.v1.ListValuesResponse.values:type_name -> clover.visibility.v1.ValueCount
-	2,   // 30: clover.visibility.v1.ListValuesResponse.completeness:type_name -> clover.visibility.v1.Completeness
-	1,   // 31: clover.visibility.v1.GetGraphRequest.range:type_name -> clover.visibility.v1.TimeRange
-	4,   // 32: clover.visibility.v1.GraphNode.stats:type_name -> clover.visibility.v1.Stats
-	4,   // 33: clover.visibility.v1.GraphEdge.stats:type_name -> clover.visibility.v1.Stats
-	1,   // 34: clover.visibility.v1.GetGraphResponse.range:type_name -> clover.visibility.v1.TimeRange
-	13,  // 35: clover.visibility.v1.GetGraphResponse.nodes:type_name -> clover.visibility.v1.GraphNode
-	14,  // 36: clover.visibility.v1.GetGraphResponse.edges:type_name -> clover.visibility.v1.GraphEdge
-	2,   // 37: clover.visibility.v1.GetGraphResponse.completeness:type_name -> clover.visibility.v1.Completeness
-	1,   // 38: clover.visibility.v1.GetMoversRequest.base:type_name -> clover.visibility.v1.TimeRange
-	1,   // 39: clover.visibility.v1.GetMoversRequest.target:type_name -> clover.visibility.v1.TimeRange
-	4,   // 40: clover.visibility.v1.Mover.base:type_name -> clover.visibility.v1.Stats
-	4,   // 41: clover.visibility.v1.Mover.target:type_name -> clover.visibility.v1.Stats
-	17,  // 42: clover.visibility.v1.GetMoversResponse.movers:type_name -> clover.visibility.v1.Mover
-	2,   // 43: clover.visibility.v1.GetMoversResponse.completeness:type_name -> clover.visibility.v1.Completeness
-	1,   // 44: clover.visibility.v1.GetMoversResponse.base:type_name -> clover.visibility.v1.TimeRange
-	1,   // 45: clover.visibility.v1.GetMoversResponse.target:type_name -> clover.visibility.v1.TimeRange
-	1,   // 46: clover.visibility.v1.GetHeatmapRequest.range:type_name -> clover.visibility.v1.TimeRange
-	0,   // 47: clover.visibility.v1.GetHeatmapRequest.count:type_name -> clover.visibility.v1.CountMode
-	73,  // 48: clover.visibility.v1.GetHeatmapRequest.step:type_name -> google.protobuf.Duration
-	73,  // 49: clover.visibility.v1.HeatmapBand.lower:type_name -> google.protobuf.Duration
-	73,  // 50: clover.visibility.v1.HeatmapBand.upper:type_name -> google.protobuf.Duration
-	72,  // 51: clover.visibility.v1.HeatmapColumn.time:type_name -> google.protobuf.Timestamp
-	1,   // 52: clover.visibility.v1.GetHeatmapResponse.range:type_name -> clover.visibility.v1.TimeRange
-	73,  // 53: clover.visibility.v1.GetHeatmapResponse.step:type_name -> google.protobuf.Duration
-	20,  // 54: clover.visibility.v1.GetHeatmapResponse.bands:type_name -> clover.visibility.v1.HeatmapBand
-	21,  // 55: clover.visibility.v1.GetHeatmapResponse.columns:type_name -> clover.visibility.v1.HeatmapColumn
-	2,   // 56: clover.visibility.v1.GetHeatmapResponse.completeness:type_name -> clover.visibility.v1.Completeness
-	5,   // 57: clover.visibility.v1.WatchStatsRequest.query:type_name -> clover.visibility.v1.GetStatsRequest
-	73,  // 58: clover.visibility.v1.WatchStatsRequest.interval:type_name -> google.protobuf.Duration
-	8,   // 59: clover.visibility.v1.WatchStatsResponse.stats:type_name -> clover.visibility.v1.GetStatsResponse
-	1,   // 60: clover.visibility.v1.SearchTracesRequest.range:type_name -> clover.visibility.v1.TimeRange
-	73,  // 61: clover.visibility.v1.SearchTracesRequest.min_duration:type_name -> google.protobuf.Duration
-	72,  // 62: clover.visibility.v1.TraceSummary.start:type_name -> google.protobuf.Timestamp
-	73,  // 63: clover.visibility.v1.TraceSummary.duration:type_name -> google.protobuf.Duration
-	26,  // 64: clover.visibility.v1.SearchTracesResponse.traces:type_name -> clover.visibility.v1.TraceSummary
-	2,   // 65: clover.visibility.v1.SearchTracesResponse.completeness:type_name -> clover.visibility.v1.Completeness
-	72,  // 66: clover.visibility.v1.SpanEvent.time:type_name -> google.protobuf.Timestamp
-	28,  // 67: clover.visibility.v1.SpanEvent.attributes:type_name -> clover.visibility.v1.Attribute
-	72,  // 68: clover.visibility.v1.Span.start:type_name -> google.protobuf.Timestamp
-	73,  // 69: clover.visibility.v1.Span.duration:type_name -> google.protobuf.Duration
-	28,  // 70: clover.visibility.v1.Span.attributes:type_name -> clover.visibility.v1.Attribute
-	28,  // 71: clover.visibility.v1.Span.resource:type_name -> clover.visibility.v1.Attribute
-	29,  // 72: clover.visibility.v1.Span.events:type_name -> clover.visibility.v1.SpanEvent
-	26,  // 73: clover.visibility.v1.GetTraceResponse.summary:type_name -> clover.visibility.v1.TraceSummary
-	30,  // 74: clover.visibility.v1.GetTraceResponse.spans:type_name -> clover.visibility.v1.Span
-	2,   // 75: clover.visibility.v1.GetTraceResponse.completeness:type_name -> clover.visibility.v1.Completeness
-	37,  // 76: clover.visibility.v1.Metric.newest:type_name -> clover.visibility.v1.MetricPoint
-	34,  // 77: clover.visibility.v1.ListMetricsResponse.metrics:type_name -> clover.visibility.v1.Metric
-	2,   // 78: clover.visibility.v1.ListMetricsResponse.completeness:type_name -> clover.visibility.v1.Completeness
-	1,   // 79: clover.visibility.v1.GetMetricsRequest.range:type_name -> clover.visibility.v1.TimeRange
-	72,  // 80: clover.visibility.v1.MetricPoint.time:type_name -> google.protobuf.Timestamp
-	37,  // 81: clover.visibility.v1.MetricSeries.points:type_name -> clover.visibility.v1.MetricPoint
-	38,  // 82: clover.visibility.v1.GetMetricsResponse.series:type_name -> clover.visibility.v1.MetricSeries
-	2,   // 83: clover.visibility.v1.GetMetricsResponse.completeness:type_name -> clover.visibility.v1.Completeness
-	69,  // 84: clover.visibility.v1.LedgerEntry.rejected:type_name -> clover.visibility.v1.LedgerEntry.RejectedEntry
-	70,  // 85: clover.visibility.v1.LedgerEntry.dropped:type_name -> clover.visibility.v1.LedgerEntry.DroppedEntry
-	72,  // 86: clover.visibility.v1.LedgerEntry.watermark:type_name -> google.protobuf.Timestamp
-	72,  // 87: clover.visibility.v1.LedgerEntry.last_span:type_name -> google.protobuf.Timestamp
-	73,  // 88: clover.visibility.v1.LedgerEntry.lag:type_name -> google.protobuf.Duration
-	72,  // 89: clover.visibility.v1.LedgerEntry.last_arrival:type_name -> google.protobuf.Timestamp
-	41,  // 90: clover.visibility.v1.GetLedgerResponse.entries:type_name -> clover.visibility.v1.LedgerEntry
-	2,   // 91: clover.visibility.v1.GetLedgerResponse.completeness:type_name -> clover.visibility.v1.Completeness
-	72,  // 92: clover.visibility.v1.SourceStatus.last_error_time:type_name -> google.protobuf.Timestamp
-	72,  // 93: clover.visibility.v1.SourceStatus.last_success:type_name -> google.protobuf.Timestamp
-	72,  // 94: clover.visibility.v1.SourceStatus.next_try:type_name -> google.protobuf.Timestamp
-	73,  // 95: clover.visibility.v1.SourceStatus.lag:type_name -> google.protobuf.Duration
-	72,  // 96: clover.visibility.v1.SourceStatus.watermark:type_name -> google.protobuf.Timestamp
-	72,  // 97: clover.visibility.v1.IngestStatus.last_error_time:type_name -> google.protobuf.Timestamp
-	72,  // 98: clover.visibility.v1.IngestStatus.last_arrival:type_name -> google.protobuf.Timestamp
-	72,  // 99: clover.visibility.v1.StoreStatus.oldest:type_name -> google.protobuf.Timestamp
-	72,  // 100: clover.visibility.v1.StoreStatus.newest:type_name -> google.protobuf.Timestamp
-	44,  // 101: clover.visibility.v1.GetStatusResponse.sources:type_name -> clover.visibility.v1.SourceStatus
-	46,  // 102: clover.visibility.v1.GetStatusResponse.store:type_name -> clover.visibility.v1.StoreStatus
-	72,  // 103: clover.visibility.v1.GetStatusResponse.started:type_name -> google.protobuf.Timestamp
-	45,  // 104: clover.visibility.v1.GetStatusResponse.ingest:type_name -> clover.visibility.v1.IngestStatus
-	2,   // 105: clover.visibility.v1.GetStatusResponse.completeness:type_name -> clover.visibility.v1.Completeness
-	1,   // 106: clover.visibility.v1.GetSummaryRequest.range:type_name -> clover.visibility.v1.TimeRange
-	10,  // 107: clover.visibility.v1.CountedValues.values:type_name -> clover.visibility.v1.ValueCount
-	49,  // 108: clover.visibility.v1.GetSummaryResponse.response_times:type_name -> clover.visibility.v1.ResponseTimes
-	71,  // 109: clover.visibility.v1.GetSummaryResponse.values:type_name -> clover.visibility.v1.GetSummaryResponse.ValuesEntry
-	2,   // 110: clover.visibility.v1.GetSummaryResponse.completeness:type_name -> clover.visibility.v1.Completeness
-	73,  // 111: clover.visibility.v1.Config.sample_interval:type_name -> google.protobuf.Duration
-	52,  // 112: clover.visibility.v1.GetConfigResponse.config:type_name -> clover.visibility.v1.Config
-	55,  // 113: clover.visibility.v1.ConfigChange.services:type_name -> clover.visibility.v1.StringList
-	55,  // 114: clover.visibility.v1.ConfigChange.metric_prefixes:type_name -> clover.visibility.v1.StringList
-	55,  // 115: clover.visibility.v1.ConfigChange.metric_suffixes:type_name -> clover.visibility.v1.StringList
-	55,  // 116: clover.visibility.v1.ConfigChange.custom_metrics:type_name -> clover.visibility.v1.StringList
-	73,  // 117: clover.visibility.v1.ConfigChange.sample_interval:type_name -> google.protobuf.Duration
-	55,  // 118: clover.visibility.v1.ConfigChange.tracing_urls:type_name -> clover.visibility.v1.StringList
-	56,  // 119: clover.visibility.v1.UpdateConfigRequest.change:type_name -> clover.visibility.v1.ConfigChange
-	52,  // 120: clover.visibility.v1.UpdateConfigResponse.config:type_name -> clover.visibility.v1.Config
-	56,  // 121: clover.visibility.v1.StartRequest.change:type_name -> clover.visibility.v1.ConfigChange
-	30,  // 122: clover.visibility.v1.ObserveSpansResponse.span:type_name -> clover.visibility.v1.Span
-	50,  // 123: clover.visibility.v1.GetSummaryResponse.ValuesEntry.value:type_name -> clover.visibility.v1.CountedValues
-	5,   // 124: clover.visibility.v1.VisibilityService.GetStats:input_type -> clover.visibility.v1.GetStatsRequest
-	9,   // 125: clover.visibility.v1.VisibilityService.ListValues:input_type -> clover.visibility.v1.ListValuesRequest
-	12,  // 126: clover.visibility.v1.VisibilityService.GetGraph:input_type -> clover.visibility.v1.GetGraphRequest
-	16,  // 127: clover.visibility.v1.VisibilityService.GetMovers:input_type -> clover.visibility.v1.GetMoversRequest
-	19,  // 128: clover.visibility.v1.VisibilityService.GetHeatmap:input_type -> clover.visibility.v1.GetHeatmapRequest
-	23,  // 129: clover.visibility.v1.VisibilityService.WatchStats:input_type -> clover.visibility.v1.WatchStatsRequest
-	25,  // 130: clover.visibility.v1.VisibilityService.SearchTraces:input_type -> clover.visibility.v1.SearchTracesRequest
-	31,  // 131: clover.visibility.v1.VisibilityService.GetTrace:input_type -> clover.visibility.v1.GetTraceRequest
-	33,  // 132: clover.visibility.v1.VisibilityService.ListMetrics:input_type -> clover.visibility.v1.ListMetricsRequest
-	36,  // 133: clover.visibility.v1.VisibilityService.GetMetrics:input_type -> clover.visibility.v1.GetMetricsRequest
-	40,  // 134: clover.visibility.v1.VisibilityService.GetLedger:input_type -> clover.visibility.v1.GetLedgerRequest
-	43,  // 135: clover.visibility.v1.VisibilityService.GetStatus:input_type -> clover.visibility.v1.GetStatusRequest
-	48,  // 136: clover.visibility.v1.VisibilityService.GetSummary:input_type -> clover.visibility.v1.GetSummaryRequest
-	53,  // 137: clover.visibility.v1.VisibilityService.GetConfig:input_type -> clover.visibility.v1.GetConfigRequest
-	57,  // 138: clover.visibility.v1.VisibilityService.UpdateConfig:input_type -> clover.visibility.v1.UpdateConfigRequest
-	59,  // 139: clover.visibility.v1.VisibilityService.Init:input_type -> clover.visibility.v1.InitRequest
-	61,  // 140: clover.visibility.v1.VisibilityService.Start:input_type -> clover.visibility.v1.StartRequest
-	63,  // 141: clover.visibility.v1.VisibilityService.Stop:input_type -> clover.visibility.v1.StopRequest
-	65,  // 142: clover.visibility.v1.VisibilityService.Clear:input_type -> clover.visibility.v1.ClearRequest
-	67,  // 143: clover.visibility.v1.VisibilityService.ObserveSpans:input_type -> clover.visibility.v1.ObserveSpansRequest
-	8,   // 144: clover.visibility.v1.VisibilityService.GetStats:output_type -> clover.visibility.v1.GetStatsResponse
-	11,  // 145: clover.visibility.v1.VisibilityService.ListValues:output_type -> clover.visibility.v1.ListValuesResponse
-	15,  // 146: clover.visibility.v1.VisibilityService.GetGraph:output_type -> clover.visibility.v1.GetGraphResponse
-	18,  // 147: clover.visibility.v1.VisibilityService.GetMovers:output_type -> clover.visibility.v1.GetMoversResponse
-	22,  // 148: clover.visibility.v1.VisibilityService.GetHeatmap:output_type -> clover.visibility.v1.GetHeatmapResponse
-	24,  // 149: clover.visibility.v1.VisibilityService.WatchStats:output_type -> clover.visibility.v1.WatchStatsResponse
-	27,  // 150: clover.visibility.v1.VisibilityService.SearchTraces:output_type -> clover.visibility.v1.SearchTracesResponse
-	32,  // 151: clover.visibility.v1.VisibilityService.GetTrace:output_type -> clover.visibility.v1.GetTraceResponse
-	35,  // 152: clover.visibility.v1.VisibilityService.ListMetrics:output_type -> clover.visibility.v1.ListMetricsResponse
-	39,  // 153: clover.visibility.v1.VisibilityService.GetMetrics:output_type -> clover.visibility.v1.GetMetricsResponse
-	42,  // 154: clover.visibility.v1.VisibilityService.GetLedger:output_type -> clover.visibility.v1.GetLedgerResponse
-	47,  // 155: clover.visibility.v1.VisibilityService.GetStatus:output_type -> clover.visibility.v1.GetStatusResponse
-	51,  // 156: clover.visibility.v1.VisibilityService.GetSummary:output_type -> clover.visibility.v1.GetSummaryResponse
-	54,  // 157: clover.visibility.v1.VisibilityService.GetConfig:output_type -> clover.visibility.v1.GetConfigResponse
-	58,  // 158: clover.visibility.v1.VisibilityService.UpdateConfig:output_type -> clover.visibility.v1.UpdateConfigResponse
-	60,  // 159: clover.visibility.v1.VisibilityService.Init:output_type -> clover.visibility.v1.InitResponse
-	62,  // 160: clover.visibility.v1.VisibilityService.Start:output_type -> clover.visibility.v1.StartResponse
-	64,  // 161: clover.visibility.v1.VisibilityService.Stop:output_type -> clover.visibility.v1.StopResponse
-	66,  // 162: clover.visibility.v1.VisibilityService.Clear:output_type -> clover.visibility.v1.ClearResponse
-	68,  // 163: clover.visibility.v1.VisibilityService.ObserveSpans:output_type -> clover.visibility.v1.ObserveSpansResponse
-	144, // [144:164] is the sub-list for method output_type
-	124, // [124:144] is the sub-list for method input_type
-	124, // [124:124] is the sub-list for extension type_name
-	124, // [124:124] is the sub-list for extension extendee
-	0,   // [0:124] is the sub-list for field type_name
+	80,  // 0: clover.visibility.v1.TimeRange.from:type_name -> google.protobuf.Timestamp
+	80,  // 1: clover.visibility.v1.TimeRange.to:type_name -> google.protobuf.Timestamp
+	81,  // 2: clover.visibility.v1.TimeRange.last:type_name -> google.protobuf.Duration
+	80,  // 3: clover.visibility.v1.Completeness.watermark:type_name -> google.protobuf.Timestamp
+	4,   // 4: clover.visibility.v1.Completeness.notes:type_name -> clover.visibility.v1.Note
+	81,  // 5: clover.visibility.v1.Stats.min:type_name -> google.protobuf.Duration
+	81,  // 6: clover.visibility.v1.Stats.mean:type_name -> google.protobuf.Duration
+	81,  // 7: clover.visibility.v1.Stats.max:type_name -> google.protobuf.Duration
+	81,  // 8: clover.visibility.v1.Stats.p50:type_name -> google.protobuf.Duration
+	81,  // 9: clover.visibility.v1.Stats.p90:type_name -> google.protobuf.Duration
+	81,  // 10: clover.visibility.v1.Stats.p95:type_name -> google.protobuf.Duration
+	81,  // 11: clover.visibility.v1.Stats.p99:type_name -> google.protobuf.Duration
+	81,  // 12: clover.visibility.v1.Stats.sum:type_name -> google.protobuf.Duration
+	1,   // 13: clover.visibility.v1.Explanation.engine:type_name -> clover.visibility.v1.Engine
+	7,   // 14: clover.visibility.v1.Explanation.store_estimate:type_name -> clover.visibility.v1.Cost
+	7,   // 15: clover.visibility.v1.Explanation.spark_estimate:type_name -> clover.visibility.v1.Cost
+	7,   // 16: clover.visibility.v1.Explanation.actual:type_name -> clover.visibility.v1.Cost
+	81,  // 17: clover.visibility.v1.Cost.elapsed:type_name -> google.protobuf.Duration
+	2,   // 18: clover.visibility.v1.GetStatsRequest.range:type_name -> clover.visibility.v1.TimeRange
+	0,   // 19: clover.visibility.v1.GetStatsRequest.count:type_name -> clover.visibility.v1.CountMode
+	81,  // 20: clover.visibility.v1.GetStatsRequest.step:type_name -> google.protobuf.Duration
+	1,   // 21: clover.visibility.v1.GetStatsRequest.engine:type_name -> clover.visibility.v1.Engine
+	5,   // 22: clover.visibility.v1.StatsGroup.stats:type_name -> clover.visibility.v1.Stats
+	10,  // 23: clover.visibility.v1.StatsGroup.series:type_name -> clover.visibility.v1.StatsPoint
+	80,  // 24: clover.visibility.v1.StatsPoint.time:type_name -> google.protobuf.Timestamp
+	5,   // 25: clover.visibility.v1.StatsPoint.stats:type_name -> clover.visibility.v1.Stats
+	2,   // 26: clover.visibility.v1.GetStatsResponse.range:type_name -> clover.visibility.v1.TimeRange
+	81,  // 27: clover.visibility.v1.GetStatsResponse.step:type_name -> google.protobuf.Duration
+	0,   // 28: clover.visibility.v1.GetStatsResponse.count:type_name -> clover.visibility.v1.CountMode
+	9,   // 29: clover.visibility.v1.GetStatsResponse.groups:type_name -> clover.visibility.v1.StatsGroup
+	5,   // 30: clover.visibility.v1.GetStatsResponse.total:type_name -> clover.visibility.v1.Stats
+	5,   // 31: clover.visibility.v1.GetStatsResponse.rest:type_name -> clover.visibility.v1.Stats
+	3,   // 32: clover.visibility.v1.GetStatsResponse.completeness:type_name -> clover.visibility.v1.Completeness
+	6,   // 33: clover.visibility.v1.GetStatsResponse.explanation:type_name -> clover.visibility.v1.Explanation
+	2,   // 34: clover.visibility.v1.ListValuesRequest.range:type_name -> clover.visibility.v1.TimeRange
+	0,   // 35: clover.visibility.v1.ListValuesRequest.count:type_name -> clover.visibility.v1.CountMode
+	13,  // 36: clover.visibility.v1.ListValuesResponse.values:type_name -> clover.visibility.v1.ValueCount
+	3,   // 37: clover.visibility.v1.ListValuesResponse.completeness:type_name -> clover.visibility.v1.Completeness
+	2,   // 38: clover.visibility.v1.GetGraphRequest.range:type_name -> clover.visibility.v1.TimeRange
+	5,   // 39: clover.visibility.v1.GraphNode.stats:type_name -> clover.visibility.v1.Stats
+	5,   // 40: clover.visibility.v1.GraphEdge.stats:type_name -> clover.visibility.v1.Stats
+	2,   // 41: clover.visibility.v1.GetGraphResponse.range:type_name -> clover.visibility.v1.TimeRange
+	16,  // 42: clover.visibility.v1.GetGraphResponse.nodes:type_name -> clover.visibility.v1.GraphNode
+	17,  // 43: clover.visibility.v1.GetGraphResponse.edges:type_name -> clover.visibility.v1.GraphEdge
+	3,   // 44: clover.visibility.v1.GetGraphResponse.completeness:type_name -> clover.visibility.v1.Completeness
+	2,   // 45: clover.visibility.v1.GetMoversRequest.base:type_name -> clover.visibility.v1.TimeRange
+	2,   // 46: clover.visibility.v1.GetMoversRequest.target:type_name -> clover.visibility.v1.TimeRange
+	5,   // 47: clover.visibility.v1.Mover.base:type_name -> clover.visibility.v1.Stats
+	5,   // 48: clover.visibility.v1.Mover.target:type_name -> clover.visibility.v1.Stats
+	20,  // 49: clover.visibility.v1.GetMoversResponse.movers:type_name -> clover.visibility.v1.Mover
+	3,   // 50: clover.visibility.v1.GetMoversResponse.completeness:type_name -> clover.visibility.v1.Completeness
+	2,   // 51: clover.visibility.v1.GetMoversResponse.base:type_name -> clover.visibility.v1.TimeRange
+	2,   // 52: clover.visibility.v1.GetMoversResponse.target:type_name -> clover.visibility.v1.TimeRange
+	2,   // 53: clover.visibility.v1.GetHeatmapRequest.range:type_name -> clover.visibility.v1.TimeRange
+	0,   // 54: clover.visibility.v1.GetHeatmapRequest.count:type_name -> clover.visibility.v1.CountMode
+	81,  // 55: clover.visibility.v1.GetHeatmapRequest.step:type_name -> google.protobuf.Duration
+	81,  // 56: clover.visibility.v1.HeatmapBand.lower:type_name -> google.protobuf.Duration
+	81,  // 57: clover.visibility.v1.HeatmapBand.upper:type_name -> google.protobuf.Duration
+	80,  // 58: clover.visibility.v1.HeatmapColumn.time:type_name -> google.protobuf.Timestamp
+	2,   // 59: clover.visibility.v1.GetHeatmapResponse.range:type_name -> clover.visibility.v1.TimeRange
+	81,  // 60: clover.visibility.v1.GetHeatmapResponse.step:type_name -> google.protobuf.Duration
+	23,  // 61: clover.visibility.v1.GetHeatmapResponse.bands:type_name -> clover.visibility.v1.HeatmapBand
+	24,  // 62: clover.visibility.v1.GetHeatmapResponse.columns:type_name -> clover.visibility.v1.HeatmapColumn
+	3,   // 63: clover.visibility.v1.GetHeatmapResponse.completeness:type_name -> clover.visibility.v1.Completeness
+	8,   // 64: clover.visibility.v1.WatchStatsRequest.query:type_name -> clover.visibility.v1.GetStatsRequest
+	81,  // 65: clover.visibility.v1.WatchStatsRequest.interval:type_name -> google.protobuf.Duration
+	11,  // 66: clover.visibility.v1.WatchStatsResponse.stats:type_name -> clover.visibility.v1.GetStatsResponse
+	2,   // 67: clover.visibility.v1.SearchTracesRequest.range:type_name -> clover.visibility.v1.TimeRange
+	81,  // 68: clover.visibility.v1.SearchTracesRequest.min_duration:type_name -> google.protobuf.Duration
+	80,  // 69: clover.visibility.v1.TraceSummary.start:type_name -> google.protobuf.Timestamp
+	81,  // 70: clover.visibility.v1.TraceSummary.duration:type_name -> google.protobuf.Duration
+	29,  // 71: clover.visibility.v1.SearchTracesResponse.traces:type_name -> clover.visibility.v1.TraceSummary
+	3,   // 72: clover.visibility.v1.SearchTracesResponse.completeness:type_name -> clover.visibility.v1.Completeness
+	80,  // 73: clover.visibility.v1.SpanEvent.time:type_name -> google.protobuf.Timestamp
+	31,  // 74: clover.visibility.v1.SpanEvent.attributes:type_name -> clover.visibility.v1.Attribute
+	80,  // 75: clover.visibility.v1.Span.start:type_name -> google.protobuf.Timestamp
+	81,  // 76: clover.visibility.v1.Span.duration:type_name -> google.protobuf.Duration
+	31,  // 77: clover.visibility.v1.Span.attributes:type_name -> clover.visibility.v1.Attribute
+	31,  // 78: clover.visibility.v1.Span.resource:type_name -> clover.visibility.v1.Attribute
+	32,  // 79: clover.visibility.v1.Span.events:type_name -> clover.visibility.v1.SpanEvent
+	29,  // 80: clover.visibility.v1.GetTraceResponse.summary:type_name -> clover.visibility.v1.TraceSummary
+	33,  // 81: clover.visibility.v1.GetTraceResponse.spans:type_name -> clover.visibility.v1.Span
+	3,   // 82: clover.visibility.v1.GetTraceResponse.completeness:type_name -> clover.visibility.v1.Completeness
+	40,  // 83: clover.visibility.v1.Metric.newest:type_name -> clover.visibility.v1.MetricPoint
+	37,  // 84: clover.visibility.v1.ListMetricsResponse.metrics:type_name -> clover.visibility.v1.Metric
+	3,   // 85: clover.visibility.v1.ListMetricsResponse.completeness:type_name -> clover.visibility.v1.Completeness
+	2,   // 86: clover.visibility.v1.GetMetricsRequest.range:type_name -> clover.visibility.v1.TimeRange
+	80,  // 87: clover.visibility.v1.MetricPoint.time:type_name -> google.protobuf.Timestamp
+	40,  // 88: clover.visibility.v1.MetricSeries.points:type_name -> clover.visibility.v1.MetricPoint
+	41,  // 89: clover.visibility.v1.GetMetricsResponse.series:type_name -> clover.visibility.v1.MetricSeries
+	3,   // 90: clover.visibility.v1.GetMetricsResponse.completeness:type_name -> clover.visibility.v1.Completeness
+	76,  // 91: clover.visibility.v1.LedgerEntry.rejected:type_name -> clover.visibility.v1.LedgerEntry.RejectedEntry
+	77,  // 92: clover.visibility.v1.LedgerEntry.dropped:type_name -> clover.visibility.v1.LedgerEntry.DroppedEntry
+	80,  // 93: clover.visibility.v1.LedgerEntry.watermark:type_name -> google.protobuf.Timestamp
+	80,  // 94: clover.visibility.v1.LedgerEntry.last_span:type_name -> google.protobuf.Timestamp
+	81,  // 95: clover.visibility.v1.LedgerEntry.lag:type_name -> google.protobuf.Duration
+	80,  // 96: clover.visibility.v1.LedgerEntry.last_arrival:type_name -> google.protobuf.Timestamp
+	44,  // 97: clover.visibility.v1.GetLedgerResponse.entries:type_name -> clover.visibility.v1.LedgerEntry
+	3,   // 98: clover.visibility.v1.GetLedgerResponse.completeness:type_name -> clover.visibility.v1.Completeness
+	80,  // 99: clover.visibility.v1.SourceStatus.last_error_time:type_name -> google.protobuf.Timestamp
+	80,  // 100: clover.visibility.v1.SourceStatus.last_success:type_name -> google.protobuf.Timestamp
+	80,  // 101: clover.visibility.v1.SourceStatus.next_try:type_name -> google.protobuf.Timestamp
+	81,  // 102: clover.visibility.v1.SourceStatus.lag:type_name -> google.protobuf.Duration
+	80,  // 103: clover.visibility.v1.SourceStatus.watermark:type_name -> google.protobuf.Timestamp
+	80,  // 104: clover.visibility.v1.IngestStatus.last_error_time:type_name -> google.protobuf.Timestamp
+	80,  // 105: clover.visibility.v1.IngestStatus.last_arrival:type_name -> google.protobuf.Timestamp
+	80,  // 106: clover.visibility.v1.StoreStatus.oldest:type_name -> google.protobuf.Timestamp
+	80,  // 107: clover.visibility.v1.StoreStatus.newest:type_name -> google.protobuf.Timestamp
+	47,  // 108: clover.visibility.v1.GetStatusResponse.sources:type_name -> clover.visibility.v1.SourceStatus
+	49,  // 109: clover.visibility.v1.GetStatusResponse.store:type_name -> clover.visibility.v1.StoreStatus
+	80,  // 110: clover.visibility.v1.GetStatusResponse.started:type_name -> google.protobuf.Timestamp
+	48,  // 111: clover.visibility.v1.GetStatusResponse.ingest:type_name -> clover.visibility.v1.IngestStatus
+	3,   // 112: clover.visibility.v1.GetStatusResponse.completeness:type_name -> clover.visibility.v1.Completeness
+	2,   // 113: clover.visibility.v1.GetSummaryRequest.range:type_name -> clover.visibility.v1.TimeRange
+	13,  // 114: clover.visibility.v1.CountedValues.values:type_name -> clover.visibility.v1.ValueCount
+	52,  // 115: clover.visibility.v1.GetSummaryResponse.response_times:type_name -> clover.visibility.v1.ResponseTimes
+	78,  // 116: clover.visibility.v1.GetSummaryResponse.values:type_name -> clover.visibility.v1.GetSummaryResponse.ValuesEntry
+	3,   // 117: clover.visibility.v1.GetSummaryResponse.completeness:type_name -> clover.visibility.v1.Completeness
+	81,  // 118: clover.visibility.v1.Config.sample_interval:type_name -> google.protobuf.Duration
+	55,  // 119: clover.visibility.v1.GetConfigResponse.config:type_name -> clover.visibility.v1.Config
+	58,  // 120: clover.visibility.v1.ConfigChange.services:type_name -> clover.visibility.v1.StringList
+	58,  // 121: clover.visibility.v1.ConfigChange.metric_prefixes:type_name -> clover.visibility.v1.StringList
+	58,  // 122: clover.visibility.v1.ConfigChange.metric_suffixes:type_name -> clover.visibility.v1.StringList
+	58,  // 123: clover.visibility.v1.ConfigChange.custom_metrics:type_name -> clover.visibility.v1.StringList
+	81,  // 124: clover.visibility.v1.ConfigChange.sample_interval:type_name -> google.protobuf.Duration
+	58,  // 125: clover.visibility.v1.ConfigChange.tracing_urls:type_name -> clover.visibility.v1.StringList
+	59,  // 126: clover.visibility.v1.UpdateConfigRequest.change:type_name -> clover.visibility.v1.ConfigChange
+	55,  // 127: clover.visibility.v1.UpdateConfigResponse.config:type_name -> clover.visibility.v1.Config
+	59,  // 128: clover.visibility.v1.StartRequest.change:type_name -> clover.visibility.v1.ConfigChange
+	33,  // 129: clover.visibility.v1.ObserveSpansResponse.span:type_name -> clover.visibility.v1.Span
+	2,   // 130: clover.visibility.v1.ExportTracesRequest.range:type_name -> clover.visibility.v1.TimeRange
+	41,  // 131: clover.visibility.v1.ImportRequest.metrics:type_name -> clover.visibility.v1.MetricSeries
+	44,  // 132: clover.visibility.v1.ImportRequest.ledger:type_name -> clover.visibility.v1.LedgerEntry
+	79,  // 133: clover.visibility.v1.ImportResponse.rejected:type_name -> clover.visibility.v1.ImportResponse.RejectedEntry
+	53,  // 134: clover.visibility.v1.GetSummaryResponse.ValuesEntry.value:type_name -> clover.visibility.v1.CountedValues
+	8,   // 135: clover.visibility.v1.VisibilityService.GetStats:input_type -> clover.visibility.v1.GetStatsRequest
+	12,  // 136: clover.visibility.v1.VisibilityService.ListValues:input_type -> clover.visibility.v1.ListValuesRequest
+	15,  // 137: clover.visibility.v1.VisibilityService.GetGraph:input_type -> clover.visibility.v1.GetGraphRequest
+	19,  // 138: clover.visibility.v1.VisibilityService.GetMovers:input_type -> clover.visibility.v1.GetMoversRequest
+	22,  // 139: clover.visibility.v1.VisibilityService.GetHeatmap:input_type -> clover.visibility.v1.GetHeatmapRequest
+	26,  // 140: clover.visibility.v1.VisibilityService.WatchStats:input_type -> clover.visibility.v1.WatchStatsRequest
+	28,  // 141: clover.visibility.v1.VisibilityService.SearchTraces:input_type -> clover.visibility.v1.SearchTracesRequest
+	34,  // 142: clover.visibility.v1.VisibilityService.GetTrace:input_type -> clover.visibility.v1.GetTraceRequest
+	36,  // 143: clover.visibility.v1.VisibilityService.ListMetrics:input_type -> clover.visibility.v1.ListMetricsRequest
+	39,  // 144: clover.visibility.v1.VisibilityService.GetMetrics:input_type -> clover.visibility.v1.GetMetricsRequest
+	43,  // 145: clover.visibility.v1.VisibilityService.GetLedger:input_type -> clover.visibility.v1.GetLedgerRequest
+	46,  // 146: clover.visibility.v1.VisibilityService.GetStatus:input_type -> clover.visibility.v1.GetStatusRequest
+	51,  // 147: clover.visibility.v1.VisibilityService.GetSummary:input_type -> clover.visibility.v1.GetSummaryRequest
+	56,  // 148: clover.visibility.v1.VisibilityService.GetConfig:input_type -> clover.visibility.v1.GetConfigRequest
+	60,  // 149: clover.visibility.v1.VisibilityService.UpdateConfig:input_type -> clover.visibility.v1.UpdateConfigRequest
+	62,  // 150: clover.visibility.v1.VisibilityService.Init:input_type -> clover.visibility.v1.InitRequest
+	64,  // 151: clover.visibility.v1.VisibilityService.Start:input_type -> clover.visibility.v1.StartRequest
+	66,  // 152: clover.visibility.v1.VisibilityService.Stop:input_type -> clover.visibility.v1.StopRequest
+	68,  // 153: clover.visibility.v1.VisibilityService.Clear:input_type -> clover.visibility.v1.ClearRequest
+	70,  // 154: clover.visibility.v1.VisibilityService.ObserveSpans:input_type -> clover.visibility.v1.ObserveSpansRequest
+	72,  // 155: clover.visibility.v1.VisibilityService.ExportTraces:input_type -> clover.visibility.v1.ExportTracesRequest
+	74,  // 156: clover.visibility.v1.VisibilityService.Import:input_type -> clover.visibility.v1.ImportRequest
+	11,  // 157: clover.visibility.v1.VisibilityService.GetStats:output_type -> clover.visibility.v1.GetStatsResponse
+	14,  // 158: clover.visibility.v1.VisibilityService.ListValues:output_type -> clover.visibility.v1.ListValuesResponse
+	18,  // 159: clover.visibility.v1.VisibilityService.GetGraph:output_type -> clover.visibility.v1.GetGraphResponse
+	21,  // 160: clover.visibility.v1.VisibilityService.GetMovers:output_type -> clover.visibility.v1.GetMoversResponse
+	25,  // 161: clover.visibility.v1.VisibilityService.GetHeatmap:output_type -> clover.visibility.v1.GetHeatmapResponse
+	27,  // 162: clover.visibility.v1.VisibilityService.WatchStats:output_type -> clover.visibility.v1.WatchStatsResponse
+	30,  // 163: clover.visibility.v1.VisibilityService.SearchTraces:output_type -> clover.visibility.v1.SearchTracesResponse
+	35,  // 164: clover.visibility.v1.VisibilityService.GetTrace:output_type -> clover.visibility.v1.GetTraceResponse
+	38,  // 165: clover.visibility.v1.VisibilityService.ListMetrics:output_type -> clover.visibility.v1.ListMetricsResponse
+	42,  // 166: clover.visibility.v1.VisibilityService.GetMetrics:output_type -> clover.visibility.v1.GetMetricsResponse
+	45,  // 167: clover.visibility.v1.VisibilityService.GetLedger:output_type -> clover.visibility.v1.GetLedgerResponse
+	50,  // 168: clover.visibility.v1.VisibilityService.GetStatus:output_type -> clover.visibility.v1.GetStatusResponse
+	54,  // 169: clover.visibility.v1.VisibilityService.GetSummary:output_type -> clover.visibility.v1.GetSummaryResponse
+	57,  // 170: clover.visibility.v1.VisibilityService.GetConfig:output_type -> clover.visibility.v1.GetConfigResponse
+	61,  // 171: clover.visibility.v1.VisibilityService.UpdateConfig:output_type -> clover.visibility.v1.UpdateConfigResponse
+	63,  // 172: clover.visibility.v1.VisibilityService.Init:output_type -> clover.visibility.v1.InitResponse
+	65,  // 173: clover.visibility.v1.VisibilityService.Start:output_type -> clover.visibility.v1.StartResponse
+	67,  // 174: clover.visibility.v1.VisibilityService.Stop:output_type -> clover.visibility.v1.StopResponse
+	69,  // 175: clover.visibility.v1.VisibilityService.Clear:output_type -> clover.visibility.v1.ClearResponse
+	71,  // 176: clover.visibility.v1.VisibilityService.ObserveSpans:output_type -> clover.visibility.v1.ObserveSpansResponse
+	73,  // 177: clover.visibility.v1.VisibilityService.ExportTraces:output_type -> clover.visibility.v1.ExportTracesResponse
+	75,  // 178: clover.visibility.v1.VisibilityService.Import:output_type -> clover.visibility.v1.ImportResponse
+	157, // [157:179] is the sub-list for method output_type
+	135, // [135:157] is the sub-list for method input_type
+	135, // [135:135] is the sub-list for extension type_name
+	135, // [135:135] is the sub-list for extension extendee
+	0,   // [0:135] is the sub-list for field type_name
 }
 
 func init() { file_clover_visibility_v1_visibility_proto_init() }
@@ -6003,10 +6585,11 @@ func file_clover_visibility_v1_visibility_proto_init() {
 	if File_clover_visibility_v1_visibility_proto != nil {
 		return
 	}
-	file_clover_visibility_v1_visibility_proto_msgTypes[16].OneofWrappers = []any{}
-	file_clover_visibility_v1_visibility_proto_msgTypes[29].OneofWrappers = []any{}
-	file_clover_visibility_v1_visibility_proto_msgTypes[55].OneofWrappers = []any{}
-	file_clover_visibility_v1_visibility_proto_msgTypes[67].OneofWrappers = []any{
+	file_clover_visibility_v1_visibility_proto_msgTypes[5].OneofWrappers = []any{}
+	file_clover_visibility_v1_visibility_proto_msgTypes[18].OneofWrappers = []any{}
+	file_clover_visibility_v1_visibility_proto_msgTypes[31].OneofWrappers = []any{}
+	file_clover_visibility_v1_visibility_proto_msgTypes[57].OneofWrappers = []any{}
+	file_clover_visibility_v1_visibility_proto_msgTypes[69].OneofWrappers = []any{
 		(*ObserveSpansResponse_Span)(nil),
 		(*ObserveSpansResponse_Dropped)(nil),
 	}
@@ -6015,8 +6598,8 @@ func file_clover_visibility_v1_visibility_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_clover_visibility_v1_visibility_proto_rawDesc), len(file_clover_visibility_v1_visibility_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   71,
+			NumEnums:      2,
+			NumMessages:   78,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -42,6 +42,8 @@ const (
 	VisibilityService_Stop_FullMethodName         = "/clover.visibility.v1.VisibilityService/Stop"
 	VisibilityService_Clear_FullMethodName        = "/clover.visibility.v1.VisibilityService/Clear"
 	VisibilityService_ObserveSpans_FullMethodName = "/clover.visibility.v1.VisibilityService/ObserveSpans"
+	VisibilityService_ExportTraces_FullMethodName = "/clover.visibility.v1.VisibilityService/ExportTraces"
+	VisibilityService_Import_FullMethodName       = "/clover.visibility.v1.VisibilityService/Import"
 )
 
 // VisibilityServiceClient is the client API for VisibilityService service.
@@ -94,6 +96,12 @@ type VisibilityServiceClient interface {
 	Clear(ctx context.Context, in *ClearRequest, opts ...grpc.CallOption) (*ClearResponse, error)
 	// ObserveSpans streams spans as they arrive.
 	ObserveSpans(ctx context.Context, in *ObserveSpansRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ObserveSpansResponse], error)
+	// ExportTraces returns all spans of traces, a page at a time, for another
+	// store.
+	ExportTraces(ctx context.Context, in *ExportTracesRequest, opts ...grpc.CallOption) (*ExportTracesResponse, error)
+	// Import stores what was exported from another store. What the store has
+	// already is not counted again, so that it may be sent again.
+	Import(ctx context.Context, in *ImportRequest, opts ...grpc.CallOption) (*ImportResponse, error)
 }
 
 type visibilityServiceClient struct {
@@ -322,6 +330,26 @@ func (c *visibilityServiceClient) ObserveSpans(ctx context.Context, in *ObserveS
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type VisibilityService_ObserveSpansClient = grpc.ServerStreamingClient[ObserveSpansResponse]
 
+func (c *visibilityServiceClient) ExportTraces(ctx context.Context, in *ExportTracesRequest, opts ...grpc.CallOption) (*ExportTracesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExportTracesResponse)
+	err := c.cc.Invoke(ctx, VisibilityService_ExportTraces_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *visibilityServiceClient) Import(ctx context.Context, in *ImportRequest, opts ...grpc.CallOption) (*ImportResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ImportResponse)
+	err := c.cc.Invoke(ctx, VisibilityService_Import_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // VisibilityServiceServer is the server API for VisibilityService service.
 // All implementations must embed UnimplementedVisibilityServiceServer
 // for forward compatibility.
@@ -372,6 +400,12 @@ type VisibilityServiceServer interface {
 	Clear(context.Context, *ClearRequest) (*ClearResponse, error)
 	// ObserveSpans streams spans as they arrive.
 	ObserveSpans(*ObserveSpansRequest, grpc.ServerStreamingServer[ObserveSpansResponse]) error
+	// ExportTraces returns all spans of traces, a page at a time, for another
+	// store.
+	ExportTraces(context.Context, *ExportTracesRequest) (*ExportTracesResponse, error)
+	// Import stores what was exported from another store. What the store has
+	// already is not counted again, so that it may be sent again.
+	Import(context.Context, *ImportRequest) (*ImportResponse, error)
 	mustEmbedUnimplementedVisibilityServiceServer()
 }
 
@@ -441,6 +475,12 @@ func (UnimplementedVisibilityServiceServer) Clear(context.Context, *ClearRequest
 }
 func (UnimplementedVisibilityServiceServer) ObserveSpans(*ObserveSpansRequest, grpc.ServerStreamingServer[ObserveSpansResponse]) error {
 	return status.Error(codes.Unimplemented, "method ObserveSpans not implemented")
+}
+func (UnimplementedVisibilityServiceServer) ExportTraces(context.Context, *ExportTracesRequest) (*ExportTracesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExportTraces not implemented")
+}
+func (UnimplementedVisibilityServiceServer) Import(context.Context, *ImportRequest) (*ImportResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Import not implemented")
 }
 func (UnimplementedVisibilityServiceServer) mustEmbedUnimplementedVisibilityServiceServer() {}
 func (UnimplementedVisibilityServiceServer) testEmbeddedByValue()                           {}
@@ -809,6 +849,42 @@ func _VisibilityService_ObserveSpans_Handler(srv interface{}, stream grpc.Server
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type VisibilityService_ObserveSpansServer = grpc.ServerStreamingServer[ObserveSpansResponse]
 
+func _VisibilityService_ExportTraces_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExportTracesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VisibilityServiceServer).ExportTraces(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VisibilityService_ExportTraces_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VisibilityServiceServer).ExportTraces(ctx, req.(*ExportTracesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _VisibilityService_Import_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ImportRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VisibilityServiceServer).Import(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VisibilityService_Import_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VisibilityServiceServer).Import(ctx, req.(*ImportRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // VisibilityService_ServiceDesc is the grpc.ServiceDesc for VisibilityService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -887,6 +963,14 @@ var VisibilityService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Clear",
 			Handler:    _VisibilityService_Clear_Handler,
+		},
+		{
+			MethodName: "ExportTraces",
+			Handler:    _VisibilityService_ExportTraces_Handler,
+		},
+		{
+			MethodName: "Import",
+			Handler:    _VisibilityService_Import_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -21,7 +21,7 @@ import (
 )
 
 // bootLimit is how long an emulated machine may take on a busy one.
-const bootLimit = 5 * time.Minute
+const bootLimit = 15 * time.Minute
 
 // TestOlderKernels boots the kernels of several releases of Debian, and traces
 // a request on each of them in every way that it knows.

@@ -25,7 +25,7 @@ func serve(t *testing.T, handler http.HandlerFunc) *Client {
 	t.Helper()
 	srv := httptest.NewServer(handler)
 	t.Cleanup(srv.Close)
-	return &Client{Address: srv.URL, Timeout: 10 * time.Second, HTTP: srv.Client()}
+	return &Client{Address: srv.URL, Timeout: time.Minute, HTTP: srv.Client()}
 }
 
 // stream reads a stream of live spans and returns the services and the JSON.
@@ -100,7 +100,7 @@ func silent(w http.ResponseWriter, r *http.Request) {
 
 func TestSilentStreamIsLost(t *testing.T) {
 	c := serve(t, silent)
-	c.Silence = 2 * time.Second // so long a busy machine may take for the first event
+	c.Silence = 5 * time.Second // so long a busy machine may take for the first event
 	services, _, err := stream(t.Context(), c)
 	var unreachable *UnreachableError
 	if !errors.As(err, &unreachable) || !errors.Is(err, errSilent) || len(services) != 1 {

@@ -130,6 +130,8 @@ release yet, 130 interrupted.`,
 			a.getVisibility(), a.getServices(), a.getLB(), a.getIDS(), a.getBlocklist(),
 			a.getProvider(), a.getPipeline(), a.getExecution(), a.getTestplan(), a.getTestruns(), a.getTestresult()),
 		verb("clear", "Remove a service's data", a.clearVisibility()),
+		verb("export", "Take a service's data out, for another store", a.exportVisibility()),
+		verb("import", "Put in what was exported", a.importVisibility()),
 		verb("explain", "Show what a file may hold", a.explainTestplan()),
 		a.observe(), a.test(), a.systemStatus(), a.check(), a.logs(), a.sysdump(), a.version(),
 	)

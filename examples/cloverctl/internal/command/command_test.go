@@ -19,6 +19,7 @@ import (
 	"github.com/opnfv/clover/tracing"
 	"github.com/opnfv/clover/visibility"
 	"github.com/opnfv/clover/visibility/embedded"
+	"github.com/opnfv/clover/visibility/engine"
 )
 
 // controller runs a real server over a store with a few traces.
@@ -28,12 +29,25 @@ func controller(t *testing.T) (address string, hub *visibility.Hub) {
 	check(t, err)
 	_, err = store.Write(t.Context(), &visibility.Batch{Source: "test", Spans: spans()})
 	check(t, err)
+	return serve(t, store, nil)
+}
+
+// controllerOf is the address of a server over a store.
+func controllerOf(t *testing.T, store visibility.Store) string {
+	t.Helper()
+	address, _ := serve(t, store, nil)
+	return address
+}
+
+// serve runs a real server over a store, which it closes.
+func serve(t *testing.T, store visibility.Store, engines *engine.Chooser) (address string, hub *visibility.Hub) {
+	t.Helper()
 	collector, err := visibility.NewCollector(store, visibility.CollectorOptions{ID: "44"})
 	check(t, err)
 	analytics, err := visibility.NewAnalytics(store, visibility.AnalyticsOptions{})
 	check(t, err)
 	hub = &visibility.Hub{}
-	local, err := server.NewLocal(server.LocalDeps{Store: store, Analytics: analytics, Collector: collector, Hub: hub, Version: "v9"})
+	local, err := server.NewLocal(server.LocalDeps{Store: store, Analytics: analytics, Engines: engines, Collector: collector, Hub: hub, Version: "v9"})
 	check(t, err)
 	srv, err := server.New(t.Context(), local, server.Options{GRPCAddr: "127.0.0.1:0", RESTAddr: "127.0.0.1:0"})
 	check(t, err)

@@ -55,17 +55,16 @@ var measures = []string{"count", "rate", "errors", "error_rate", "min", "mean", 
 // stats is the command for statistics.
 func (a *app) stats() *cobra.Command {
 	var f questionFlags
-	var groupBy []string
-	var order, run string
-	var ascending bool
-	var limit int
-	var step time.Duration
+	var by engineFlags
+	var g groupFlags
+	var run string
 	c := &cobra.Command{
 		Use: "stats", Short: "Show counts, rates, errors and latencies", Args: cobra.NoArgs,
 		Long: "Shows counts, rates, errors and latencies of requests, grouped by any of\n" + strings.Join(visibility.DimensionNames(), ", ") + ".",
 		Example: `  cloverctl get visibility stats --group-by service,url --filter 'status >= 500' --since 15m --sort p99 --limit 20
   cloverctl get visibility stats --group-by source,destination -o wide
   cloverctl get visibility stats --group-by service --step 1m -o json
+  cloverctl get visibility stats --from 2026-01-01 --to 2026-02-01 --engine spark --explain
   cloverctl get visibility stats --run 3f0c2a9d4b1e8f67`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			p, err := a.printer()
@@ -79,38 +78,64 @@ func (a *app) stats() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := checkDimensions(groupBy); err != nil {
+			if err := g.query(q); err != nil {
 				return err
 			}
-			q["group_by"] = groupBy
-			if _, err := visibility.ParseMeasure(order); err != nil {
-				return usagef("--sort: %w", err)
-			}
-			q.Set("order_by", order)
-			q.Set("ascending", fmt.Sprint(ascending))
-			q.Set("limit", fmt.Sprint(limit))
-			if step > 0 {
-				q.Set("step", fmt.Sprintf("%gs", step.Seconds()))
+			if err := by.query(q); err != nil {
+				return err
 			}
 			res := &v1.GetStatsResponse{}
 			raw, err := a.ask(c.Context(), "stats", q, res)
 			if err != nil {
 				return err
 			}
-			return p.Answer(raw, statsTable(res))
+			t := statsTable(res)
+			t.Notes = by.notes(res.GetExplanation())
+			return p.Answer(raw, t)
 		},
 	}
-	c.Flags().StringSliceVarP(&groupBy, "group-by", "g", []string{"service"}, "`dimensions`, separated by commas")
-	c.Flags().StringVar(&order, "sort", "count", "`measure` to sort by: "+strings.Join(measures, ", "))
-	c.Flags().BoolVar(&ascending, "ascending", false, "smallest first")
-	c.Flags().IntVar(&limit, "limit", 20, "largest number of rows")
-	c.Flags().DurationVar(&step, "step", 0, "show a series with points that `duration` apart")
 	c.Flags().StringVar(&run, "run", "", "a load test's `identity`: what its clients have measured beside what the mesh has seen of it")
 	mustRegister(c, "run", a.completeRuns)
-	completeList(c, "group-by", visibility.DimensionNames())
-	complete(c, "sort", measures)
+	g.add(c)
+	by.add(c)
 	f.add(a, c)
 	return c
+}
+
+// groupFlags are how statistics are grouped and sorted.
+type groupFlags struct {
+	groupBy   []string
+	order     string
+	ascending bool
+	limit     int
+	step      time.Duration
+}
+
+func (g *groupFlags) add(c *cobra.Command) {
+	c.Flags().StringSliceVarP(&g.groupBy, "group-by", "g", []string{"service"}, "`dimensions`, separated by commas")
+	c.Flags().StringVar(&g.order, "sort", "count", "`measure` to sort by: "+strings.Join(measures, ", "))
+	c.Flags().BoolVar(&g.ascending, "ascending", false, "smallest first")
+	c.Flags().IntVar(&g.limit, "limit", 20, "largest number of rows")
+	c.Flags().DurationVar(&g.step, "step", 0, "show a series with points that `duration` apart")
+	completeList(c, "group-by", visibility.DimensionNames())
+	complete(c, "sort", measures)
+}
+
+func (g *groupFlags) query(q url.Values) error {
+	if err := checkDimensions(g.groupBy); err != nil {
+		return err
+	}
+	if _, err := visibility.ParseMeasure(g.order); err != nil {
+		return usagef("--sort: %w", err)
+	}
+	q["group_by"] = g.groupBy
+	q.Set("order_by", g.order)
+	q.Set("ascending", fmt.Sprint(g.ascending))
+	q.Set("limit", fmt.Sprint(g.limit))
+	if g.step > 0 {
+		q.Set("step", fmt.Sprintf("%gs", g.step.Seconds()))
+	}
+	return nil
 }
 
 func checkDimensions(names []string) error {

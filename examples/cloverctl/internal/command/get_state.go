@@ -60,6 +60,9 @@ func statusTable(res *v1.GetStatusResponse) show.Table {
 		state = "stopped"
 	}
 	add(!res.GetCollecting(), "collector "+res.GetCollectorId(), state, "-", "version "+res.GetVersion()+", since "+show.Time(res.GetStarted()), "")
+	if members := res.GetMembers(); len(members) > 0 {
+		add(false, "shared by", "ok", "-", fmt.Sprintf("%d collectors: %s", len(members), strings.Join(members, ", ")), "")
+	}
 	st := res.GetStore()
 	add(false, "store "+st.GetName(), "ok", "-", fmt.Sprintf("%d spans, %d traces, %d metric points, %.1f MiB",
 		st.GetSpans(), st.GetTraces(), st.GetMetrics(), float64(st.GetBytesOnDisk())/(1<<20)), "")

@@ -25,7 +25,7 @@ import (
 // traces that the mesh has of it. They are found by the first digits of their
 // identities.
 func (a *app) runStats(c *cobra.Command, p show.Printer, id string) error {
-	for _, flag := range []string{"group-by", "sort", "ascending", "step", "filter", "service", "url", "since", "from", "to", "count", "limit"} {
+	for _, flag := range []string{"group-by", "sort", "ascending", "step", "filter", "service", "url", "since", "from", "to", "count", "limit", "engine", "explain"} {
 		if c.Flags().Changed(flag) {
 			return usagef("--run shows a whole load test; leave --%s away", flag)
 		}

@@ -166,7 +166,7 @@ func TestLoadTestsDecide(t *testing.T) {
 // TestLoadTestsSayWhatIsWrong has a word for each fault.
 func TestLoadTestsSayWhatIsWrong(t *testing.T) {
 	address, url := loadTesting(t), site(t)
-	held := file(t, "held.yaml", "url_list: [{name: a, url: "+url+"/hold}]")
+	held := file(t, "held.yaml", "url_list: [{name: a, url: "+url+"/hold, timeout: 600s}]")
 	away := file(t, "away.yaml", "url_list: [{name: a, url: 'http://169.254.169.254/latest'}]")
 	large := file(t, "large.yaml", "url_list: [{name: a, url: "+url+", method: POST, body: "+strings.Repeat("x", maxSentBytes)+"}]")
 	outside := file(t, "outside.yaml", "data: [{file: ../x.csv}]\nurl_list: [{name: a, url: "+url+"}]")

@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
@@ -19,6 +20,33 @@ func sources(st *v1.GetStatusResponse) []Check {
 			c.State = Failed
 			c.Detail += fmt.Sprintf(", %d dropped: %s", in.GetDropped(), in.GetLastError())
 			c.Remedy = "See 'cloverctl get visibility ledger' for the reason"
+		}
+		out = append(out, c)
+	}
+	return append(out, outputs(st)...)
+}
+
+// outputs checks Redis and the spool, where there are such.
+func outputs(st *v1.GetStatusResponse) []Check {
+	var out []Check
+	for _, s := range st.GetSources() {
+		c := Check{State: OK, Detail: s.GetTarget()}
+		switch s.GetKind() {
+		case "results":
+			c.Name, c.Remedy = "Redis has the results", "Is Redis there, and may the collector write to it? docs/guide-redis.md says what to do by the error"
+			if s.GetState() == "standby" {
+				c.Detail += ": another collector writes them"
+			}
+		case "spool":
+			c.Name, c.Detail = "store takes what arrives", "nothing waits on the collector's disk"
+			c.Remedy = "What waits is safe on the collector's disk; see that the store answers: 'cloverctl get visibility status'"
+		default:
+			continue
+		}
+		if s.GetError() == "" {
+			c.Remedy = ""
+		} else {
+			c.State, c.Detail = Failed, strings.TrimPrefix(s.GetTarget()+": "+s.GetError(), ": ")
 		}
 		out = append(out, c)
 	}

@@ -27,13 +27,17 @@ import (
 // madeBy selects what cloverctl has made.
 const madeBy = "app.kubernetes.io/managed-by=cloverctl"
 
-// versions are the resource versions of what cloverctl has made, by kind and
+// versions change when somebody changes what cloverctl has made, by kind and
 // name.
 func (k *kit) versions() map[string]string {
 	k.Helper()
 	all := map[string]string{}
 	o := metav1.ListOptions{LabelSelector: madeBy}
 	note := func(kind string, m metav1.ObjectMeta) { all[kind+"/"+m.Name] = m.ResourceVersion }
+	// Their versions change with their status, also after they are ready.
+	workload := func(kind string, m metav1.ObjectMeta) {
+		all[kind+"/"+m.Name] = fmt.Sprint(m.UID, m.Generation, m.Labels, m.Annotations)
+	}
 	secrets, err := k.api.CoreV1().Secrets(k.namespace).List(k.Context(), o)
 	k.check(err)
 	for _, x := range secrets.Items {
@@ -52,12 +56,12 @@ func (k *kit) versions() map[string]string {
 	deployments, err := k.api.AppsV1().Deployments(k.namespace).List(k.Context(), o)
 	k.check(err)
 	for _, x := range deployments.Items {
-		note("deployment", x.ObjectMeta)
+		workload("deployment", x.ObjectMeta)
 	}
 	sets, err := k.api.AppsV1().StatefulSets(k.namespace).List(k.Context(), o)
 	k.check(err)
 	for _, x := range sets.Items {
-		note("statefulset", x.ObjectMeta)
+		workload("statefulset", x.ObjectMeta)
 	}
 	roles, err := k.api.RbacV1().ClusterRoles().List(k.Context(), metav1.ListOptions{LabelSelector: madeBy + ",clover.opnfv.org/namespace=" + k.namespace})
 	k.check(err)
@@ -251,13 +255,16 @@ func (k *kit) testDelete() {
 	if left := k.versions(); len(left) > 0 {
 		k.Errorf("left: %v", left)
 	}
-	volumes, err := k.api.CoreV1().PersistentVolumes().List(k.Context(), metav1.ListOptions{})
-	k.check(err)
-	for _, v := range volumes.Items {
-		if v.Spec.ClaimRef != nil && v.Spec.ClaimRef.Namespace == k.namespace && v.Status.Phase == corev1.VolumeBound {
-			k.Errorf("volume %s is left", v.Name)
+	k.eventually(time.Minute, func() (bool, string) { // the cluster notices that a claim is gone
+		volumes, err := k.api.CoreV1().PersistentVolumes().List(k.Context(), metav1.ListOptions{})
+		k.check(err)
+		for _, v := range volumes.Items {
+			if v.Spec.ClaimRef != nil && v.Spec.ClaimRef.Namespace == k.namespace && v.Status.Phase == corev1.VolumeBound {
+				return false, fmt.Sprintf("volume %s is left", v.Name)
+			}
 		}
-	}
+		return true, ""
+	})
 	k.must("delete system visibility", "Nothing to delete")
 }
 

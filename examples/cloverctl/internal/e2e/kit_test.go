@@ -57,7 +57,7 @@ func newKit(t *testing.T) *kit {
 	k.moveHome()
 	t.Setenv("CLOVER_CONTROLLER", "")
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 		defer cancel()
 		var out bytes.Buffer
 		for _, name := range []string{"visibility", "datastore", "sdc"} {

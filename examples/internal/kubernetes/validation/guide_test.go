@@ -140,7 +140,7 @@ func (k *kit) answers() {
 // slave had done, and the others go on.
 func (k *kit) loses() {
 	k.Helper()
-	k.write("long.yaml", "load_spec: {num_threads: 1, loops: 0, duration: 15}\nurl_list:\n- {name: url1, url: \"http://proxy-access-control.default:9180\"}\n")
+	k.write("long.yaml", "load_spec: {num_threads: 1, loops: 0, duration: 40}\nurl_list:\n- {name: url1, url: \"http://proxy-access-control.default:9180\"}\n")
 	k.types("create testplan -f long.yaml --name long")
 	slaves := k.pods("clover-jmeter-slave")
 	k.types("start testplan long -s 3")

@@ -17,6 +17,11 @@ const (
 	sinkRedis = "redis"
 )
 
+// batch is how many alerts a delivery has at most. All of them have to get
+// through in its time, also where the proxy is slow and each waits for Redis in
+// vain: else those that were told are told again.
+const batch = 10
+
 // grace bounds how long alerts are delivered after the traffic has ended.
 const grace = 5 * time.Second
 
@@ -57,7 +62,7 @@ func NewPipeline(o PipelineOptions) (p *Pipeline, err error) {
 	var outlets []alert.Outlet
 	for name, sink := range map[string]alert.Sink{sinkProxy: o.Proxy, sinkRedis: o.Redis} {
 		if sink != nil {
-			outlets = append(outlets, alert.Outlet{Name: name, Sink: sink})
+			outlets = append(outlets, alert.Outlet{Name: name, Sink: sink, Batch: batch})
 		}
 	}
 	p.relay, err = alert.NewRelay(p.spool, []alert.Source{o.Source}, outlets, alert.RelayOptions{Logger: o.Logger, LastRetry: 2 * time.Second})

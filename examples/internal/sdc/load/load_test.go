@@ -19,6 +19,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func run(t *testing.T, o load.Options) load.Tally {
 	t.Helper()
+	o.Timeout = time.Minute // the machine may be busy
 	g, err := load.New(o)
 	if err != nil {
 		t.Fatal(err)

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func options(t *testing.T, h http.Handler) pod.Options {
 	return pod.Options{
 		HTTPAddr: "127.0.0.1:0", Handler: h, GRPCAddr: "127.0.0.1:0", Register: func(*grpc.Server) {}, AdminAddr: "127.0.0.1:0",
-		Metrics: prometheus.NewRegistry(), DrainDelay: 5 * time.Second, Grace: 60 * time.Second, Logger: testutil.Logger(t),
+		Metrics: prometheus.NewRegistry(), DrainDelay: 15 * time.Second, Grace: 60 * time.Second, Logger: testutil.Logger(t),
 	}
 }
 

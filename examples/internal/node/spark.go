@@ -1,0 +1,101 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/engine"
+	"github.com/opnfv/clover/visibility/parquet"
+	"github.com/opnfv/clover/visibility/spark"
+	"github.com/opnfv/clover/visibility/sql"
+)
+
+// SparkOptions say where Spark's SQL server is and what it reads.
+type SparkOptions struct {
+	spark.Options
+	// Data is the folder that package visibility/parquet has exported to,
+	// under the same name here and for Spark, or a URL that only Spark reads.
+	Data string
+	// MaxRollups is that of engine.Options.
+	MaxRollups int64
+	caFile     string
+}
+
+func (o *SparkOptions) addFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.Addr, "spark-addr", "", "`address` of a Spark SQL server, HOST:PORT, that answers statistics the store cannot, or not as fast")
+	f.StringVar(&o.Data, "spark-data", "", "`directory` of the Parquet files that it reads, under the same name there, or a URL")
+	f.StringVar(&o.User, "spark-user", "", "`user` for --spark-addr; the password is in the environment: SPARK_PASSWORD")
+	f.StringVar(&o.caFile, "spark-ca-file", "", "PEM `file` with the certificates to trust for --spark-addr; turns TLS on")
+	o.Password = os.Getenv("SPARK_PASSWORD")
+	f.Int64Var(&o.MaxRollups, "spark-above", engine.DefaultMaxRollups, "`number` of rollups above which Spark is asked instead of the store, by estimate")
+}
+
+// engines are who may answer statistics.
+func (n *Node) engines(answering visibility.AnalyticsOptions) (*engine.Chooser, error) {
+	o := engine.Options{Store: n.store, Analytics: answering, MaxRollups: n.opts.Spark.MaxRollups}
+	if err := n.opts.Spark.check(); err != nil {
+		return nil, err
+	}
+	if file := n.opts.Spark.caFile; file != "" {
+		pool, err := authorities("--spark-ca-file", file)
+		if err != nil {
+			return nil, err
+		}
+		n.opts.Spark.TLS = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
+	}
+	if n.opts.Spark.Addr != "" {
+		var err error
+		if n.spark, err = spark.Open(n.opts.Spark.Options); err != nil {
+			return nil, fmt.Errorf("--spark-addr: %w", err)
+		}
+		if o.Spark, err = n.opts.Spark.reading(n.spark); err != nil {
+			return nil, err
+		}
+	}
+	return engine.New(o)
+}
+
+func (o *SparkOptions) check() error {
+	switch {
+	case (o.Addr == "") != (o.Data == ""):
+		return fmt.Errorf("--spark-addr and --spark-data are needed together: %w", visibility.ErrInvalid)
+	case o.MaxRollups < 0:
+		return fmt.Errorf("--spark-above %d is negative: %w", o.MaxRollups, visibility.ErrInvalid)
+	}
+	return nil
+}
+
+// reading is Spark with the files that it reads.
+func (o *SparkOptions) reading(db *spark.DB) (*engine.SparkSQL, error) {
+	if strings.Contains(o.Data, "://") {
+		return &engine.SparkSQL{DB: db, Table: sql.Spark.Parquet(o.Data)}, nil
+	}
+	dir, err := filepath.Abs(o.Data)
+	if err != nil {
+		return nil, fmt.Errorf("--spark-data: %w", err)
+	}
+	return &engine.SparkSQL{
+		DB: db, Table: sql.Spark.Parquet(dir),
+		Files: func(context.Context) (engine.Files, error) { return files(dir) },
+	}, nil
+}
+
+// files are what has been exported into a folder.
+func files(dir string) (engine.Files, error) {
+	if _, err := os.Stat(dir); err != nil {
+		return engine.Files{}, fmt.Errorf("--spark-data: %w: %w", visibility.ErrUnavailable, err)
+	}
+	m, err := parquet.ReadManifest(dir)
+	f := engine.Files{From: m.From, Through: m.Through, Window: m.Window}
+	for i := range m.Files {
+		f.List = append(f.List, engine.File{From: m.Files[i].From, Spans: m.Files[i].Spans})
+	}
+	return f, err
+}
