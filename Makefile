@@ -40,7 +40,7 @@ generate: ## write the generated code again
 check-generate: generate ## fail if the committed generated code differs
 	@git diff --exit-code -- api clovisor/kernel/bpf || { echo "generated code differs: run 'make generate' and commit"; exit 1; }
 
-.PHONY: web web-check web-pictures web-speed
+.PHONY: web web-access web-check web-pictures web-speed
 web: ## build the dashboard: web/dist from its source
 	$(GO) run ./internal/tools/web build
 
@@ -51,6 +51,9 @@ web-pictures: ## the pictures of the guide, by the test that compares the views 
 	mkdir -p bin/pictures
 	CLOVER_PICTURES=$(CURDIR)/bin/pictures $(GO) test -count=1 -run 'TestEachView/views' -timeout 20m ./examples/internal/dashboard
 	cd bin/pictures && cp overview-dark.png overview-light.png graph-dark.png trace-dark.png latency-dark.png movers-dark.png telephone.png ../../docs/pictures
+
+web-access: ## each view of the dashboard by keyboard, and magnified
+	CLOVER_STRICT=1 $(GO) test -count=1 -run 'TestEachView/access' -v -timeout 20m ./examples/internal/dashboard
 
 web-speed: ## how quick the dashboard is, also with SPANS (10,000,000) spans behind it
 	CLOVER_STRICT=1 CLOVER_SPANS=$(or $(SPANS),10000000) $(GO) test -count=1 -run 'TestSpeed' -v -timeout 60m ./examples/internal/dashboard

@@ -4,10 +4,10 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"github.com/opnfv/clover/internal/testutil/leak"
 )
 
 func TestMain(m *testing.M) {
 	linger = 100 * time.Millisecond // each case of the corpus waits for it
-	goleak.VerifyTestMain(m)
+	leak.Main(m)
 }

@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -33,9 +32,10 @@ import (
 	"github.com/opnfv/clover/internal/testutil"
 	"github.com/opnfv/clover/internal/testutil/cluster"
 	testimages "github.com/opnfv/clover/internal/testutil/images"
+	"github.com/opnfv/clover/internal/testutil/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(cluster.M{M: m}) }
+func TestMain(m *testing.M) { leak.Main(cluster.M{M: m}) }
 
 // clients reach the cluster until the test ends.
 type clients struct {

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -19,11 +18,12 @@ import (
 	"github.com/opnfv/clover/api/nginx"
 	"github.com/opnfv/clover/ids/blocklist"
 	"github.com/opnfv/clover/internal/testutil"
+	"github.com/opnfv/clover/internal/testutil/leak"
 	"github.com/opnfv/clover/loadbalancer"
 	"github.com/opnfv/clover/loadbalancer/proxy"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // begin returns the agent of a built-in proxy.
 func begin(t *testing.T, a *agent.Nginx, o proxy.Options, first loadbalancer.Config) *proxy.Proxy {

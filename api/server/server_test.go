@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -25,12 +24,13 @@ import (
 	"github.com/opnfv/clover/api/collector"
 	"github.com/opnfv/clover/api/server"
 	"github.com/opnfv/clover/internal/testutil"
+	"github.com/opnfv/clover/internal/testutil/leak"
 	"github.com/opnfv/clover/tracing"
 	"github.com/opnfv/clover/visibility"
 	"github.com/opnfv/clover/visibility/embedded"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // fixture is a server over a store with four requests of two services.
 type fixture struct {

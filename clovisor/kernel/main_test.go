@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/opnfv/clover/internal/testutil/leak"
 )
 
 // childEnv makes this test binary a program that captures and then ends in
@@ -15,5 +15,5 @@ func TestMain(m *testing.M) {
 	if ending := os.Getenv(childEnv); ending != "" {
 		os.Exit(child(ending))
 	}
-	goleak.VerifyTestMain(m)
+	leak.Main(m)
 }

@@ -3,7 +3,7 @@ package target
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/opnfv/clover/internal/testutil/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }

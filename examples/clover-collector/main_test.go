@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/opnfv/clover/api/collector"
 	"github.com/opnfv/clover/internal/testutil"
+	"github.com/opnfv/clover/internal/testutil/leak"
 )
 
 // TestMain is the program itself where a test starts it as a process.
@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
 	}
-	goleak.VerifyTestMain(m)
+	leak.Main(m)
 }
 
 var grpcLine = regexp.MustCompile(`gRPC (127\S+), REST none`)

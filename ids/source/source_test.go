@@ -16,12 +16,11 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/opnfv/clover/ids"
+	"github.com/opnfv/clover/internal/testutil/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 func rule(sid int) string {
 	return fmt.Sprintf("alert ip any any -> any any (msg:\"a\"; classtype:misc-activity; sid:%d; rev:1;)\n", sid)

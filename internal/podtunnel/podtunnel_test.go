@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/kubernetes"
@@ -18,9 +17,10 @@ import (
 
 	"github.com/opnfv/clover/internal/podtunnel"
 	"github.com/opnfv/clover/internal/testutil/cluster"
+	"github.com/opnfv/clover/internal/testutil/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(cluster.M{M: m}) }
+func TestMain(m *testing.M) { leak.Main(cluster.M{M: m}) }
 
 // TestDNSOfTheCluster asks a pod that each cluster of kind has.
 func TestDNSOfTheCluster(t *testing.T) {

@@ -13,15 +13,14 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/opnfv/clover/internal/testutil"
+	"github.com/opnfv/clover/internal/testutil/leak"
 	"github.com/opnfv/clover/jmeter"
 	"github.com/opnfv/clover/jmeter/builtin"
 	"github.com/opnfv/clover/jmeter/runnertest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 func TestSuite(t *testing.T) { runnertest.Suite(t, builtin.New(builtin.Options{})) }
 

@@ -13,13 +13,12 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/opnfv/clover/internal/testutil"
+	"github.com/opnfv/clover/internal/testutil/leak"
 	"github.com/opnfv/clover/jmeter/master"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 func check(t *testing.T, err error) {
 	t.Helper()

@@ -11,15 +11,14 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/opnfv/clover/internal/testutil"
+	"github.com/opnfv/clover/internal/testutil/leak"
 	"github.com/opnfv/clover/jmeter"
 	"github.com/opnfv/clover/jmeter/process"
 	"github.com/opnfv/clover/jmeter/runnertest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 func TestSuite(t *testing.T) {
 	t.Parallel() // JVMs take their time, and mostly wait

@@ -14,14 +14,13 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/opnfv/clover/internal/testutil"
 	"github.com/opnfv/clover/internal/testutil/components"
+	"github.com/opnfv/clover/internal/testutil/leak"
 	"github.com/opnfv/clover/loadbalancer"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // programs are the versions of nginx that the driver is tested with.
 func programs() []components.Component {

@@ -5,15 +5,14 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/opnfv/clover/internal/testutil"
+	"github.com/opnfv/clover/internal/testutil/leak"
 	"github.com/opnfv/clover/loadbalancer/drivertest"
 	"github.com/opnfv/clover/loadbalancer/proxy"
 )
 
 // verify runs the tests and looks for goroutines that are left.
-func verify(m *testing.M) { goleak.VerifyTestMain(m) }
+func verify(m *testing.M) { leak.Main(m) }
 
 // start makes a proxy and runs it until the test ends.
 func start(t *testing.T, o proxy.Options) *proxy.Proxy {

@@ -10,15 +10,15 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"go.uber.org/goleak"
 	"helm.sh/helm/v4/pkg/chart/v2/loader"
 
 	"github.com/opnfv/clover/internal/testutil"
+	"github.com/opnfv/clover/internal/testutil/leak"
 	"github.com/opnfv/clover/spinnaker"
 	"github.com/opnfv/clover/spinnaker/artifact"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 func chart() fstest.MapFS {
 	return fstest.MapFS{

@@ -7,14 +7,13 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/opnfv/clover/internal/testutil"
+	"github.com/opnfv/clover/internal/testutil/leak"
 	"github.com/opnfv/clover/visibility"
 	"github.com/opnfv/clover/visibility/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // TestCassandra is all that needs the real server, which the tests share: its
 // start takes longer than most of them.

@@ -30,7 +30,7 @@ func (c *cluster) testMove(t *testing.T) {
 		t.Cleanup(func() { _ = s.Close() })
 		return s
 	}
-	first, spans := local(), storetest.RandomSpans(11, 150, now.Add(-100*time.Minute), 100*time.Minute)
+	first, spans := local(), storetest.RandomSpans(11, 80, now.Add(-100*time.Minute), 100*time.Minute)
 	var points []visibility.MetricPoint
 	for i := range 300 {
 		points = append(points, visibility.MetricPoint{Name: "up", Service: "web", Time: now.Add(-time.Duration(i) * time.Second), Value: float64(i)})

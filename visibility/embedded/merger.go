@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -34,12 +35,34 @@ var merger = &pebble.Merger{
 }
 
 // rollupMerger merges encoded aggregates. Merging is commutative, so the age
-// of an operand does not matter.
-type rollupMerger struct{ sum visibility.Aggregate }
+// of an operand does not matter. One operand alone, as most keys have that are
+// read, stays as it is.
+type rollupMerger struct {
+	only   []byte // the first operand while there is no other
+	merged bool
+	sum    visibility.Aggregate
+}
 
-func (m *rollupMerger) MergeNewer(value []byte) error { return m.sum.MergeBinary(value) }
-func (m *rollupMerger) MergeOlder(value []byte) error { return m.sum.MergeBinary(value) }
+func (m *rollupMerger) add(value []byte) error {
+	if m.only == nil && !m.merged {
+		m.only = bytes.Clone(value)
+		return nil
+	}
+	if !m.merged {
+		if err := m.sum.MergeBinary(m.only); err != nil {
+			return err
+		}
+		m.only, m.merged = nil, true
+	}
+	return m.sum.MergeBinary(value)
+}
+
+func (m *rollupMerger) MergeNewer(value []byte) error { return m.add(value) }
+func (m *rollupMerger) MergeOlder(value []byte) error { return m.add(value) }
 func (m *rollupMerger) Finish(bool) ([]byte, io.Closer, error) {
+	if !m.merged {
+		return m.only, nil, nil
+	}
 	b, err := m.sum.AppendBinary(nil)
 	return b, nil, err
 }

@@ -166,13 +166,21 @@ func (s *Store) openDir() error {
 		return fmt.Errorf("%w: end that process or choose another directory (%w)", visibility.ErrLocked, err)
 	}
 	s.lock = lock
-	s.cache = pebble.NewCache(s.opts.CacheBytes)
+	// Pebble takes the memory of its tables of new entries from the cache.
+	s.cache = pebble.NewCache(s.opts.CacheBytes + memTables*memTableBytes)
 	s.db, err = pebble.Open(path, s.pebbleOptions())
 	if err != nil {
 		return errors.Join(err, s.closeFiles())
 	}
 	return nil
 }
+
+// New entries wait in memory to be sorted into files: so many tables of so
+// many bytes at most.
+const (
+	memTables     = 4
+	memTableBytes = 32 << 20
+)
 
 func (s *Store) pebbleOptions() *pebble.Options {
 	o := &pebble.Options{
@@ -181,8 +189,8 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		Merger:                      merger,
 		Lock:                        s.lock,
 		FormatMajorVersion:          pebble.FormatNewest,
-		MemTableSize:                32 << 20,
-		MemTableStopWritesThreshold: 4,
+		MemTableSize:                memTableBytes,
+		MemTableStopWritesThreshold: memTables,
 		L0CompactionThreshold:       2,
 		LBaseMaxBytes:               64 << 20,
 		Logger:                      pebbleLogger{s.opts.Logger},

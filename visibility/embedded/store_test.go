@@ -13,8 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"github.com/opnfv/clover/internal/testutil/leak"
 	"github.com/opnfv/clover/tracing"
 	"github.com/opnfv/clover/visibility"
 )
@@ -27,7 +26,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	goleak.VerifyTestMain(m)
+	leak.Main(m)
 }
 
 // epoch is when the tests' spans start.

@@ -4,13 +4,12 @@ import (
 	"context"
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"github.com/opnfv/clover/internal/testutil/leak"
 	"github.com/opnfv/clover/visibility"
 	"github.com/opnfv/clover/visibility/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 func TestReference(t *testing.T) {
 	storetest.Run(t, func(_ *testing.T, o storetest.Options) storetest.Fixture {

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -18,9 +17,10 @@ import (
 	lbv1 "github.com/opnfv/clover/api/clover/loadbalancer/v1"
 	"github.com/opnfv/clover/api/nginx"
 	"github.com/opnfv/clover/api/server/agents"
+	"github.com/opnfv/clover/internal/testutil/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // agent stands for one replica: it counts versions and fails when told to.
 type agent struct {

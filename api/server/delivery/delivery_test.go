@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -16,12 +15,13 @@ import (
 
 	deliveryv1 "github.com/opnfv/clover/api/clover/delivery/v1"
 	"github.com/opnfv/clover/api/server/delivery"
+	"github.com/opnfv/clover/internal/testutil/leak"
 	"github.com/opnfv/clover/spinnaker/gate"
 	"github.com/opnfv/clover/spinnaker/halyard"
 	"github.com/opnfv/clover/spinnaker/spinnakertest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 const kubeconfig = `current-context: one
 clusters: [{name: c, cluster: {server: "https://one.example:6443"}}, {name: d, cluster: {server: "https://two.example"}}]

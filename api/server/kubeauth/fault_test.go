@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
@@ -20,9 +19,10 @@ import (
 	"github.com/opnfv/clover/api/server/kubeauth"
 	"github.com/opnfv/clover/internal/testutil"
 	"github.com/opnfv/clover/internal/testutil/cluster"
+	"github.com/opnfv/clover/internal/testutil/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(cluster.M{M: m}) }
+func TestMain(m *testing.M) { leak.Main(cluster.M{M: m}) }
 
 func check(t *testing.T, err error) {
 	t.Helper()

@@ -12,17 +12,16 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/opnfv/clover/api/server"
 	"github.com/opnfv/clover/api/server/auth"
 	"github.com/opnfv/clover/examples/internal/node"
 	"github.com/opnfv/clover/examples/internal/sdc"
 	"github.com/opnfv/clover/internal/testutil"
+	"github.com/opnfv/clover/internal/testutil/leak"
 	"github.com/opnfv/clover/tracing"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // clover is the whole of Clover in this process, as the program standalone
 // assembles it. It can be stopped and started again.

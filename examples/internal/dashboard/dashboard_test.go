@@ -15,6 +15,7 @@ import (
 	v1 "github.com/opnfv/clover/api/clover/visibility/v1"
 	"github.com/opnfv/clover/examples/internal/node"
 	"github.com/opnfv/clover/internal/testutil"
+	"github.com/opnfv/clover/internal/testutil/browser"
 	"github.com/opnfv/clover/tracing"
 )
 
@@ -29,9 +30,10 @@ func check(t *testing.T, err error) {
 }
 
 // TestEachViewShowsWhatTheAPIAnswers compares what a browser shows with what
-// the API answers and with what the load generator counted, in every view.
+// the API answers and with what the load generator counted, in every view. With
+// CLOVER_STRICT it goes through each by keyboard, and magnified, too.
 func TestEachViewShowsWhatTheAPIAnswers(t *testing.T) {
-	b := newBrowser(t)
+	b := browser.New(t, repository)
 	c := start(t, withMetrics(t))
 	began := time.Now()
 	for i, ago := range history() {
@@ -39,10 +41,14 @@ func TestEachViewShowsWhatTheAPIAnswers(t *testing.T) {
 	}
 	check(t, c.send(t.Context(), requests, 0))
 	c.trackMetrics()
-	b.isolate(t, c)
+	b.Isolate(t, c.addrs.REST)
 	env := map[string]string{"CLOVER_URL": c.url(), "CLOVER_CONTROL": c.control().URL, "CLOVER_PICTURES": pictures(t)}
-	for _, script := range []string{"figures", "handling", "views", "moving", "answers"} {
-		t.Run(script, func(t *testing.T) { b.run(t, script+".test.mjs", env) })
+	scripts := []string{"figures", "handling", "views", "moving", "answers"}
+	if os.Getenv("CLOVER_STRICT") != "" {
+		scripts = append(scripts, "access")
+	}
+	for _, script := range scripts {
+		t.Run(script, func(t *testing.T) { b.Run(t, script+".test.mjs", env) })
 	}
 }
 
@@ -64,23 +70,23 @@ func history() (ago []time.Duration) {
 // TestHostileTextsRunNothing has names, URLs and user agents that would be
 // scripts if the page took them for more than texts.
 func TestHostileTextsRunNothing(t *testing.T) {
-	b := newBrowser(t)
+	b := browser.New(t, repository)
 	c := start(t, node.Options{})
 	check(t, c.export(t.Context(), func(report func(...tracing.Span) int) error {
 		report(hostileSpans(time.Now())...)
 		return nil
 	}))
-	b.isolate(t, c)
-	b.run(t, "safety.test.mjs", map[string]string{"CLOVER_URL": c.url()})
+	b.Isolate(t, c.addrs.REST)
+	b.Run(t, "safety.test.mjs", map[string]string{"CLOVER_URL": c.url()})
 }
 
 // TestPeopleSignIn has a browser sign in with tokens.
 func TestPeopleSignIn(t *testing.T) {
-	b := newBrowser(t)
+	b := browser.New(t, repository)
 	c := start(t, guarded(t))
 	check(t, c.send(t.Context(), 50, 0))
-	b.isolate(t, c)
-	b.run(t, "signin.test.mjs", map[string]string{"CLOVER_URL": c.url()})
+	b.Isolate(t, c.addrs.REST)
+	b.Run(t, "signin.test.mjs", map[string]string{"CLOVER_URL": c.url()})
 }
 
 // withMetrics are the options of a Clover that reads a real Prometheus, which

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/opnfv/clover/examples/internal/node"
+	"github.com/opnfv/clover/internal/testutil/browser"
 	"github.com/opnfv/clover/tracing"
 	"github.com/opnfv/clover/visibility"
 	"github.com/opnfv/clover/visibility/embedded"
@@ -22,7 +23,7 @@ import (
 // TestSpeed measures how quick the first view is, by Chromium's own trace,
 // with CLOVER_SPANS spans (20,000) in the store.
 func TestSpeed(t *testing.T) {
-	b := newBrowser(t)
+	b := browser.New(t, repository)
 	spans := 20_000
 	if text := os.Getenv("CLOVER_SPANS"); text != "" {
 		var err error
@@ -34,13 +35,16 @@ func TestSpeed(t *testing.T) {
 	check(t, fill(t.Context(), dir, spans))
 	t.Logf("%d spans stored in %v", spans, time.Since(began).Round(time.Second))
 	c := start(t, node.Options{DataDir: dir})
-	b.isolate(t, c)
-	b.run(t, "speed.test.mjs", map[string]string{"CLOVER_URL": c.url()})
+	b.Isolate(t, c.addrs.REST)
+	b.Run(t, "speed.test.mjs", map[string]string{"CLOVER_URL": c.url()})
 }
 
-// fill stores spans of a mesh of 50 services, spread over the last six hours.
+// The mesh of which fill stores spans: chains of services that ask each other.
+const chains, links = 10, 5
+
+// fill stores spans of a mesh, spread over the last six hours.
 func fill(ctx context.Context, dir string, spans int) error {
-	const batch, services = 5000, 50
+	const batch = 20_000
 	store, err := embedded.Open(dir, embedded.Options{})
 	if err != nil {
 		return err
@@ -51,11 +55,11 @@ func fill(ctx context.Context, dir string, spans int) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(4)
 	for n := 0; n < spans; n += batch {
-		list := make([]tracing.Span, min(batch, spans-n))
-		for i := range list {
+		list := make([]tracing.Span, 0, batch)
+		for len(list) < min(batch, spans-n) {
 			// Six hours ago first, as they would have arrived.
-			age := time.Duration(float64(6*time.Hour) * float64(spans-n-i) / float64(spans))
-			list[i] = request(uint64(n+i+1), rng, now.Add(-age), services)
+			age := time.Duration(float64(6*time.Hour) * float64(spans-n-len(list)) / float64(spans))
+			list = appendTrace(list, rng, now.Add(-age))
 		}
 		group.Go(func() error {
 			_, err := store.Write(ctx, &visibility.Batch{Source: "generated", Spans: list})
@@ -65,18 +69,29 @@ func fill(ctx context.Context, dir string, spans int) error {
 	return errors.Join(group.Wait(), store.Close())
 }
 
-// request is one request to one of the services.
-func request(id uint64, rng *rand.Rand, at time.Time, services int) tracing.Span {
-	s := tracing.NewSpan()
-	binary.BigEndian.PutUint64(s.TraceID[8:], id)
-	binary.BigEndian.PutUint64(s.SpanID[:], id)
-	s.Kind, s.Start = tracing.KindServer, at
-	s.Duration = time.Duration(float64(time.Millisecond) * (1 + 20*rng.ExpFloat64()))
-	s.Service, s.Operation = fmt.Sprintf("service-%02d", rng.IntN(services)), "GET"
-	s.Method, s.URL = "GET", fmt.Sprintf("http://%s/page/%d", s.Service, rng.IntN(20))
-	s.UserAgent, s.StatusCode = "generator", 200
-	if rng.IntN(50) == 0 {
-		s.StatusCode, s.Error = 503, true
+// appendTrace appends a request to one of the chains, whose services answer
+// one after the other.
+func appendTrace(list []tracing.Span, rng *rand.Rand, at time.Time) []tracing.Span {
+	chain, page, failed := rng.IntN(chains), rng.IntN(20), rng.IntN(50) == 0
+	duration := time.Duration(float64(time.Millisecond) * (5 + 20*rng.ExpFloat64()))
+	var trace tracing.TraceID
+	binary.BigEndian.PutUint64(trace[:], rng.Uint64())
+	binary.BigEndian.PutUint64(trace[8:], rng.Uint64())
+	var parent tracing.SpanID
+	for link := range links {
+		s := tracing.NewSpan()
+		s.TraceID, s.ParentID, s.Kind = trace, parent, tracing.KindServer
+		binary.BigEndian.PutUint64(s.SpanID[:], rng.Uint64()|1)
+		s.Start = at.Add(time.Duration(link) * 400 * time.Microsecond)
+		s.Duration = duration - time.Duration(link)*900*time.Microsecond
+		s.Service, s.Operation = fmt.Sprintf("service-%02d", chain*links+link), "GET"
+		s.Method, s.URL = "GET", fmt.Sprintf("http://%s/page/%d", s.Service, page)
+		s.UserAgent, s.StatusCode = "generator", 200
+		if failed {
+			s.StatusCode, s.Error = 503, true
+		}
+		parent = s.SpanID
+		list = append(list, s)
 	}
-	return s
+	return list
 }

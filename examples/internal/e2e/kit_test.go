@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
@@ -14,10 +13,11 @@ import (
 	"github.com/opnfv/clover/examples/internal/node"
 	"github.com/opnfv/clover/examples/internal/sdc"
 	"github.com/opnfv/clover/internal/testutil"
+	"github.com/opnfv/clover/internal/testutil/leak"
 	"github.com/opnfv/clover/tracing"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // clover runs a node until the test ends and returns a client of its API.
 func clover(t *testing.T, o node.Options) v1.VisibilityServiceClient {

@@ -49,6 +49,7 @@ func TestGuide(t *testing.T) {
 	k.guideBalancers(copied)
 	k.guideAlerts()
 	k.guideReader()
+	k.guideDashboard()
 	k.guideDelivery()
 	k.guideLoadTests()
 	k.guideClear()

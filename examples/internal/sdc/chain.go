@@ -217,7 +217,7 @@ func (s *Sample) addIDS(ctx context.Context, c *chain) error {
 	}
 	engine, source := ids.NewEngine(), ids.NewSource()
 	c.alerts, err = ids.NewPipeline(ids.PipelineOptions{
-		Source: source, SpoolDir: filepath.Join(c.state, "alerts"), Logger: s.opts.Logger,
+		Source: source, SpoolDir: filepath.Join(c.state, "alerts"), Grace: timeout, Logger: s.opts.Logger,
 		Proxy: &agent.ProxySink{Client: nginx.NewControllerClient(c.toProxy), InTrace: svc.sidecar.InTrace},
 	})
 	if err != nil {

@@ -6,12 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"github.com/opnfv/clover/internal/testutil/leak"
 	"github.com/opnfv/clover/tracing"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // TestEverySentRequestIsReported runs a bounded load and compares the spans
 // with the sample's own tally.

@@ -111,9 +111,9 @@ func using(s *State) (*Cluster, error) {
 }
 
 // M runs the tests of a package and removes the cluster after them. Use it
-// in TestMain, alone or with goleak:
+// in TestMain, alone or with package leak:
 //
-//	func TestMain(m *testing.M) { goleak.VerifyTestMain(cluster.M{M: m}) }
+//	func TestMain(m *testing.M) { leak.Main(cluster.M{M: m}) }
 type M struct {
 	// M is what TestMain gets.
 	M interface{ Run() int }

@@ -3,9 +3,8 @@ package cluster_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/opnfv/clover/internal/testutil/cluster"
+	"github.com/opnfv/clover/internal/testutil/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(cluster.M{M: m}) }
+func TestMain(m *testing.M) { leak.Main(cluster.M{M: m}) }

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"github.com/opnfv/clover/internal/testutil/leak"
 )
 
 // childEnv makes the test binary a process that wants the toy component.
@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	goleak.VerifyTestMain(m)
+	leak.Main(m)
 }
 
 // toy is a component that takes a moment to make and notes in the file

@@ -90,7 +90,7 @@ export function timeChart(c: TimeChart, p: Palette): Option {
       type: c.dots ? 'scatter' : 'line',
       data: line.points,
       symbolSize: c.dots ? 7 : 5,
-      showSymbol: c.dots || line.points.length < 2,
+      showSymbol: c.dots || line.points.filter(([, value]) => value !== null).length < 2,
       color: line.colour,
       lineStyle: { width: line.stacked ? 1 : 2, type: line.dashed ? 'dashed' : 'solid' },
       ...(line.stacked ? { stack: 'all', areaStyle: { opacity: 0.35 } } : {}),

@@ -11,7 +11,7 @@ export interface Placed {
   height: number;
 }
 
-export const nodeWidth = 176;
+export const nodeWidth = 190;
 export const nodeHeight = 54;
 
 export function layout(nodes: readonly GraphNode[], edges: readonly GraphEdge[]): Placed {

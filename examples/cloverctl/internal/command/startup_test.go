@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"github.com/opnfv/clover/internal/testutil/leak"
 )
 
 // asProgram lets the test's own program be cloverctl.
@@ -17,7 +17,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		os.Exit(Run(context.Background(), os.Args[1:], Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
 	}
-	goleak.VerifyTestMain(m)
+	leak.Main(m)
 }
 
 // firstOutput is how soon a command that asks nobody has said something.

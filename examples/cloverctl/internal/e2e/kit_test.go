@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
@@ -26,9 +25,10 @@ import (
 	"github.com/opnfv/clover/internal/testutil/cluster"
 	"github.com/opnfv/clover/internal/testutil/components"
 	"github.com/opnfv/clover/internal/testutil/images"
+	"github.com/opnfv/clover/internal/testutil/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(cluster.M{M: m}) }
+func TestMain(m *testing.M) { leak.Main(cluster.M{M: m}) }
 
 // testTag is the tag of the images under test.
 const testTag = images.Tag

@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,9 +30,10 @@ import (
 	"github.com/opnfv/clover/internal/testutil"
 	"github.com/opnfv/clover/internal/testutil/cluster"
 	"github.com/opnfv/clover/internal/testutil/images"
+	"github.com/opnfv/clover/internal/testutil/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(cluster.M{M: m}) }
+func TestMain(m *testing.M) { leak.Main(cluster.M{M: m}) }
 
 const (
 	cloverNamespace = "clover-system"

@@ -12,16 +12,15 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/opnfv/clover/ids"
 	"github.com/opnfv/clover/ids/alert"
 	"github.com/opnfv/clover/ids/engine"
 	"github.com/opnfv/clover/ids/starter"
 	"github.com/opnfv/clover/internal/testutil"
+	"github.com/opnfv/clover/internal/testutil/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 func sids(rules []*ids.Rule) string {
 	var list []string

@@ -1,6 +1,7 @@
 package ids
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,8 +23,8 @@ const (
 // vain: else those that were told are told again.
 const batch = 10
 
-// grace bounds how long alerts are delivered after the traffic has ended.
-const grace = 5 * time.Second
+// defaultGrace is that of PipelineOptions.
+const defaultGrace = 5 * time.Second
 
 // PipelineOptions of a Pipeline. Source is needed.
 type PipelineOptions struct {
@@ -33,6 +34,9 @@ type PipelineOptions struct {
 	// SpoolDir keeps alerts until they are delivered. "": a folder that ends
 	// with the pipeline.
 	SpoolDir string
+	// Grace bounds how long alerts are delivered after the traffic has ended.
+	// 0: 5 s.
+	Grace time.Duration
 	// Logger hears of what cannot be delivered. nil: silence.
 	Logger *slog.Logger
 }
@@ -95,7 +99,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		return errors.Join(err, p.Close())
 	case <-ctx.Done():
 	}
-	last, cancel := context.WithTimeout(running, grace)
+	last, cancel := context.WithTimeout(running, cmp.Or(p.o.Grace, defaultGrace))
 	defer cancel()
 	p.settle(last)
 	stop()

@@ -62,7 +62,18 @@ func Clean(dir string) error {
 			errs = append(errs, removeCgroup(group))
 		}
 	}
-	return errors.Join(append(errs, os.RemoveAll(dir))...)
+	return errors.Join(append(errs, removeAll(dir))...)
+}
+
+// removeAll removes a folder that another process may be removing too: of two
+// that list it at a time, one may miss an entry.
+func removeAll(dir string) error {
+	for end := time.Now().Add(endLimit); ; time.Sleep(poll) {
+		err := os.RemoveAll(dir)
+		if !errors.Is(err, unix.ENOTEMPTY) || time.Now().After(end) {
+			return err
+		}
+	}
 }
 
 // removeCgroup removes a control group and those below it, the innermost

@@ -1,47 +1,47 @@
-package dashboard
+package browser
 
 import (
-	"fmt"
+	"context"
 	"io"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 	"testing"
 
 	"github.com/opnfv/clover/internal/testutil"
 )
 
-// isolate lets the browser run in a network namespace of its own, where root
+// Isolate lets the browser run in a network namespace of its own, where root
 // can make one: a browser gives up its requests when the machine's interfaces
-// change, as they do while other tests run. In the namespace Clover is at the
-// same address as outside.
-func (b *browser) isolate(t *testing.T, c *clover) {
+// change, as they do while other tests run. It returns the address at which the
+// browser reaches what is at addr outside: the same port of 127.0.0.1, or addr
+// itself without a namespace.
+func (b *Browser) Isolate(t testing.TB, addr string) string {
 	t.Helper()
 	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
-		return
+		return addr
 	}
-	addr, err := netip.ParseAddrPort(c.addrs.REST)
-	check(t, err)
+	outside, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
 	n := testutil.Namespace(t)
 	// Its link would get an IPv6 address seconds later, which is a change too.
 	unlink := append(n.Exec(), "ip", "link", "del", n.Interface)
 	if out, err := exec.CommandContext(t.Context(), unlink[0], unlink[1:]...).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	relay(t, n.ListenLoopback(int(addr.Port())), c.addrs.REST)
-	script := filepath.Join(t.TempDir(), "chromium")
-	text := fmt.Sprintf("#!/bin/sh\nexec %s %s \"$@\"\n", strings.Join(n.Exec(), " "), b.chromium)
-	check(t, os.WriteFile(script, []byte(text), 0o700))
-	b.chromium = script
+	l := n.ListenLoopback(int(outside.Port()))
+	relay(t, l, addr)
+	b.runIn(t, n.Exec())
+	return l.Addr().String()
 }
 
 // relay passes connections on until the test ends.
-func relay(t *testing.T, l net.Listener, addr string) {
+func relay(t testing.TB, l net.Listener, addr string) {
 	var running sync.WaitGroup
 	running.Go(func() {
 		for {
@@ -61,9 +61,9 @@ func relay(t *testing.T, l net.Listener, addr string) {
 // pass connects a connection with an address until one of the sides ends.
 func pass(in net.Conn, addr string) {
 	defer in.Close()
-	out, err := net.Dial("tcp", addr)
+	out, err := new(net.Dialer).DialContext(context.Background(), "tcp", addr)
 	if err != nil {
-		return // Clover is away
+		return // the server is away
 	}
 	defer out.Close()
 	ended := make(chan struct{}, 2)
