@@ -189,7 +189,11 @@ func (o Options) layers(ctx context.Context, i Image, arch string) (layers []*La
 	}
 	inside := path.Join("/usr/local/bin", name)
 	l, err := o.share(name+" for "+arch, func() (map[string]File, error) {
-		return map[string]File{inside: {Source: program, Mode: 0o755}}, nil
+		files := map[string]File{inside: {Source: program, Mode: 0o755}}
+		for _, link := range i.Links {
+			files[link] = File{Link: inside}
+		}
+		return files, nil
 	})
 	return append(layers, l), inside, err
 }

@@ -39,6 +39,8 @@ type Image struct {
 	Cassandra bool
 	// Spark puts the jars of Apache Spark at [SparkHome].
 	Spark bool
+	// Links are other names of the program: symbolic links to it.
+	Links []string
 	// Ports are what it listens on by default.
 	Ports []int
 }
@@ -142,6 +144,8 @@ func All() []Image {
 			Name: "clover-spark", Title: "Spark for Clover", Package: "./examples/clover-spark",
 			Description: "Apache Spark: drivers, executors, a SQL server", Ports: []int{10000},
 			Debian: java, Spark: true,
+			// Hadoop and Spark run them.
+			Links: []string{"/usr/local/bin/chmod", "/usr/local/bin/rm"},
 		},
 		{
 			Name: "clover-spark-submit", Title: "Clover Spark submit", Package: "./examples/clover-spark-submit",

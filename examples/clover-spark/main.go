@@ -22,7 +22,14 @@ import (
 	"github.com/opnfv/clover/examples/internal/cli"
 )
 
-func main() { cli.Main("clover-spark", run) }
+func main() {
+	switch name := filepath.Base(os.Args[0]); name {
+	case "chmod", "rm":
+		cli.Main(name, func(_ context.Context, args []string, _, _ io.Writer) error { return tools[name](args) })
+	default:
+		cli.Main("clover-spark", run)
+	}
+}
 
 const usage = `Starts Apache Spark in a container.
 

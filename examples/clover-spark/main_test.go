@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -73,6 +75,33 @@ func TestLaunched(t *testing.T) {
 	for _, bad := range []string{"", "Usage: spark-submit", "\x00\n"} {
 		if got, err := launched([]byte(bad)); err == nil {
 			t.Errorf("%q is %q", bad, got)
+		}
+	}
+}
+
+func TestTools(t *testing.T) {
+	dir := t.TempDir()
+	file, sub := filepath.Join(dir, "file"), filepath.Join(dir, "sub")
+	if err := errors.Join(os.WriteFile(file, nil, 0o600), os.MkdirAll(filepath.Join(sub, "deep"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(chmod([]string{"0644", file}), chmod([]string{"1777", sub})); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]fs.FileMode{file: 0o644, sub: fs.ModeDir | fs.ModeSticky | 0o777} {
+		if info, err := os.Stat(name); err != nil || info.Mode() != want {
+			t.Errorf("%s: %v, %v, want %v", name, info, err, want)
+		}
+	}
+	if err := remove([]string{"-rf", file, sub}); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+	for _, err := range []error{chmod([]string{"u+x", dir}), chmod([]string{"644"}), remove([]string{dir}), remove([]string{"-rf", "/"}), remove([]string{"-rf", ".."}), chmod([]string{"644", file})} {
+		if err == nil {
+			t.Error("no error")
 		}
 	}
 }
