@@ -40,7 +40,7 @@ func SparkConf(dir string) []string {
 		"spark.local.dir=" + filepath.Join(dir, "local"),
 		"spark.sql.warehouse.dir=" + filepath.Join(dir, "warehouse"),
 		"spark.hadoop.javax.jdo.option.ConnectionURL=jdbc:derby:memory:metastore;create=true",
-		"spark.driver.extraJavaOptions=-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dderby.stream.error.file=" + filepath.Join(dir, "derby.log"),
+		"spark.driver.extraJavaOptions=-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Djava.io.tmpdir=" + dir + " -Dderby.stream.error.file=" + filepath.Join(dir, "derby.log"),
 	}
 }
 

@@ -72,8 +72,7 @@ func newKit(t *testing.T) *kit {
 	}
 	k.isReady()
 	t.Cleanup(k.cleanUp)
-	k.program, err = program()
-	k.check(err)
+	k.program = cluster.Program(t, repository, "./examples/cloverctl")
 	k.loadImages()
 	return k
 }
@@ -149,20 +148,6 @@ func (k *kit) loadImages() {
 
 // repository is the root of the repository, from this folder.
 const repository = "../../.."
-
-// program builds cloverctl, once.
-var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "cloverctl-")
-	if err != nil {
-		return "", err
-	}
-	file := filepath.Join(dir, "cloverctl")
-	out, err := exec.Command("go", "build", "-o", file, repository+"/examples/cloverctl").CombinedOutput()
-	if err != nil {
-		return "", errors.New(string(out))
-	}
-	return file, nil
-})
 
 // answer is what a command has printed.
 type answer struct {

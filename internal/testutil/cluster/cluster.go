@@ -110,7 +110,7 @@ func using(s *State) (*Cluster, error) {
 	}, nil
 }
 
-// M runs the tests of a package and removes the cluster after them. Use it
+// M runs the tests of a package and removes the cluster and programs after them. Use it
 // in TestMain, alone or with package leak:
 //
 //	func TestMain(m *testing.M) { leak.Main(cluster.M{M: m}) }
@@ -122,6 +122,10 @@ type M struct {
 // Run runs the tests and returns the exit code.
 func (m M) Run() int {
 	code := m.M.Run()
+	if err := removePrograms(); err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, "remove programs:", err)
+		code = max(code, 1)
+	}
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.stop == nil {

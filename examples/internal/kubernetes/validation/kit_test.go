@@ -73,8 +73,7 @@ func newKit(t *testing.T) *kit {
 		t.Fatalf("namespace %s is there already: this test installs Clover and removes it, so it needs a cluster without (%v)", cloverNamespace, err)
 	}
 	t.Cleanup(k.cleanUp)
-	k.program, err = program()
-	k.check(err)
+	k.program = cluster.Program(t, repository, "./examples/cloverctl")
 	loaded.Do(func() {
 		for _, a := range images.Clover(k, repository, "clover-controller", "clover-sdc", "clover-redis", "clover-jmeter-master", "clover-jmeter-slave") {
 			k.cluster.LoadImage(k, a.File)
@@ -85,20 +84,6 @@ func newKit(t *testing.T) *kit {
 
 // loaded is done when the images are in the cluster of this process.
 var loaded sync.Once
-
-// program builds cloverctl, once.
-var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "cloverctl-")
-	if err != nil {
-		return "", err
-	}
-	file := filepath.Join(dir, "cloverctl")
-	out, err := exec.Command("go", "build", "-o", file, repository+"/examples/cloverctl").CombinedOutput()
-	if err != nil {
-		return "", errors.New(string(out))
-	}
-	return file, nil
-})
 
 // cleanUp removes what a test that has failed has left.
 func (k *kit) cleanUp() {
