@@ -59,6 +59,10 @@ func TestSpark(t *testing.T) {
 	k.isAsBefore(before)
 }
 
+// jobLimit is how long jobs may take that are run again: each starts several
+// Javas.
+const jobLimit = 10 * time.Minute
+
 // submitted is what clover-spark-submit has printed.
 func (k *kit) submitted() string {
 	k.Helper()
@@ -74,7 +78,7 @@ func (k *kit) submitted() string {
 func (k *kit) isSummedUp(want int) {
 	k.Helper()
 	start, found := time.Now(), regexp.MustCompile(fmt.Sprintf(`(?m)^clover-spark [0-9a-f]{32} ok: .* %d spans, `, want))
-	k.eventually(func() (bool, string) {
+	testutil.Eventually(k, jobLimit, func() (bool, string) {
 		text := k.submitted()
 		return found.MatchString(text), fmt.Sprintf("no full job has found %d spans: %s\n%s", want, text, k.podStates(cloverNamespace))
 	})
@@ -85,7 +89,7 @@ func (k *kit) isSummedUp(want int) {
 func (k *kit) goes(name *regexp.Regexp) {
 	k.Helper()
 	pods := k.api.CoreV1().Pods(cloverNamespace)
-	k.eventually(func() (bool, string) {
+	testutil.Eventually(k, jobLimit, func() (bool, string) {
 		list, err := pods.List(k.Context(), metav1.ListOptions{LabelSelector: "app=clover-spark"})
 		k.check(err)
 		for _, p := range list.Items {
