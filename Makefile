@@ -123,6 +123,10 @@ fuzz: ## each fuzz target for FUZZTIME (20s)
 crash: ## kill the store while it writes, CRASHES times (50)
 	CLOVER_CRASHES=$(or $(CRASHES),50) $(GO) test -run Crash -count=1 -v -timeout 30m ./visibility/embedded
 
+.PHONY: bench-spark
+bench-spark: ## a fast job over a million new spans beside a full one over FILES (10) million more
+	CLOVER_SPARK_FILES=$(or $(FILES),10) $(GO) test -run '^$$' -bench FastBesideFull -benchtime $(or $(ROUNDS),5)x -timeout 60m ./visibility/spark/job
+
 .PHONY: crash-spark
 crash-spark: ## kill the driver of a Spark job while it writes, KILLS times (3)
 	CLOVER_SPARK_KILLS=$(or $(KILLS),3) $(GO) test -run SparkKilled -count=1 -v -timeout 60m ./visibility/spark/job

@@ -48,9 +48,10 @@ func TestSpark(t *testing.T) {
 	send()
 	k.goes(regexp.MustCompile(`^clover-spark(-fast)?-[0-9a-f]{32}-driver$`))
 	k.isSummedUp(int(s.acked.Load()))
-	if !strings.Contains(k.submitted(), " failed: attempt 1") {
-		t.Errorf("no job failed when its driver was taken away: %s", k.submitted())
-	}
+	k.eventually(func() (bool, string) {
+		text := k.submitted()
+		return strings.Contains(text, " failed: attempt 1"), "no job failed when its driver was taken away: " + text
+	})
 	k.types("cloverctl delete system spark", `Deleted deployment "clover-spark-submit".`, `Deleted persistentvolumeclaim "clover-spark"`)
 	k.types("cloverctl delete system visibility")
 	k.check(k.api.CoreV1().Services(cloverNamespace).Delete(t.Context(), "test-clover-collector", metav1.DeleteOptions{}))
@@ -63,14 +64,19 @@ func TestSpark(t *testing.T) {
 // Javas.
 const jobLimit = 10 * time.Minute
 
-// submitted is what clover-spark-submit has printed.
+// submitted is what clover-spark-submit has printed, or why that is not known:
+// a kubelet that has much to do may not tell.
 func (k *kit) submitted() string {
 	k.Helper()
 	stream, err := k.api.CoreV1().Pods(cloverNamespace).GetLogs(k.pod(cloverNamespace, "app=clover-spark-submit").Name, &corev1.PodLogOptions{}).Stream(k.Context())
-	k.check(err)
+	if err != nil {
+		return err.Error()
+	}
 	defer func() { _ = stream.Close() }()
 	text, err := io.ReadAll(stream)
-	k.check(err)
+	if err != nil {
+		return err.Error()
+	}
 	return string(text)
 }
 
