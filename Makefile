@@ -24,6 +24,10 @@ test-kubernetes: ## Clover as a whole, installed into a real cluster
 test-kubernetes-cassandra: ## three collectors with Cassandra in PODS (1) pods, in a real cluster
 	CLOVER_CASSANDRA_PODS=$(or $(PODS),1) CLOVER_TEST_REQUIRE=kubernetes $(GO) test -run 'TestCassandra$$' -count=1 -v -timeout 40m ./examples/internal/kubernetes
 
+.PHONY: test-kubernetes-spark
+test-kubernetes-spark: ## Spark's jobs in pods, with EXECUTORS (1) each, in a real cluster
+	CLOVER_SPARK_EXECUTORS=$(or $(EXECUTORS),1) CLOVER_TEST_REQUIRE=kubernetes $(GO) test -run 'TestSpark$$' -count=1 -v -timeout 40m ./examples/internal/kubernetes
+
 unit: ## only what needs no other program
 	$(GO) test -short ./...
 
@@ -118,6 +122,10 @@ fuzz: ## each fuzz target for FUZZTIME (20s)
 
 crash: ## kill the store while it writes, CRASHES times (50)
 	CLOVER_CRASHES=$(or $(CRASHES),50) $(GO) test -run Crash -count=1 -v -timeout 30m ./visibility/embedded
+
+.PHONY: bench-spark
+bench-spark: ## a fast job over a million new spans beside a full one over FILES (10) million more
+	CLOVER_SPARK_FILES=$(or $(FILES),10) $(GO) test -run '^$$' -bench FastBesideFull -benchtime $(or $(ROUNDS),5)x -timeout 60m ./visibility/spark/job
 
 .PHONY: crash-spark
 crash-spark: ## kill the driver of a Spark job while it writes, KILLS times (3)

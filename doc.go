@@ -24,6 +24,8 @@
 //     Spark, for visibility/sql.
 //   - [github.com/opnfv/clover/visibility/spark/job]: Spark's jobs that sum up
 //     spans again and again, and what they have found.
+//   - [github.com/opnfv/clover/visibility/spark/job/pods]: those jobs in pods of
+//     Kubernetes.
 //   - [github.com/opnfv/clover/visibility/parquet]: spans as Parquet files,
 //     written from any store and read into any.
 //   - [github.com/opnfv/clover/visibility/sql]: the same questions as SQL, for
@@ -143,7 +145,8 @@
 // clover-collector and clover-controller (the two halves as they run in a
 // cluster), clover-jmeter (master and slaves of load tests), clovisor (session
 // traces from the kernel), clover-spark-submit (Spark's jobs, again and again),
-// sdc (the services of the sample), and deliver (a chart deployed by Spinnaker).
+// clover-spark (Spark in a container), sdc (the services of the sample), and
+// deliver (a chart deployed by Spinnaker).
 //
 // # Rules that hold everywhere
 //

@@ -30,6 +30,7 @@ var catalog = []Component{
 	{Name: "controller-lb", Summary: "the controller behind a load balancer", enable: expose("LoadBalancer")},
 	{Name: "collector", Summary: "reads traces and metrics, takes OTLP, stores both", enable: section("collector")},
 	{Name: "cassandra", Summary: "Apache Cassandra, the store of several collectors", enable: section("cassandra")},
+	{Name: "spark", Summary: "Apache Spark's jobs, which sum up the collector's spans", enable: section("spark")},
 	{Name: "datastore", Summary: "Redis", enable: section("datastore")},
 	{Name: "sdc", Summary: "the sample: proxy, load balancers, servers, IDS", enable: section("sdc")},
 	{Name: "clovisor", Summary: "session traces from the kernel", enable: section("clovisor")},

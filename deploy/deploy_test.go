@@ -94,6 +94,14 @@ func TestGolden(t *testing.T) {
 				"cassandra": tree{"storage": tree{"class": "ssd", "size": "2Gi", "keep": true}, "extraArgs": []any{"--jvm-arg=-XX:+UseZGC"}},
 			},
 		},
+		"spark": {Components: []string{"collector", "spark"}, Values: tree{"tls": noTLS}},
+		"spark-adjusted": {
+			Components: []string{"spark"}, Namespace: "team-a", Registry: "registry.example:5000/a", Tag: "1.2.3",
+			Values: tree{"tls": noTLS, "networkPolicies": tree{"enabled": false}, "spark": tree{
+				"executors": 4, "interval": tree{"fast": "1m"}, "memory": tree{"executor": "4Gi"},
+				"storage": tree{"class": "nfs", "accessMode": "ReadWriteMany"}, "extraArgs": []any{"--conf=spark.executor.cores=2"},
+			}},
+		},
 		"collector-cassandra": {Components: []string{"visibility"}, Values: tree{"tls": noTLS, "collector": tree{"store": "cassandra", "cassandra": tree{
 			"hosts": []any{"one.example", "two.example:9142"}, "datacenter": "dc1", "replication": "{'class': 'NetworkTopologyStrategy', 'dc1': 3}",
 			"secret": "cassandra-user", "tlsSecret": "cassandra-tls",
@@ -142,7 +150,7 @@ func TestComponentsAreApart(t *testing.T) {
 	key := func(u *unstructured.Unstructured) string {
 		return u.GetKind() + " " + u.GetNamespace() + "/" + u.GetName()
 	}
-	alone, names := map[string]bool{}, []string{"controller", "controller-nodeport", "collector", "cassandra", "datastore", "sdc", "clovisor", "validation"}
+	alone, names := map[string]bool{}, []string{"controller", "controller-nodeport", "collector", "cassandra", "spark", "datastore", "sdc", "clovisor", "validation"}
 	for _, name := range names {
 		for _, u := range render(t, Options{Components: []string{name}}) {
 			if c := u.GetLabels()[ComponentLabel]; c != name && c != Shared {

@@ -37,8 +37,8 @@ type Options struct {
 	// JMeter is the home folder of Apache JMeter; empty means one in Cache,
 	// which is fetched.
 	JMeter string
-	// Cassandra is the same for Apache Cassandra.
-	Cassandra string
+	// Cassandra and Spark are the same for Apache Cassandra and Apache Spark.
+	Cassandra, Spark string
 	// Registry and Tag make the reference of an image, as in
 	// registry/clover-controller:tag. An empty registry means opnfv.
 	Registry, Tag string
@@ -189,7 +189,11 @@ func (o Options) layers(ctx context.Context, i Image, arch string) (layers []*La
 	}
 	inside := path.Join("/usr/local/bin", name)
 	l, err := o.share(name+" for "+arch, func() (map[string]File, error) {
-		return map[string]File{inside: {Source: program, Mode: 0o755}}, nil
+		files := map[string]File{inside: {Source: program, Mode: 0o755}}
+		for _, link := range i.Links {
+			files[link] = File{Link: inside}
+		}
+		return files, nil
 	})
 	return append(layers, l), inside, err
 }

@@ -12,12 +12,14 @@ import (
 
 	"github.com/opnfv/clover/internal/cassandrahome"
 	"github.com/opnfv/clover/internal/jmeterhome"
+	"github.com/opnfv/clover/internal/sparkhome"
 )
 
 // Where the programs in Java are in the images that have them.
 const (
 	JMeterHome    = "/opt/jmeter"
 	CassandraHome = "/opt/cassandra"
+	SparkHome     = "/opt/spark"
 )
 
 // home is the home folder of a program in Java.
@@ -44,6 +46,13 @@ func (o Options) homes(i Image) []home {
 			has: "lib/cassandra-all-" + cassandrahome.Version + ".jar", fetch: cassandrahome.Fetch,
 		})
 	}
+	if i.Spark {
+		list = append(list, home{
+			title: "Spark", version: sparkhome.Version, given: o.Spark, inside: SparkHome,
+			has:   "jars/spark-core_2.12-" + sparkhome.Version + ".jar",
+			fetch: func(ctx context.Context, dir string) error { return sparkhome.Fetch(ctx, dir, o.say) },
+		})
+	}
 	return list
 }
 
@@ -67,7 +76,9 @@ func (h home) files(ctx context.Context, o Options) (map[string]File, error) {
 		return nil, fmt.Errorf("images: %s is no home folder of %s: it has no %s", dir, h.title, h.has)
 	}
 	// The scripts with which people start them need a shell.
-	maps.DeleteFunc(files, func(name string, _ File) bool { return name == h.inside+"/bin/"+strings.ToLower(h.title) })
+	maps.DeleteFunc(files, func(name string, _ File) bool {
+		return name == h.inside+"/bin/"+strings.ToLower(h.title) || h.inside == SparkHome && !strings.HasPrefix(name, SparkHome+"/jars/")
+	})
 	if h.inside == JMeterHome {
 		files[JMeterHome+"/lib/junit/.keep"] = File{Mode: 0o644} // JMeter complains without that folder
 	}

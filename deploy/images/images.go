@@ -16,8 +16,8 @@ import (
 // UserID is the user and the group that programs run as.
 const UserID = 65532
 
-// Image says what an image is made of: Package, Debian, or both, and JMeter or
-// Cassandra beside them.
+// Image says what an image is made of: Package, Debian, or both, and JMeter,
+// Cassandra or Spark beside them.
 type Image struct {
 	// Name is the image's name without registry and tag.
 	Name string
@@ -37,6 +37,10 @@ type Image struct {
 	JMeter bool
 	// Cassandra puts the jars of Apache Cassandra at [CassandraHome].
 	Cassandra bool
+	// Spark puts the jars of Apache Spark at [SparkHome].
+	Spark bool
+	// Links are other names of the program: symbolic links to it.
+	Links []string
 	// Ports are what it listens on by default.
 	Ports []int
 }
@@ -76,7 +80,7 @@ func (d Debian) For(arch string) Debian {
 	return Debian{Package: d.Package, Programs: all(d.Programs), Libraries: d.Libraries, Folders: all(d.Folders), Without: all(d.Without), Links: links}
 }
 
-// java is the Java that runs JMeter and Cassandra: what needs no display.
+// java is the Java that runs JMeter, Cassandra and Spark: what needs no display.
 var java = &Debian{
 	Package:  "openjdk-17-jre-headless",
 	Programs: []string{"/usr/lib/jvm/java-17-openjdk-{arch}/bin/java"},
@@ -135,6 +139,17 @@ func All() []Image {
 			Name: "clover-cassandra", Title: "Cassandra for Clover", Package: "./examples/clover-cassandra",
 			Description: "Apache Cassandra, for several collectors", Ports: []int{7000, 9042},
 			Debian: java, Cassandra: true,
+		},
+		{
+			Name: "clover-spark", Title: "Spark for Clover", Package: "./examples/clover-spark",
+			Description: "Apache Spark: drivers, executors, a SQL server", Ports: []int{10000},
+			Debian: java, Spark: true,
+			// Hadoop and Spark run them.
+			Links: []string{"/usr/local/bin/chmod", "/usr/local/bin/rm"},
+		},
+		{
+			Name: "clover-spark-submit", Title: "Clover Spark submit", Package: "./examples/clover-spark-submit",
+			Description: "Has Spark analyse spans again and again",
 		},
 		{
 			Name: "clover-redis", Title: "Redis for Clover",

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"os"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/opnfv/clover/examples/internal/cli"
 	"github.com/opnfv/clover/visibility/spark"
 	"github.com/opnfv/clover/visibility/spark/job"
+	"github.com/opnfv/clover/visibility/spark/job/pods"
 )
 
 func main() { cli.Main("clover-spark-submit", run) }
@@ -23,25 +26,28 @@ job clover-spark, those that are new by clover-spark-fast. Never two at once; on
 that fails or hangs is run again.
 
 Usage:
-  clover-spark-submit --data DIR --results DIR [--spark-home DIR | --spark-addr HOST:PORT] [flags]
+  clover-spark-submit --data DIR --results DIR [--spark-home DIR | --spark-addr HOST:PORT | --pods IMAGE] [flags]
 `
 
 // run is the program.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var o job.Options
 	var submit job.Submit
-	var addr, user, once, level string
+	var inPods pods.Runner
+	var addr, user, once, health, level string
 	f := pflag.NewFlagSet("clover-spark-submit", pflag.ContinueOnError)
 	f.StringVar(&o.Data, "data", "", "`directory` of the Parquet files (needed)")
 	f.StringVar(&o.Results, "results", "", "`directory` of the results (needed)")
 	f.StringVar(&submit.Home, "spark-home", os.Getenv("SPARK_HOME"), "`directory` of Spark; default $SPARK_HOME")
 	f.StringVar(&submit.Master, "master", "local[*]", "`URL` of the master, for --spark-home; the driver runs here")
-	f.StringArrayVar(&submit.Conf, "conf", nil, "a setting of Spark, `KEY=VALUE`, for --spark-home; may be given again")
+	f.StringArrayVar(&submit.Conf, "conf", nil, "a setting of Spark, `KEY=VALUE`, for --spark-home and --pods; may be given again")
 	f.StringVar(&addr, "spark-addr", "", "`address` of a Spark SQL server that runs the jobs instead; it needs the same directories")
 	f.StringVar(&user, "spark-user", "", "`user` for --spark-addr")
+	addPodFlags(f, &inPods)
 	f.DurationVar(&o.Fast, "fast-interval", 10*time.Second, "`time` from one job to the next")
 	f.DurationVar(&o.Full, "full-interval", time.Hour, "`time` from one full job to the next")
 	f.DurationVar(&o.Deadline, "deadline", 10*time.Minute, "`time` after which a job is killed")
+	f.StringVar(&health, "health-addr", "", "`address` of /healthz for a kubelet; none by default")
 	f.StringVar(&once, "once", "", "run one job, full or fast, and exit")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	err := cli.Parse(f, args, stderr, usage)
@@ -60,10 +66,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		defer func() { _ = db.Close() }()
 		o.Runner = job.Server{DB: db}
+	case inPods.Image != "":
+		if inPods.Conf = submit.Conf; inPods.Claim == "" || inPods.Mount == "" {
+			return cli.Usagef("--pods needs --claim and --mount")
+		}
+		if inPods.Client, err = inCluster(); err != nil {
+			return err
+		}
+		o.Runner = &inPods
 	case submit.Home != "":
 		o.Runner = &submit
 	default:
-		return cli.Usagef("--spark-home or --spark-addr is needed")
+		return cli.Usagef("--spark-home, --spark-addr or --pods is needed")
 	}
 	if o.Logger, err = cli.Logger(level, stderr); err != nil {
 		return err
@@ -73,11 +87,27 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if once == "" {
+	if once != "" {
+		_, err = s.RunOnce(ctx, job.Kind(once))
+		return err
+	}
+	if health == "" {
 		return s.Run(ctx)
 	}
-	_, err = s.RunOnce(ctx, job.Kind(once))
-	return err
+	var listen net.ListenConfig
+	l, err := listen.Listen(ctx, "tcp", health)
+	if err != nil {
+		return fmt.Errorf("--health-addr: %w", err)
+	}
+	return cli.Probed(ctx, l, alive(), s.Run)
+}
+
+// alive answers a kubelet: jobs that fail are tried again, so there is nothing
+// that a restart would mend.
+func alive() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	return mux
 }
 
 // report prints what became of a run.

@@ -39,7 +39,7 @@ func TestRun(t *testing.T) {
 		stdout, fail string
 	}{
 		{[]string{"--data", data}, "", "--data and --results are needed"},
-		{[]string{"--data", data, "--results", results}, "", "--spark-home or --spark-addr is needed"},
+		{[]string{"--data", data, "--results", results}, "", "--spark-home, --spark-addr or --pods is needed"},
 		{[]string{"--data", data, "--results", results, "--spark-addr", "spark"}, "", "HOST:PORT"},
 		{[]string{"--data", data, "--results", results, "--spark-home", home, "--once", "slow"}, "", `"slow" is not full or fast`},
 		{[]string{"--data", data, "--results", results, "--spark-home", home, "--once", "full"}, "ok: attempt 1, 1 buckets, 1 spans", ""},

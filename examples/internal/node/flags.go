@@ -37,6 +37,7 @@ func (o *Options) AddFlags(f *pflag.FlagSet) {
 	o.Spark.addFlags(f)
 	f.DurationVar(&o.Store.Retention, "retention", 7*24*time.Hour, "age at which data goes")
 	o.addStoreFlags(f)
+	o.parquet.add(f)
 	f.Int64Var(&o.Store.MaxBytes, "max-bytes", 10<<30, "size of the store at which the oldest data goes")
 }
 

@@ -55,6 +55,7 @@ type Options struct {
 	// retention is that of Store.
 	Cassandra cassandra.Options
 	flags     storeFlags
+	parquet   parquetFlags
 	// Share divides the services of the sources among the collectors that
 	// have the store in common.
 	Share bool
@@ -87,6 +88,7 @@ type Node struct {
 	receiver  *tracing.Receiver
 	hub       *visibility.Hub
 	results   *results  // nil: not kept in Redis
+	exporter  *exporter // nil: no files
 	spark     *spark.DB // nil: there is none
 	service   *server.Local
 	registry  *prometheus.Registry
@@ -131,6 +133,9 @@ func (n *Node) assemble() (err error) {
 		return err
 	}
 	if n.results, err = newResults(n.opts, n.store, n.collector, n.share); err != nil {
+		return err
+	}
+	if n.exporter, err = newExporter(n.opts, n.store); err != nil {
 		return err
 	}
 	ingest, err := visibility.NewIngest(n.store, visibility.IngestOptions{Hub: n.hub, Paused: n.collector.Paused})
@@ -226,6 +231,9 @@ func (n *Node) run(ctx context.Context) error {
 	}
 	if n.results != nil {
 		group.Go(func() error { return n.results.run(ctx) })
+	}
+	if n.exporter != nil {
+		group.Go(func() error { return n.exporter.run(ctx) })
 	}
 	group.Go(func() error {
 		if err := n.receiver.Run(ctx); err != nil {

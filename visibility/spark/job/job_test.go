@@ -259,7 +259,7 @@ func FuzzReadRows(f *testing.F) {
 
 func TestSubmitArgs(t *testing.T) {
 	s := Submit{Conf: []string{"spark.driver.memory=1g"}}
-	args := s.Args(Task{Name: "clover-spark"}, "/tmp/job.sql")
+	args := s.Args(Task{Name: "clover-spark"}, "-f", "/tmp/job.sql")
 	want := []string{"--master", "local[*]", "--name", "clover-spark"}
 	if !reflect.DeepEqual(args[:4], want) || !strings.Contains(strings.Join(args, " "), "--conf spark.driver.memory=1g --class") {
 		t.Errorf("%q", args)

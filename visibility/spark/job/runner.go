@@ -46,9 +46,9 @@ var submitConf = []string{
 	"spark.hadoop.javax.jdo.option.ConnectionURL=jdbc:derby:memory:metastore;create=true",
 }
 
-// Args are the arguments of spark-submit for a task whose statement is in a
-// file.
-func (s *Submit) Args(t Task, file string) []string {
+// Args are the arguments of spark-submit for a task. The last two of them are
+// where its statement is: "-f" and a file, or "-e" and itself.
+func (s *Submit) Args(t Task, option, statement string) []string {
 	master := s.Master
 	if master == "" {
 		master = "local[*]"
@@ -57,7 +57,7 @@ func (s *Submit) Args(t Task, file string) []string {
 	for _, c := range append(append([]string{}, submitConf...), s.Conf...) {
 		args = append(args, "--conf", c)
 	}
-	return append(args, "--class", "org.apache.spark.sql.hive.thriftserver.SparkSQLCLIDriver", "spark-internal", "-f", file)
+	return append(args, "--class", "org.apache.spark.sql.hive.thriftserver.SparkSQLCLIDriver", "spark-internal", option, statement)
 }
 
 // keptOutput is how much of what Spark prints last is in an error, in bytes.
@@ -74,7 +74,7 @@ func (s *Submit) Run(ctx context.Context, t Task) error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.CommandContext(ctx, filepath.Join(s.Home, "bin", "spark-submit"), s.Args(t, file)...)
+	cmd := exec.CommandContext(ctx, filepath.Join(s.Home, "bin", "spark-submit"), s.Args(t, "-f", file)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = t.Dir, log, log
 	cmd.Env = append(os.Environ(), "SPARK_HOME="+s.Home)
 	cmd.WaitDelay = 10 * time.Second

@@ -65,6 +65,7 @@ var systems = []System{
 	{Name: "collector", Title: "collector service", Summary: "reads traces and metrics, takes OTLP, stores both",
 		components: []string{"collector"}},
 	{Name: "datastore", Title: "datastore services", Summary: "Redis", components: []string{"datastore"}},
+	{Name: "spark", Title: "spark services", Summary: "Apache Spark's jobs, which sum up the collector's spans", components: []string{"spark"}},
 	{Name: "sdc", Title: "sdc services", Summary: "the sample: proxy, load balancers, servers, IDS",
 		components: []string{"sdc"}, namespace: "default", section: "sdc"},
 	{Name: "spinnaker", Title: "spinnaker services", Summary: "Spinnaker, which delivers to clusters (its images are not Clover's)",
