@@ -162,6 +162,7 @@ func TestComponentsAreApart(t *testing.T) {
 	for _, name := range []string{"sdc-ca", "clover-jmeter-ca"} {
 		delete(alone, "Secret default/"+name) // together there is Clover's
 	}
+	alone["PersistentVolumeClaim clover-system/clover-spark"] = true // the collector's, where there is Spark
 	together := map[string]bool{}
 	for _, u := range render(t, Options{Components: names}) {
 		if together[key(u)] {

@@ -164,7 +164,7 @@ func TestImagesAreBuilt(t *testing.T) {
 	for _, i := range images.All() {
 		built["team/"+i.Name+":7"] = false
 	}
-	objects := render(t, Options{Components: []string{"visibility", "cassandra", "datastore", "sdc", "clovisor", "validation"}, Registry: "team", Tag: "7"})
+	objects := render(t, Options{Components: []string{"visibility", "cassandra", "spark", "datastore", "sdc", "clovisor", "validation"}, Registry: "team", Tag: "7"})
 	objects = append(objects, render(t, Options{Components: []string{"sdc"}, Registry: "team", Tag: "7", Values: tree{"sdc": real}})...)
 	for _, w := range workloads(t, objects) {
 		for _, c := range w.pod.Spec.Containers {
@@ -175,6 +175,11 @@ func TestImagesAreBuilt(t *testing.T) {
 				t.Errorf("%s: image %s (%s) is none of %v", w.name, c.Image, c.ImagePullPolicy, slices.Sorted(maps.Keys(built)))
 			}
 			built[c.Image] = true
+			for _, a := range c.Args {
+				if image, ok := strings.CutPrefix(a, "--pods="); ok {
+					built[image] = true
+				}
+			}
 		}
 	}
 	test, err := files.ReadFile("chart/templates/tests/ask.yaml")

@@ -25,10 +25,9 @@ func TestSpark(t *testing.T) {
 		k.cluster.LoadImage(k, a.File)
 	}
 	before := k.objects()
-	k.types("cloverctl create system spark -t test --set spark.storage.size=1Gi --set spark.window=10s --set spark.settle=1s"+
-		" --set spark.interval.full=20s --set spark.interval.fast=1s --set spark.executors="+executors,
+	k.types("cloverctl create system spark -t test --set spark.interval.full=20s --set spark.interval.fast=1s --set spark.executors="+executors,
 		`Created serviceaccount "clover-spark"`, lines(`Created deployment "clover-spark-submit".`, "Image: opnfv/clover-spark-submit:test"))
-	k.types("cloverctl create system visibility -t test --wait")
+	k.types("cloverctl create system visibility -t test --wait --set spark.storage.size=1Gi --set spark.window=10s --set spark.settle=1s")
 	k.types("cloverctl create system controller nodeport")
 	k.write(".cloverctl.yaml", "ControllerIP: "+k.cluster.NodeAddress()+"\n")
 	k.answers()
@@ -52,8 +51,8 @@ func TestSpark(t *testing.T) {
 		text := k.submitted()
 		return strings.Contains(text, " failed: attempt 1"), "no job failed when its driver was taken away: " + text
 	})
-	k.types("cloverctl delete system spark", `Deleted deployment "clover-spark-submit".`, `Deleted persistentvolumeclaim "clover-spark"`)
-	k.types("cloverctl delete system visibility")
+	k.types("cloverctl delete system spark", `Deleted deployment "clover-spark-submit".`)
+	k.types("cloverctl delete system visibility", `Deleted persistentvolumeclaim "clover-spark"`)
 	k.check(k.api.CoreV1().Services(cloverNamespace).Delete(t.Context(), "test-clover-collector", metav1.DeleteOptions{}))
 	k.types("cloverctl delete system controller nodeport")
 	k.types("cloverctl delete system controller")

@@ -1,9 +1,9 @@
 {{/*
 Whether the collector writes its spans for Spark too: where Spark is part of
-this, or its claim in the cluster already.
+this, or in the cluster already.
 */}}
 {{- define "clover.collectorSpark" -}}
-{{- if or .Values.spark.enabled (lookup "v1" "PersistentVolumeClaim" .Release.Namespace "clover-spark") -}}
+{{- if or .Values.spark.enabled (lookup "apps/v1" "Deployment" .Release.Namespace "clover-spark-submit") -}}
 true
 {{- end }}
 {{- end }}
