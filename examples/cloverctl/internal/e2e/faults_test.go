@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -89,6 +91,7 @@ func TestWithoutRights(t *testing.T) {
 	defer func() {
 		k.check(k.api.RbacV1().ClusterRoleBindings().Delete(t.Context(), reader.Name, metav1.DeleteOptions{}))
 	}()
+	k.mayList("services", k.namespace)
 	k.must("get services --as "+k.namespace, "clover-controller")
 	k.expect("get visibility status --as "+k.namespace, 1, "may not create serviceaccounts", "--token-file")
 	k.expect("create system controller --as "+k.namespace, 1, "no permission; nothing was changed", "patch secrets in namespace "+k.namespace)
@@ -97,6 +100,20 @@ func TestWithoutRights(t *testing.T) {
 			t.Errorf("%s was changed", name)
 		}
 	}
+}
+
+// mayList waits until a user may list what is in the test's namespace: the API
+// server learns of a binding some time after it has stored it.
+func (k *kit) mayList(resource, user string) {
+	k.Helper()
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+		User: user, ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: k.namespace, Verb: "list", Resource: resource},
+	}}
+	k.eventually(30*time.Second, func() (bool, string) {
+		got, err := k.api.AuthorizationV1().SubjectAccessReviews().Create(k.Context(), review, metav1.CreateOptions{})
+		k.check(err)
+		return got.Status.Allowed, fmt.Sprintf("%s: %+v", user, got.Status)
+	})
 }
 
 // TestWrongCluster holds what is said about contexts and servers.
