@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/opnfv/clover/internal/recordfile"
 	"github.com/opnfv/clover/visibility"
 )
 
@@ -130,7 +131,10 @@ func (s *Submitter) lock() (unlock func(), err error) {
 	if err := os.MkdirAll(filepath.Join(s.o.Results, outputFolder), 0o755); err != nil {
 		return nil, err
 	}
-	f, err := lockFile(filepath.Join(s.o.Results, "lock"))
+	f, err := recordfile.Lock(filepath.Join(s.o.Results, "lock"))
+	if errors.Is(err, recordfile.ErrLocked) {
+		return nil, errLocked
+	}
 	if err != nil {
 		return nil, err
 	}
