@@ -92,7 +92,16 @@ func (f *Figures) refresh(ctx context.Context, from int64) error {
 		f.from, f.kept = from, 0
 		clear(f.runs)
 	}
-	if err := f.sum(ctx, state); err != nil {
+	err = f.sum(ctx, state)
+	for range 2 { // a run may be replaced, and its output removed, meanwhile
+		if !errors.Is(err, errReplaced) {
+			break
+		}
+		if state, err = f.results.State(); err == nil {
+			err = f.sum(ctx, state)
+		}
+	}
+	if err != nil {
 		f.stamp = ""
 		return err
 	}
