@@ -127,6 +127,10 @@ crash: ## kill the store while it writes, CRASHES times (50)
 bench-spark: ## a fast job over a million new spans beside a full one over FILES (10) million more
 	CLOVER_SPARK_FILES=$(or $(FILES),10) $(GO) test -run '^$$' -bench FastBesideFull -benchtime $(or $(ROUNDS),5)x -timeout 60m ./visibility/spark/job
 
+.PHONY: bench-latency
+bench-latency: ## from a request in the mesh to its count in Redis, by the store and by Spark's jobs, REQUESTS (100) each
+	$(GO) test -run '^$$' -bench RequestToRedis -benchtime $(or $(REQUESTS),100)x -timeout 60m ./examples/internal/e2e
+
 .PHONY: crash-spark
 crash-spark: ## kill the driver of a Spark job while it writes, KILLS times (3)
 	CLOVER_SPARK_KILLS=$(or $(KILLS),3) $(GO) test -run SparkKilled -count=1 -v -timeout 60m ./visibility/spark/job

@@ -20,12 +20,14 @@ type parquetFlags struct {
 	dir              string
 	window, interval time.Duration
 	settle           time.Duration
+	open             bool
 }
 
 func (p *parquetFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&p.dir, "parquet-dir", "", "`directory` that gets the spans as Parquet files too, for Spark and DuckDB; one collector at a time writes there")
 	f.DurationVar(&p.window, "parquet-window", 0, "`time` of which a file has the traces, which divides a day (default: that of the files there, or 1h)")
 	f.DurationVar(&p.settle, "parquet-settle", 0, "`time` that is left for late spans after a window (default: 15m)")
+	f.BoolVar(&p.open, "parquet-open", false, "write windows that are not complete too, and again while spans come, so that Spark has them after --parquet-interval")
 	f.DurationVar(&p.interval, "parquet-interval", 10*time.Second, "`time` from one look for windows that are complete to the next")
 }
 
@@ -84,7 +86,7 @@ func (e *exporter) once(ctx context.Context) error {
 	}
 	defer func() { _ = lock.Close() }()
 	_, err = parquet.Export(ctx, e.from, e.dir, parquet.Options{
-		Window: e.window, Settle: e.settle,
+		Window: e.window, Settle: e.settle, Open: e.open,
 		Progress: func(p parquet.Progress) {
 			if p.File.Spans > 0 {
 				e.log.Debug("parquet: exported", "file", p.File.Path, "spans", p.File.Spans, "again", p.Again)

@@ -64,8 +64,11 @@ func (o *Options) figures() (visibilityredis.Figures, error) {
 		return nil, fmt.Errorf("--redis-results %q: want store or spark: %w", o.RedisResults, visibility.ErrInvalid)
 	}
 	data := o.parquet.dir
-	if data == "" && !strings.Contains(o.Spark.Data, "://") {
+	if data == "" {
 		data = o.Spark.Data
+	}
+	if strings.Contains(data, "://") {
+		data = "" // only folders are looked at
 	}
 	switch {
 	case o.Redis.URL == "":
