@@ -113,7 +113,7 @@ func TestRetentionKilled(t *testing.T) {
 	from, all := twoHours(t)
 	first, second := epoch.Add(40*time.Minute), epoch.Add(100*time.Minute) // when exports ran
 	cutoff := epoch.Add(30 * time.Minute)
-	o := parquet.Options{ Settle: -1, Open: true, Clock: func() time.Time { return first }}
+	o := parquet.Options{Settle: -1, Open: true, Clock: func() time.Time { return first }}
 	later := o
 	later.Clock, later.Keep = func() time.Time { return second }, second.Sub(cutoff)
 	want := younger(all, cutoff)
