@@ -113,6 +113,10 @@ differential: ## QUERIES (5000) random questions to visibility.Analytics and to 
 differential-spark: ## QUERIES (2000) random questions to Spark and the embedded store
 	CLOVER_QUERIES=$(or $(QUERIES),2000) $(GO) test -run 'TestServer/questions' -count=1 -v -timeout 120m ./visibility/spark
 
+.PHONY: differential-spark-cassandra
+differential-spark-cassandra: ## QUERIES (1000) random questions to Spark over Cassandra's tables and to the store
+	CLOVER_QUERIES=$(or $(QUERIES),1000) $(GO) test -run 'TestServer/cassandra' -count=1 -v -timeout 240m ./visibility/spark
+
 .PHONY: engines-spark
 engines-spark: ## cloverctl's --engine with a collector and a real Spark SQL server
 	CLOVER_SPARK=1 $(GO) test -run TestSpark -count=1 -v -timeout 60m ./examples/cloverctl/internal/command
@@ -126,6 +130,10 @@ crash: ## kill the store while it writes, CRASHES times (50)
 .PHONY: bench-spark
 bench-spark: ## a fast job over a million new spans beside a full one over FILES (10) million more
 	CLOVER_SPARK_FILES=$(or $(FILES),10) $(GO) test -run '^$$' -bench FastBesideFull -benchtime $(or $(ROUNDS),5)x -timeout 60m ./visibility/spark/job
+
+.PHONY: bench-spark-cassandra
+bench-spark-cassandra: ## Spark over SPANS (50,000) in Cassandra's tables beside Parquet files, and the connector alone
+	CLOVER_SPANS=$(or $(SPANS),50000) $(GO) test -run '^$$' -bench CassandraBesideParquet -benchtime $(or $(ROUNDS),5)x -timeout 60m ./visibility/spark
 
 .PHONY: crash-spark
 crash-spark: ## kill the driver of a Spark job while it writes, KILLS times (3)

@@ -52,10 +52,21 @@ type SparkServer struct {
 	process *Process
 }
 
+// SparkConnector returns the setting, KEY=VALUE, by which a Spark has the jars
+// of the Spark Cassandra Connector.
+func SparkConnector(t testing.TB) string {
+	t.Helper()
+	jars, err := filepath.Glob(filepath.Join(filepath.Dir(Require(t, components.SparkConnector())), "*.jar"))
+	if err != nil {
+		t.Fatalf("spark: %v", err)
+	}
+	return "spark.jars=" + strings.Join(jars, ",")
+}
+
 // Spark runs a real Spark SQL server with two threads until the end of the
-// test. It takes connections when it returns, which takes 15 s or more: let
-// the tests of a package share one.
-func Spark(t testing.TB) *SparkServer {
+// test, with further settings, each KEY=VALUE. It takes connections when it
+// returns, which takes 15 s or more: let the tests of a package share one.
+func Spark(t testing.TB, settings ...string) *SparkServer {
 	t.Helper()
 	home := SparkHome(t)
 	addr := FreeAddr(t)
@@ -65,7 +76,7 @@ func Spark(t testing.TB) *SparkServer {
 	}
 	dir := t.TempDir()
 	var args []string
-	for _, setting := range SparkConf(dir) {
+	for _, setting := range append(SparkConf(dir), settings...) {
 		args = append(args, "--conf", setting)
 	}
 	args = append(args, "--class", "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2", "spark-internal",

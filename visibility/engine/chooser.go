@@ -53,6 +53,10 @@ type SparkSQL struct {
 	// Files tells what the table consists of. nil: not known, and Auto does
 	// not choose Spark.
 	Files func(ctx context.Context) (Files, error)
+	// SameSpans says that the table is what the store has itself, not files,
+	// so that both know the same. A statement reads all of it: Auto does not
+	// choose Spark.
+	SameSpans bool
 }
 
 // Files are what package visibility/parquet has written into a folder.
@@ -166,6 +170,7 @@ func (c *Chooser) plan(ctx context.Context, q *visibility.Query, name Name) (*Ex
 		return nil, err
 	}
 	f := facts{rng: q.Range, spark: c.o.Spark != nil, maxRollups: c.o.MaxRollups}
+	f.same = f.spark && c.o.Spark.SameSpans
 	if f.store, err = c.o.Store.Stats(ctx); err != nil {
 		return nil, fmt.Errorf("engine: %w", err)
 	}
@@ -177,8 +182,11 @@ func (c *Chooser) plan(ctx context.Context, q *visibility.Query, name Name) (*Ex
 		f.filesErr = err
 	}
 	why := &Explanation{Engine: name, Reason: "it was asked for", Store: f.storeCost(), Spark: f.sparkCost(), Real: Unknown}
-	if name == Auto {
+	switch {
+	case name == Auto:
 		why.Engine, why.Reason = f.decide()
+	case name == Spark && f.same:
+		why.Reason = "it was asked for; it reads the spans of the store itself"
 	}
 	return why, nil
 }
@@ -215,6 +223,12 @@ func (c *Chooser) askSpark(ctx context.Context, q visibility.Query, cost *Cost) 
 		o.Through = func(ctx context.Context) (time.Time, error) {
 			f, err := files(ctx)
 			return f.Through, err
+		}
+	}
+	if c.o.Spark.SameSpans {
+		o.Oldest = func(ctx context.Context) (time.Time, error) {
+			st, err := c.o.Store.Stats(ctx)
+			return st.Oldest, err
 		}
 	}
 	e, err := sql.New(db, o)

@@ -107,6 +107,10 @@ func (r *reader) add(row []any, from time.Time, yield func(*visibility.Rollup) e
 
 // first returns the second in which the oldest span starts.
 func (e *Engine) first(ctx context.Context) (first time.Time, err error) {
+	if e.opts.Oldest != nil {
+		first, err = e.opts.Oldest(ctx)
+		return first.Truncate(time.Second).UTC(), err
+	}
 	err = e.db.Query(ctx, "SELECT min(start_ns) FROM "+e.opts.Table, func(row []any) error {
 		if len(row) != 1 || row[0] == nil {
 			return nil // there are no spans
