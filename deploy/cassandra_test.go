@@ -10,18 +10,19 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// distributed has three collectors and three pods of Cassandra.
-func distributed(t *testing.T) []*unstructured.Unstructured {
+// scaled has three collectors on Cassandra.
+func scaled(t *testing.T, size string, pods int, more ...string) []*unstructured.Unstructured {
 	t.Helper()
-	return render(t, Options{Components: []string{"visibility", "datastore"}, Values: tree{
-		"collector": tree{"store": "cassandra", "replicas": 3}, "cassandra": tree{"pods": 3},
+	return render(t, Options{Components: append([]string{"visibility", "datastore"}, more...), Size: size, Values: tree{
+		"collector": tree{"store": "cassandra", "replicas": 3}, "cassandra": tree{"pods": pods},
 	}})
 }
 
-// TestSmallIsSmall holds that the smallest size fits into 6 GiB in all, also
-// with three pods of Cassandra, and that sizes grow.
+// TestSmallIsSmall holds that the smallest size fits into 6 GiB in all, with
+// Spark and a job that it runs, or with three pods of Cassandra, and that
+// sizes grow.
 func TestSmallIsSmall(t *testing.T) {
-	sum := func(objects []*unstructured.Unstructured) (sum resource.Quantity) {
+	limits := func(objects []*unstructured.Unstructured) (sum resource.Quantity) {
 		for _, w := range workloads(t, objects) {
 			for range w.replicas {
 				for _, c := range w.pod.Spec.Containers {
@@ -31,12 +32,18 @@ func TestSmallIsSmall(t *testing.T) {
 		}
 		return sum
 	}
-	last := sum(distributed(t))
-	if limit := resource.MustParse("6Gi"); last.Cmp(limit) > 0 {
-		t.Errorf("limits of memory: %s, want at most %s", &last, &limit)
+	job := resource.MustParse("2Gi") // driver and executor
+	jobs, three := limits(scaled(t, "small", 1, "spark")), limits(scaled(t, "small", 3))
+	jobs.Add(job)
+	t.Logf("limits of memory: %s with Spark, %s with three pods of Cassandra", &jobs, &three)
+	for _, got := range []resource.Quantity{jobs, three} {
+		if most := resource.MustParse("6Gi"); got.Cmp(most) > 0 {
+			t.Errorf("limits of memory: %s, want at most %s", &got, &most)
+		}
 	}
+	last := three
 	for _, size := range Sizes()[1:] {
-		next := sum(render(t, Options{Components: []string{"visibility", "datastore"}, Size: size, Values: tree{"collector": tree{"store": "cassandra", "replicas": 3}}}))
+		next := limits(render(t, Options{Components: []string{"visibility", "datastore"}, Size: size, Values: tree{"collector": tree{"store": "cassandra", "replicas": 3}}}))
 		if next.Cmp(last) <= 0 {
 			t.Errorf("size %s: limits of memory are %s, no more than the size before it, %s", size, &next, &last)
 		}
