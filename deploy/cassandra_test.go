@@ -22,28 +22,38 @@ func scaled(t *testing.T, size string, pods int, more ...string) []*unstructured
 // Spark and a job that it runs, or with three pods of Cassandra, and that
 // sizes grow.
 func TestSmallIsSmall(t *testing.T) {
-	limits := func(objects []*unstructured.Unstructured) (sum resource.Quantity) {
+	sums := func(objects []*unstructured.Unstructured) (requests, limits resource.Quantity) {
 		for _, w := range workloads(t, objects) {
 			for range w.replicas {
 				for _, c := range w.pod.Spec.Containers {
-					sum.Add(*c.Resources.Limits.Memory())
+					requests.Add(*c.Resources.Requests.Memory())
+					limits.Add(*c.Resources.Limits.Memory())
 				}
 			}
 		}
-		return sum
+		return requests, limits
 	}
-	job := resource.MustParse("2Gi") // driver and executor
-	jobs, three := limits(scaled(t, "small", 1, "spark")), limits(scaled(t, "small", 3))
-	jobs.Add(job)
-	t.Logf("limits of memory: %s with Spark, %s with three pods of Cassandra", &jobs, &three)
-	for _, got := range []resource.Quantity{jobs, three} {
-		if most := resource.MustParse("6Gi"); got.Cmp(most) > 0 {
-			t.Errorf("limits of memory: %s, want at most %s", &got, &most)
+	most, last := resource.MustParse("6Gi"), resource.Quantity{}
+	for name, c := range map[string]struct {
+		objects []*unstructured.Unstructured
+		more    resource.Quantity
+	}{
+		"one pod, and Spark with a driver and an executor": {scaled(t, "small", 1, "spark"), resource.MustParse("2Gi")},
+		"three pods": {scaled(t, "small", 3), resource.Quantity{}},
+	} {
+		requests, limits := sums(c.objects)
+		requests.Add(c.more)
+		limits.Add(c.more)
+		t.Logf("%s: memory requests %s, limits %s", name, &requests, &limits)
+		if limits.Cmp(most) > 0 {
+			t.Errorf("%s: limits of memory: %s, want at most %s", name, &limits, &most)
+		}
+		if last.Cmp(limits) < 0 {
+			last = limits
 		}
 	}
-	last := three
 	for _, size := range Sizes()[1:] {
-		next := limits(render(t, Options{Components: []string{"visibility", "datastore"}, Size: size, Values: tree{"collector": tree{"store": "cassandra", "replicas": 3}}}))
+		_, next := sums(render(t, Options{Components: []string{"visibility", "datastore"}, Size: size, Values: tree{"collector": tree{"store": "cassandra", "replicas": 3}}}))
 		if next.Cmp(last) <= 0 {
 			t.Errorf("size %s: limits of memory are %s, no more than the size before it, %s", size, &next, &last)
 		}

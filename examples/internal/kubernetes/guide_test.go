@@ -108,7 +108,7 @@ func (k *kit) guideConfiguration(pid string) {
 	k.types("cloverctl start visibility -f start_visibility.yaml", k.greeting()+"Started collector on pid: "+pid)
 	k.write("set_visibility.yaml", setFile)
 	k.types("cloverctl set visibility -f set_visibility.yaml", k.greeting()+"Updated visibility config\n")
-	k.types("cloverctl get visibility", "http://tracing.istio-system:80", "2s", "proxy_access_control", "clover_server3", "envoy_tracing_zipkin_spans_sent")
+	k.says("cloverctl get visibility", "http://tracing.istio-system:80", "2s", "proxy_access_control", "clover_server3", "envoy_tracing_zipkin_spans_sent")
 }
 
 // guideDelete removes all that the guide has created.

@@ -59,11 +59,23 @@ func TestSpark(t *testing.T) {
 // javaLimit is how long may take what starts Java again, perhaps several times.
 const javaLimit = 10 * time.Minute
 
-// submitted is what clover-spark-submit has printed, or why that is not known:
-// a kubelet that has much to do may not tell.
-func (k *kit) submitted() string {
+// submitted is what clover-spark-submit has printed, also before a restart, or
+// why that is not known: a kubelet that has much to do may not tell.
+func (k *kit) submitted() (text string) {
 	k.Helper()
-	stream, err := k.api.CoreV1().Pods(cloverNamespace).GetLogs(k.pod(cloverNamespace, "app=clover-spark-submit").Name, &corev1.PodLogOptions{}).Stream(k.Context())
+	pod := k.pod(cloverNamespace, "app=clover-spark-submit")
+	for _, c := range pod.Status.ContainerStatuses {
+		if c.RestartCount > 0 {
+			text = k.log(pod.Name, true)
+		}
+	}
+	return text + k.log(pod.Name, false)
+}
+
+// log is what a pod of Clover has printed, or the one before a restart.
+func (k *kit) log(pod string, previous bool) string {
+	k.Helper()
+	stream, err := k.api.CoreV1().Pods(cloverNamespace).GetLogs(pod, &corev1.PodLogOptions{Previous: previous}).Stream(k.Context())
 	if err != nil {
 		return err.Error()
 	}
