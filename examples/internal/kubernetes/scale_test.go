@@ -35,7 +35,11 @@ func TestScale(t *testing.T) {
 	k.jobCounts(sent)
 	k.says("cloverctl get visibility", "trace_count", fmt.Sprint(sent), "http://clover-server3:9180/")
 	const spark = cloverNamespace + ":clover-spark"
-	k.holdsRights(start, rights{spark: k.granted()[spark]})
+	granted := rights{spark: k.granted()[spark]}
+	if len(granted[spark]) == 0 {
+		k.Errorf("%s may do nothing", spark)
+	}
+	k.holdsRights(start, granted)
 	k.types("cloverctl clear visibility", k.greeting()+"Cleared visibility data: ", fmt.Sprintf("%d spans", sent))
 	k.eventually(func() (bool, string) {
 		got := k.counts("service", "")
