@@ -58,7 +58,7 @@ func TestCassandra(t *testing.T) {
 func (k *kit) installCassandra(pods string) {
 	k.Helper()
 	start := time.Now()
-	k.types("cloverctl create system visibility -t test --store cassandra --collectors 3 --size small --wait --wait-timeout 10m"+
+	k.types("cloverctl create system visibility -t test --store cassandra --collectors 3 --size small --wait --wait-timeout 20m"+
 		" --set cassandra.storage.size=1Gi --set cassandra.pods="+pods+" --set cassandra.extraArgs={--jvm-arg=-XX:TieredStopAtLevel=1}",
 		lines(`Created statefulset "cassandra".`, "Image: opnfv/clover-cassandra:test"), `Created service "cassandra"`,
 		lines(`Created statefulset "clover-collector".`, "Image: opnfv/clover-collector:test"), `Ready: statefulset "clover-collector" (3 of 3 pods)`)
