@@ -76,7 +76,7 @@ func (m *model) simulate(t *testing.T) {
 func (m *model) join(t *testing.T, number int) (kill, stop func()) {
 	t.Helper()
 	m.joined++
-	w := &worker{model: m}
+	w := &worker{model: m, parts: map[string]float64{}, pending: map[string][]reading{}}
 	m.mu.Lock()
 	m.workers = append(m.workers, w)
 	m.mu.Unlock()
@@ -86,7 +86,7 @@ func (m *model) join(t *testing.T, number int) (kill, stop func()) {
 		t.Fatal(err)
 	}
 	c, err := visibility.NewCollector(w, visibility.CollectorOptions{
-		ID: id, Share: g, Traces: map[string]visibility.TraceSource{"mesh": w}, RecentSpans: 1, Config: visibility.Config{SampleInterval: visibility.Interval(m.interval)},
+		ID: id, Share: g, Traces: map[string]visibility.TraceSource{"mesh": w}, RecentSpans: 1, QuerySpans: 1, Config: visibility.Config{SampleInterval: visibility.Interval(m.interval)},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -183,6 +183,10 @@ func (m *model) check(t *testing.T) {
 	for service, mark := range m.marks {
 		if got := m.delivered[service].end(m.start); got.Before(mark) {
 			t.Errorf("%s: the watermark is %v ahead of what was delivered", service, mark.Sub(got))
+		}
+		old := mark.Add(-latest - latest/10)
+		if got := m.late[service].end(m.start.Add(-5 * time.Minute)); got.Before(old) {
+			t.Errorf("%s: up to %v before the watermark it was not looked for spans that are late by %v", service, mark.Sub(got), latest)
 		}
 	}
 	hottest := slices.Max(m.ratesOnly())
