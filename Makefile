@@ -135,6 +135,10 @@ bench-spark: ## a fast job over a million new spans beside a full one over FILES
 bench-spark-cassandra: ## Spark over SPANS (50,000) in Cassandra's tables beside Parquet files, and the connector alone
 	CLOVER_SPANS=$(or $(SPANS),50000) $(GO) test -run '^$$' -bench CassandraBesideParquet -benchtime $(or $(ROUNDS),5)x -timeout 60m ./visibility/spark
 
+.PHONY: spark-s3
+spark-s3: ## Spark and its jobs read S3, with 280 MB of Hadoop for it
+	CLOVER_TEST_REQUIRE=all CLOVER_SPARK_S3=1 $(GO) test -run SparkReadsS3 -count=1 -v -timeout 60m ./visibility/spark/job
+
 .PHONY: crash-spark
 crash-spark: ## kill the driver of a Spark job while it writes, KILLS times (3)
 	CLOVER_SPARK_KILLS=$(or $(KILLS),3) $(GO) test -run SparkKilled -count=1 -v -timeout 60m ./visibility/spark/job

@@ -28,6 +28,7 @@
 //     Kubernetes.
 //   - [github.com/opnfv/clover/visibility/parquet]: spans as Parquet files,
 //     written from any store and read into any.
+//   - [github.com/opnfv/clover/visibility/parquet/s3]: those files in S3.
 //   - [github.com/opnfv/clover/visibility/sql]: the same questions as SQL, for
 //     DuckDB and Spark.
 //   - [github.com/opnfv/clover/visibility/engine]: who answers a question, the

@@ -23,6 +23,9 @@ const (
 	// KindSpool is no source either: what the store could not take waits there.
 	// What it delivered are spans that the store has got from it since.
 	KindSpool SourceKind = "spool"
+	// KindFiles is no source: spans are written into files there. What it
+	// delivered are the spans that they have.
+	KindFiles SourceKind = "files"
 )
 
 // sourceKey identifies a source among those of a collector.

@@ -32,7 +32,7 @@ type CollectorStatus struct {
 	// Members are the collectors among which the services of the sources are
 	// divided; none if this one does not share them, or cannot now.
 	Members []string
-	Sources []SourceStatus // by kind and name, traces last; also outputs, of KindResults
+	Sources []SourceStatus // by kind and name, traces last; also outputs, such as KindResults
 }
 
 // SourceStatus is the account of one source since it was configured.
@@ -61,6 +61,7 @@ type SourceStatus struct {
 	Lag      time.Duration
 	Services []ServiceProgress // of a trace source, by name
 	Missing  []string          // of a metric source: selected, without a value
+	Detail   string            // of an output: what is there, in words
 }
 
 // ServiceProgress is how far a service of a trace source has been read.

@@ -248,7 +248,7 @@ func toSourceStatus(s *visibility.SourceStatus) *v1.SourceStatus {
 		Error: s.Error, LastError: s.LastError, LastErrorTime: stamp(s.LastErrorAt),
 		LastSuccess: stamp(s.LastSuccess), NextTry: stamp(s.NextTry), Failures: int32(s.Failures),
 		Lag: lag, Delivered: s.Delivered, Kept: s.Kept,
-		Watermark: stamp(s.Watermark), Missing: s.Missing,
+		Watermark: stamp(s.Watermark), Missing: s.Missing, Detail: s.Detail,
 	}
 }
 

@@ -9,11 +9,15 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/opnfv/clover/examples/internal/cli"
+	"github.com/opnfv/clover/examples/internal/spanfolder"
+	"github.com/opnfv/clover/visibility/parquet"
 	"github.com/opnfv/clover/visibility/spark"
 	"github.com/opnfv/clover/visibility/spark/job"
 	"github.com/opnfv/clover/visibility/spark/job/pods"
@@ -29,77 +33,138 @@ Usage:
   clover-spark-submit --data DIR --results DIR [--spark-home DIR | --spark-addr HOST:PORT | --pods IMAGE] [flags]
 `
 
-// run is the program.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	var o job.Options
-	var submit job.Submit
-	var inPods pods.Runner
-	var addr, user, once, health, level string
-	f := pflag.NewFlagSet("clover-spark-submit", pflag.ContinueOnError)
-	f.StringVar(&o.Data, "data", "", "`directory` of the Parquet files (needed)")
+// options are what the flags say.
+type options struct {
+	job.Options
+	submit     job.Submit
+	pods       pods.Runner
+	addr, user string // of a SQL server
+	once       string
+	health     string
+	level      string
+}
+
+func (o *options) add(f *pflag.FlagSet) {
+	f.StringVar(&o.Data, "data", "", "`directory` of the Parquet files, or s3://BUCKET/PREFIX (needed)")
 	f.StringVar(&o.Results, "results", "", "`directory` of the results (needed)")
-	f.StringVar(&submit.Home, "spark-home", os.Getenv("SPARK_HOME"), "`directory` of Spark; default $SPARK_HOME")
-	f.StringVar(&submit.Master, "master", "local[*]", "`URL` of the master, for --spark-home; the driver runs here")
-	f.StringArrayVar(&submit.Conf, "conf", nil, "a setting of Spark, `KEY=VALUE`, for --spark-home and --pods; may be given again")
-	f.StringVar(&addr, "spark-addr", "", "`address` of a Spark SQL server that runs the jobs instead; it needs the same directories")
-	f.StringVar(&user, "spark-user", "", "`user` for --spark-addr")
-	addPodFlags(f, &inPods)
+	f.StringVar(&o.submit.Home, "spark-home", os.Getenv("SPARK_HOME"), "`directory` of Spark; default $SPARK_HOME; not on Windows")
+	f.StringVar(&o.submit.Master, "master", "local[*]", "`URL` of the master, for --spark-home; the driver runs here")
+	f.StringArrayVar(&o.submit.Conf, "conf", nil, "a setting of Spark, `KEY=VALUE`, for --spark-home and --pods; may be given again")
+	f.StringVar(&o.addr, "spark-addr", "", "`address` of a Spark SQL server that runs the jobs instead; it needs the same directories")
+	f.StringVar(&o.user, "spark-user", "", "`user` for --spark-addr")
+	addPodFlags(f, &o.pods)
 	f.DurationVar(&o.Fast, "fast-interval", 10*time.Second, "`time` from one job to the next")
 	f.DurationVar(&o.Full, "full-interval", time.Hour, "`time` from one full job to the next")
 	f.DurationVar(&o.Deadline, "deadline", 10*time.Minute, "`time` after which a job is killed")
-	f.StringVar(&health, "health-addr", "", "`address` of /healthz for a kubelet; none by default")
-	f.StringVar(&once, "once", "", "run one job, full or fast, and exit")
-	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
-	err := cli.Parse(f, args, stderr, usage)
-	if err != nil {
-		return err
-	}
+	f.StringVar(&o.health, "health-addr", "", "`address` of /healthz for a kubelet; none by default")
+	f.StringVar(&o.once, "once", "", "run one job, full or fast, and exit")
+	f.StringVar(&o.level, "log-level", "info", "debug, info, warn or error")
+}
+
+func (o *options) check() error {
 	switch {
 	case o.Data == "" || o.Results == "":
 		return cli.Usagef("--data and --results are needed")
-	case once != "" && once != string(job.Full) && once != string(job.Fast):
-		return cli.Usagef("--once %q is not full or fast", once)
-	case addr != "":
-		db, err := spark.Open(spark.Options{Addr: addr, User: user, Sessions: 1})
-		if err != nil {
-			return err
-		}
-		defer func() { _ = db.Close() }()
-		o.Runner = job.Server{DB: db}
-	case inPods.Image != "":
-		if inPods.Conf = submit.Conf; inPods.Claim == "" || inPods.Mount == "" {
-			return cli.Usagef("--pods needs --claim and --mount")
-		}
-		if inPods.Client, err = inCluster(); err != nil {
-			return err
-		}
-		o.Runner = &inPods
-	case submit.Home != "":
-		o.Runner = &submit
-	default:
-		return cli.Usagef("--spark-home, --spark-addr or --pods is needed")
+	case o.once != "" && o.once != string(job.Full) && o.once != string(job.Fast):
+		return cli.Usagef("--once %q is not full or fast", o.once)
 	}
-	if o.Logger, err = cli.Logger(level, stderr); err != nil {
+	return nil
+}
+
+// runner sets what runs the jobs; end is to be called when it is needed no
+// more.
+func (o *options) runner() (end func(), err error) {
+	end = func() {}
+	switch {
+	case o.addr != "":
+		db, err := spark.Open(spark.Options{Addr: o.addr, User: o.user, Sessions: 1})
+		if err != nil {
+			return nil, err
+		}
+		o.Runner, end = job.Server{DB: db}, func() { _ = db.Close() }
+	case o.pods.Image != "":
+		if o.pods.Conf = o.submit.Conf; o.pods.Claim == "" || o.pods.Mount == "" {
+			return nil, cli.Usagef("--pods needs --claim and --mount")
+		}
+		if o.pods.Client, err = inCluster(); err != nil {
+			return nil, err
+		}
+		o.Runner = &o.pods
+	case o.submit.Home != "" && runtime.GOOS == "windows":
+		return nil, cli.Usagef("--spark-home does not work on Windows, where a driver cannot be ended for certain; have a Spark SQL server run the jobs with --spark-addr")
+	case o.submit.Home != "":
+		o.Runner = &o.submit
+	default:
+		return nil, cli.Usagef("--spark-home, --spark-addr or --pods is needed")
+	}
+	return end, nil
+}
+
+// run is the program.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var o options
+	f := pflag.NewFlagSet("clover-spark-submit", pflag.ContinueOnError)
+	o.add(f)
+	if err := cli.Parse(f, args, stderr, usage); err != nil {
 		return err
 	}
-	o.OnRun = func(r job.Record) { report(stdout, r) }
-	s, err := job.NewSubmitter(o)
+	if err := o.check(); err != nil {
+		return err
+	}
+	end, err := o.runner()
 	if err != nil {
 		return err
 	}
-	if once != "" {
-		_, err = s.RunOnce(ctx, job.Kind(once))
+	defer end()
+	if o.Logger, err = cli.Logger(o.level, stderr); err != nil {
 		return err
 	}
-	if health == "" {
+	if err := listRemote(&o.Options); err != nil {
+		return err
+	}
+	o.OnRun = func(r job.Record) { report(stdout, r) }
+	s, err := job.NewSubmitter(o.Options)
+	if err != nil {
+		return err
+	}
+	if o.once != "" {
+		_, err = s.RunOnce(ctx, job.Kind(o.once))
+		return err
+	}
+	if o.health == "" {
 		return s.Run(ctx)
 	}
 	var listen net.ListenConfig
-	l, err := listen.Listen(ctx, "tcp", health)
+	l, err := listen.Listen(ctx, "tcp", o.health)
 	if err != nil {
 		return fmt.Errorf("--health-addr: %w", err)
 	}
 	return cli.Probed(ctx, l, alive(), s.Run)
+}
+
+// listRemote has the files listed that are in S3, which Spark knows by
+// another name.
+func listRemote(o *job.Options) error {
+	if !spanfolder.Remote(o.Data) {
+		return nil
+	}
+	folder, err := spanfolder.Open(o.Data)
+	if err != nil {
+		return fmt.Errorf("--data: %w", err)
+	}
+	_, at, _ := strings.Cut(o.Data, "://")
+	o.Data = "s3a://" + strings.TrimSuffix(at, "/")
+	o.List = func(ctx context.Context) ([]job.Bucket, error) {
+		files, err := folder.List(ctx)
+		var buckets []job.Bucket
+		for _, f := range files {
+			if parquet.IsSpans(f.Name) {
+				buckets = append(buckets, job.Bucket{Name: f.Name, Stamp: f.Stamp})
+			}
+		}
+		return buckets, err
+	}
+	return nil
 }
 
 // alive answers a kubelet: jobs that fail are tried again, so there is nothing

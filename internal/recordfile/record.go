@@ -25,6 +25,9 @@ func Append(b, data []byte) []byte {
 	return append(b, data...)
 }
 
+// ErrLocked says that another process has the file.
+var ErrLocked = errors.New("another process has it")
+
 // Read takes a record from the front of r, which has left bytes, and returns
 // its data and how many bytes it took with its header. A record that is not
 // whole, or has no data, as what a crash has left zero, or more than limit

@@ -236,8 +236,18 @@ func (c *Chooser) askSpark(ctx context.Context, q visibility.Query, cost *Cost) 
 		return nil, err
 	}
 	res, err := e.Query(ctx, q)
+	if gone(err) && ctx.Err() == nil {
+		db.rows = 0
+		res, err = e.Query(ctx, q)
+	}
 	cost.Returned = db.rows
 	return res, err
+}
+
+// gone reports whether Spark has missed a file that it had listed before: it
+// went by its age, or was replaced. The next time it lists what is there.
+func gone(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "FileNotFoundException")
 }
 
 // countingDB counts the rows that come back.

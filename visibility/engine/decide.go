@@ -64,12 +64,17 @@ func (f *facts) begin() time.Time {
 	return latest(f.rng.From, f.store.Oldest)
 }
 
-// begins is begin in words.
+// begins is begin in words, and where the files begin, if that is within the
+// range.
 func (f *facts) begins() string {
+	words := "the store begins at " + stamp(f.store.Oldest)
 	if f.store.Oldest.IsZero() {
-		return "the store is empty"
+		words = "the store is empty"
 	}
-	return "the store begins at " + stamp(f.store.Oldest)
+	if f.rng.From.Before(f.files.From) {
+		words += ", its files at " + stamp(f.files.From)
+	}
+	return words
 }
 
 // onlyInFiles is the number of spans of the range in files that are older than

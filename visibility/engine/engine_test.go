@@ -47,6 +47,7 @@ func TestDecide(t *testing.T) {
 		{"not in the files yet", -2, 1.5, hourly(-10, 1), nil, Store, "from 2026-03-02T02:00:00Z to 2026-03-02T13:00:00Z, lack 6m1s"},
 		{"the files begin later", -3, 0, hourly(-1, 1), nil, Store, "lack 2h0m0s"},
 		{"in the files only", -8, 0, hourly(-10, 1), nil, Spark, "3000 spans of the range are in its files only; the store begins at 2026-03-02T07:06:00Z"},
+		{"of the files only a part", -12, 0, hourly(-10, 1), nil, Spark, "the store begins at 2026-03-02T07:06:00Z, its files at 2026-03-02T02:00:00Z"},
 		{"an hour in part", -4.95, 0, hourly(-10, 1), nil, Store, "rollups of all of the range"},
 		{"before both", -20, 0, hourly(-5, 1), nil, Store, "rollups of all of the range"},
 		{"each lacks something, the files less", -8, 1.5, hourly(-10, 1), nil, Spark, "what the files do not have, 6m1s of the range, is less"},
@@ -71,6 +72,36 @@ type away struct{}
 
 func (away) Query(context.Context, string, func([]any) error) error {
 	return fmt.Errorf("connect: %w", visibility.ErrUnavailable)
+}
+
+// vanishing is a Spark that misses a file once.
+type vanishing struct{ asked int }
+
+func (v *vanishing) Query(_ context.Context, statement string, yield func([]any) error) error {
+	if v.asked++; v.asked == 1 {
+		return errors.New("org.apache.spark.SparkFileNotFoundException: File /spans/day=2026-03-02/spans-120000.parquet does not exist")
+	}
+	if strings.HasPrefix(statement, "SELECT min(start_ns)") {
+		return yield([]any{noon.UnixNano()})
+	}
+	return nil
+}
+
+// TestFileThatGoes holds that Spark is asked again when a file goes between
+// its list and its reading.
+func TestFileThatGoes(t *testing.T) {
+	spark := &vanishing{}
+	chooser, err := New(Options{
+		Store: storetest.NewReference(storetest.Options{}), Spark: &SparkSQL{DB: spark, Table: "spans"},
+		Analytics: visibility.AnalyticsOptions{Clock: func() time.Time { return at(2) }},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, why, err := chooser.Ask(t.Context(), visibility.Query{Range: visibility.Range{From: at(-3), To: at(2)}}, Spark)
+	if err != nil || why.Engine != Spark || spark.asked < 2 {
+		t.Errorf("asked %d times: %+v, %v", spark.asked, why, err)
+	}
 }
 
 // TestAsk holds what is said of the store, and what happens without Spark.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"io"
+	"reflect"
 	"time"
 
 	"github.com/parquet-go/parquet-go"
@@ -39,6 +39,10 @@ type Options struct {
 	// From is where exports begin; it is rounded down to a window. Zero: at
 	// the oldest span.
 	From time.Time
+	// Keep is the age at which files go: those whose window ended before
+	// that, with all of its traces. Windows that are older are not written.
+	// 0: they stay.
+	Keep time.Duration
 	// Clock tells the time; nil: time.Now.
 	Clock func() time.Time
 	// Progress, if not nil, is called after each window.
@@ -73,7 +77,12 @@ const (
 // goes on from there, and doubles nothing. Two exports into one folder must
 // not run at once.
 func Export(ctx context.Context, from Source, dir string, o Options) (Manifest, error) {
-	e, err := newExport(ctx, from, dir, o)
+	return ExportTo(ctx, from, Dir(dir), o)
+}
+
+// ExportTo is Export into any folder.
+func ExportTo(ctx context.Context, from Source, folder Folder, o Options) (Manifest, error) {
+	e, err := newExport(ctx, from, folder, o)
 	if err != nil {
 		return Manifest{}, fmt.Errorf("export: %w", err)
 	}
@@ -85,19 +94,54 @@ func Export(ctx context.Context, from Source, dir string, o Options) (Manifest, 
 
 type export struct {
 	from     Source
-	dir      string
+	folder   Folder
 	opts     Options
 	manifest Manifest
+	kept     Manifest  // as the folder has it
+	cutoff   time.Time // windows before are not kept; zero: all are
 	oldest   time.Time // of the store's spans
 	until    time.Time // the last settled window's end
 	newest   time.Time // of the store's spans
 }
 
-func newExport(ctx context.Context, from Source, dir string, o Options) (*export, error) {
-	m, err := ReadManifest(dir)
+func newExport(ctx context.Context, from Source, folder Folder, o Options) (*export, error) {
+	m, err := ReadManifestFrom(ctx, folder)
 	if err != nil {
 		return nil, err
 	}
+	if err := o.settle(&m, folder); err != nil {
+		return nil, err
+	}
+	stats, err := from.Stats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := o.Clock()
+	e := &export{from: from, folder: folder, opts: o, manifest: m, oldest: stats.Oldest, newest: stats.Newest}
+	e.kept = m.clone()
+	e.until = now.Add(-max(o.Settle, 0)).Truncate(o.Window).UTC()
+	if o.Keep > 0 {
+		e.cutoff = now.Add(-o.Keep).Truncate(o.Window).UTC()
+	}
+	if e.manifest.Version == 0 {
+		first := o.From
+		if first.IsZero() {
+			first = stats.Oldest
+		}
+		if first.IsZero() {
+			return e, nil // there is nothing, and no time to begin from
+		}
+		begin := latest(first.Truncate(o.Window).UTC(), e.cutoff)
+		if begin.After(e.until) {
+			begin = e.until
+		}
+		e.manifest = Manifest{Version: manifestVersion, Window: o.Window, From: begin, Through: begin}
+	}
+	return e, nil
+}
+
+// settle puts in what was not given, and checks the window.
+func (o *Options) settle(m *Manifest, folder Folder) error {
 	if o.Window == 0 {
 		o.Window = time.Hour
 		if m.Window > 0 {
@@ -107,9 +151,11 @@ func newExport(ctx context.Context, from Source, dir string, o Options) (*export
 	const day = 24 * time.Hour
 	switch {
 	case o.Window < visibility.MinStep || day%o.Window != 0 || o.Window%visibility.MinStep != 0:
-		return nil, fmt.Errorf("window: %v is no part of a day in steps of %v: %w", o.Window, visibility.MinStep, visibility.ErrInvalid)
+		return fmt.Errorf("window: %v is no part of a day in steps of %v: %w", o.Window, visibility.MinStep, visibility.ErrInvalid)
 	case m.Window > 0 && m.Window != o.Window:
-		return nil, fmt.Errorf("window: %s has windows of %v, not %v; take another folder: %w", dir, m.Window, o.Window, visibility.ErrInvalid)
+		return fmt.Errorf("window: %s has windows of %v, not %v; take another folder: %w", folder, m.Window, o.Window, visibility.ErrInvalid)
+	case o.Keep < 0:
+		return fmt.Errorf("files are to be kept for %v: %w", o.Keep, visibility.ErrInvalid)
 	}
 	if o.Settle == 0 {
 		o.Settle = 15 * time.Minute
@@ -120,32 +166,15 @@ func newExport(ctx context.Context, from Source, dir string, o Options) (*export
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	stats, err := from.Stats(ctx)
-	if err != nil {
-		return nil, err
-	}
-	e := &export{from: from, dir: dir, opts: o, manifest: m, oldest: stats.Oldest, newest: stats.Newest}
-	e.until = o.Clock().Add(-max(o.Settle, 0)).Truncate(o.Window).UTC()
-	if e.manifest.Version == 0 {
-		first := o.From
-		if first.IsZero() {
-			first = stats.Oldest
-		}
-		if first.IsZero() {
-			return e, nil // there is nothing, and no time to begin from
-		}
-		begin := first.Truncate(o.Window).UTC()
-		if begin.After(e.until) {
-			begin = e.until
-		}
-		e.manifest = Manifest{Version: manifestVersion, Window: o.Window, From: begin, Through: begin}
-	}
-	return e, os.MkdirAll(dir, 0o755)
+	return nil
 }
 
 func (e *export) run(ctx context.Context) error {
 	if e.manifest.Version == 0 {
 		return nil
+	}
+	if err := e.drop(ctx); err != nil {
+		return err
 	}
 	through := e.manifest.Through
 	for at := e.recheckFrom(); at.Before(through); at = at.Add(e.opts.Window) {
@@ -159,14 +188,26 @@ func (e *export) run(ctx context.Context) error {
 			return err
 		}
 		e.manifest.Through = at.Add(e.opts.Window)
-		if err := e.keep(file, false); err != nil {
+		if err := e.keep(ctx, file, false); err != nil {
 			return err
 		}
 	}
 	if err := e.writeOpen(ctx); err != nil {
 		return err
 	}
-	return e.manifest.write(e.dir)
+	return e.save(ctx)
+}
+
+// save writes the manifest, if it has changed.
+func (e *export) save(ctx context.Context) error {
+	if reflect.DeepEqual(e.manifest, e.kept) {
+		return nil
+	}
+	if err := e.manifest.write(ctx, e.folder); err != nil {
+		return err
+	}
+	e.kept = e.manifest.clone()
+	return nil
 }
 
 // writeOpen writes the windows that have not settled, if that is asked for.
@@ -180,7 +221,7 @@ func (e *export) writeOpen(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := e.keep(file, false); err != nil {
+		if err := e.keep(ctx, file, false); err != nil {
 			return err
 		}
 	}
@@ -198,9 +239,7 @@ func (e *export) recheckFrom() time.Time {
 	if least.IsZero() {
 		least = e.oldest
 	}
-	if at.Before(least) {
-		at = least
-	}
+	at = latest(latest(at, least), e.cutoff)
 	return at.Truncate(e.opts.Window).UTC()
 }
 
@@ -228,13 +267,13 @@ func (e *export) recheck(ctx context.Context, at time.Time) error {
 	if at.Before(e.manifest.From) {
 		e.manifest.From = at
 	}
-	return e.keep(file, true)
+	return e.keep(ctx, file, true)
 }
 
 // keep enters a window's file into the manifest.
-func (e *export) keep(file File, again bool) error {
+func (e *export) keep(ctx context.Context, file File, again bool) error {
 	e.manifest.set(file)
-	if err := e.manifest.write(e.dir); err != nil {
+	if err := e.save(ctx); err != nil {
 		return err
 	}
 	if e.opts.Progress != nil {
@@ -267,12 +306,8 @@ func (e *export) summaries(ctx context.Context, at time.Time, yield func(*visibi
 // traces.
 func (e *export) write(ctx context.Context, at time.Time) (File, error) {
 	file := File{From: at, Path: "day=" + at.Format("2006-01-02") + "/spans-" + at.Format("150405") + ".parquet"}
-	path := filepath.Join(e.dir, filepath.FromSlash(file.Path))
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return file, err
-	}
-	err := replace(path, func(f *os.File) error {
-		w := parquet.NewGenericWriter[row](f, parquet.Compression(&parquet.Zstd), parquet.MaxRowsPerRowGroup(groupRows))
+	err := e.folder.Replace(ctx, file.Path, func(out io.Writer) error {
+		w := parquet.NewGenericWriter[row](out, parquet.Compression(&parquet.Zstd), parquet.MaxRowsPerRowGroup(groupRows))
 		if err := e.writeTraces(ctx, w, &file); err != nil {
 			return err
 		}
@@ -282,10 +317,7 @@ func (e *export) write(ctx context.Context, at time.Time) (File, error) {
 		return w.Close()
 	})
 	if errors.Is(err, errEmpty) {
-		// The folder of the day stays: another window may need it.
-		if err = os.Remove(path); errors.Is(err, os.ErrNotExist) {
-			err = nil
-		}
+		err = e.folder.Remove(ctx, file.Path)
 	}
 	if err != nil {
 		return file, fmt.Errorf("window %s: %w", at.Format(time.RFC3339), err)

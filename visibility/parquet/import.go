@@ -2,11 +2,10 @@ package parquet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
+	"path"
 	"strings"
 
 	"github.com/opnfv/clover/tracing"
@@ -19,42 +18,47 @@ const readRows = 500
 // Read calls yield with the spans of all files below dir, some hundreds at
 // once, in the order of the files' names. The spans are the caller's.
 func Read(ctx context.Context, dir string, yield func(spans []tracing.Span) error) error {
-	paths, err := files(dir)
+	return ReadFrom(ctx, Dir(dir), yield)
+}
+
+// ReadFrom is Read for any folder. A file that retention removes meanwhile is
+// left out.
+func ReadFrom(ctx context.Context, folder Folder, yield func(spans []tracing.Span) error) error {
+	list, err := folder.List(ctx)
 	if err != nil {
 		return fmt.Errorf("read: %w", err)
 	}
-	for _, path := range paths {
-		if err := readFile(ctx, path, yield); err != nil {
-			return fmt.Errorf("read %s: %w", path, err)
+	for _, file := range list {
+		if !IsSpans(file.Name) {
+			continue
+		}
+		err := readFile(ctx, folder, file.Name, yield)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("read %s of %s: %w", file.Name, folder, err)
 		}
 	}
 	return nil
 }
 
-// files lists the Parquet files of spans below a folder. Those that begin with
-// a point are not whole, those with an underscore hold something else.
-func files(dir string) (paths []string, err error) {
-	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && strings.HasSuffix(path, ".parquet") && !strings.ContainsAny(d.Name()[:1], "._") {
-			paths = append(paths, path)
+// IsSpans reports whether a folder's file of that name has spans. Those whose
+// name, or whose folder's, begins with a point are not whole, those with an
+// underscore hold something else; engines leave them out too.
+func IsSpans(name string) bool {
+	for part := range strings.SplitSeq(name, "/") {
+		if part == "" || strings.ContainsAny(part[:1], "._") {
+			return false
 		}
-		return err
-	})
-	slices.Sort(paths)
-	return paths, err
+	}
+	return path.Ext(name) == ".parquet"
 }
 
-func readFile(ctx context.Context, path string, yield func(spans []tracing.Span) error) error {
-	f, err := os.Open(path)
+func readFile(ctx context.Context, folder Folder, name string, yield func(spans []tracing.Span) error) (err error) {
+	f, err := folder.Open(ctx, name)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	file, err := openFile(f, info.Size())
+	defer func() { _ = f.Close() }()
+	file, err := openFile(f, f.Size())
 	if err != nil {
 		return err
 	}
@@ -76,6 +80,11 @@ const ImportSource = "import"
 // it rejects, for example because they are older than its retention, are
 // counted there.
 func Import(ctx context.Context, dir string, into visibility.Writer, progress func(visibility.Receipt)) (visibility.Receipt, error) {
+	return ImportFrom(ctx, Dir(dir), into, progress)
+}
+
+// ImportFrom is Import from any folder.
+func ImportFrom(ctx context.Context, folder Folder, into visibility.Writer, progress func(visibility.Receipt)) (visibility.Receipt, error) {
 	total := visibility.Receipt{Rejected: map[string]int{}}
 	write := func(b visibility.Batch) error {
 		b.Source = ImportSource
@@ -89,9 +98,9 @@ func Import(ctx context.Context, dir string, into visibility.Writer, progress fu
 		}
 		return nil
 	}
-	err := Read(ctx, dir, func(spans []tracing.Span) error { return write(visibility.Batch{Spans: spans}) })
+	err := ReadFrom(ctx, folder, func(spans []tracing.Span) error { return write(visibility.Batch{Spans: spans}) })
 	if err == nil {
-		err = readMetrics(ctx, dir, func(points []visibility.MetricPoint) error {
+		err = readMetrics(ctx, folder, func(points []visibility.MetricPoint) error {
 			return write(visibility.Batch{Metrics: points})
 		})
 	}

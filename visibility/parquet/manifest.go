@@ -1,12 +1,12 @@
 package parquet
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -23,6 +23,9 @@ type Manifest struct {
 	From    time.Time `json:"from"`
 	Through time.Time `json:"through"`
 	Files   []File    `json:"files"` // by From
+	// Dropping are the paths of files that no longer count, because of their
+	// age, and may not all be removed yet.
+	Dropping []string `json:"dropping,omitempty"`
 }
 
 // File is a window with traces in it.
@@ -38,11 +41,16 @@ const (
 	manifestVersion = 1
 )
 
-// ReadManifest reads the manifest of a folder. One that was never exported
-// to has the zero Manifest.
+// ReadManifest reads the manifest of a local folder. One that was never
+// exported to has the zero Manifest.
 func ReadManifest(dir string) (Manifest, error) {
+	return ReadManifestFrom(context.Background(), Dir(dir))
+}
+
+// ReadManifestFrom is ReadManifest for any folder.
+func ReadManifestFrom(ctx context.Context, folder Folder) (Manifest, error) {
 	var m Manifest
-	raw, err := os.ReadFile(filepath.Join(dir, manifestName))
+	raw, err := folder.Read(ctx, manifestName)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return m, nil
@@ -50,10 +58,10 @@ func ReadManifest(dir string) (Manifest, error) {
 		return m, fmt.Errorf("manifest: %w", err)
 	}
 	if err := json.Unmarshal(raw, &m); err != nil {
-		return m, fmt.Errorf("manifest: %s: %w", filepath.Join(dir, manifestName), err)
+		return m, fmt.Errorf("manifest: %s of %s: %w", manifestName, folder, err)
 	}
 	if m.Version > manifestVersion {
-		return m, fmt.Errorf("manifest: %s is of version %d, newer than this program: %w", dir, m.Version, visibility.ErrUnsupported)
+		return m, fmt.Errorf("manifest: %s is of version %d, newer than this program: %w", folder, m.Version, visibility.ErrUnsupported)
 	}
 	return m, nil
 }
@@ -85,39 +93,40 @@ func (m *Manifest) set(f File) {
 	}
 }
 
-func (m *Manifest) write(dir string) error {
-	raw, err := json.MarshalIndent(m, "", "  ")
-	if err != nil {
-		return fmt.Errorf("manifest: %w", err)
-	}
-	return replace(filepath.Join(dir, manifestName), func(f *os.File) error {
-		_, err := f.Write(append(raw, '\n'))
-		return err
-	})
+func (m *Manifest) clone() Manifest {
+	c := *m
+	c.Files, c.Dropping = slices.Clone(m.Files), slices.Clone(m.Dropping)
+	return c
 }
 
-// replace writes a file beside its place and renames it when it is whole and
-// on disk.
-func replace(path string, write func(*os.File) error) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".clover-*.tmp")
+// drop takes the files of windows out that ended before cutoff, a window's
+// begin, and reports whether there were any. They are then among Dropping.
+func (m *Manifest) drop(cutoff time.Time) bool {
+	if m.From.Before(cutoff) {
+		m.From = cutoff
+	}
+	if m.Through.Before(cutoff) {
+		m.Through = cutoff
+	}
+	n := 0
+	for n < len(m.Files) && m.Files[n].From.Before(cutoff) {
+		m.Dropping = append(m.Dropping, m.Files[n].Path)
+		n++
+	}
+	m.Files = slices.Delete(m.Files, 0, n)
+	return n > 0
+}
+
+func (m *Manifest) write(ctx context.Context, folder Folder) error {
+	raw, err := json.MarshalIndent(m, "", "  ")
+	if err == nil {
+		err = folder.Replace(ctx, manifestName, func(w io.Writer) error {
+			_, err := w.Write(append(raw, '\n'))
+			return err
+		})
+	}
 	if err != nil {
-		return err
-	}
-	err = write(f)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Chmod(f.Name(), 0o644)
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
+		return fmt.Errorf("manifest: %w", err)
 	}
 	return nil
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/parquet-go/parquet-go"
@@ -33,11 +31,13 @@ const pointsPage = visibility.MaxLimit
 // ExportMetrics writes all metric points of a store into the file
 // DIR/_metrics.parquet, in place of what was there, and returns their number.
 func ExportMetrics(ctx context.Context, from visibility.MetricReader, dir string) (points int64, err error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return 0, fmt.Errorf("export metrics: %w", err)
-	}
-	err = replace(filepath.Join(dir, metricsName), func(f *os.File) error {
-		w := parquet.NewGenericWriter[metricRow](f, parquet.Compression(&parquet.Zstd), parquet.MaxRowsPerRowGroup(groupRows))
+	return ExportMetricsTo(ctx, from, Dir(dir))
+}
+
+// ExportMetricsTo is ExportMetrics for any folder.
+func ExportMetricsTo(ctx context.Context, from visibility.MetricReader, folder Folder) (points int64, err error) {
+	err = folder.Replace(ctx, metricsName, func(out io.Writer) error {
+		w := parquet.NewGenericWriter[metricRow](out, parquet.Compression(&parquet.Zstd), parquet.MaxRowsPerRowGroup(groupRows))
 		series, err := from.Metrics(ctx, visibility.MetricQuery{Limit: 1})
 		if err != nil {
 			return err
@@ -88,22 +88,18 @@ func writeSeries(ctx context.Context, from visibility.MetricReader, w *parquet.G
 
 // readMetrics calls yield with the points of an export, some hundreds at
 // once. It may have none.
-func readMetrics(ctx context.Context, dir string, yield func([]visibility.MetricPoint) error) (err error) {
-	f, err := os.Open(filepath.Join(dir, metricsName))
+func readMetrics(ctx context.Context, folder Folder, yield func([]visibility.MetricPoint) error) (err error) {
+	f, err := folder.Open(ctx, metricsName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	info, err := f.Stat()
+	defer func() { _ = f.Close() }()
+	file, err := parquet.OpenFile(f, f.Size())
 	if err != nil {
-		return err
-	}
-	file, err := parquet.OpenFile(f, info.Size())
-	if err != nil {
-		return fmt.Errorf("%s: %w", f.Name(), err)
+		return fmt.Errorf("%s of %s: %w", metricsName, folder, err)
 	}
 	r := parquet.NewGenericReader[metricRow](file)
 	defer func() { err = errors.Join(err, r.Close()) }()
@@ -126,7 +122,7 @@ func readMetrics(ctx context.Context, dir string, yield func([]visibility.Metric
 			return nil
 		}
 		if readErr != nil {
-			return fmt.Errorf("%s: %w", f.Name(), readErr)
+			return fmt.Errorf("%s of %s: %w", metricsName, folder, readErr)
 		}
 	}
 }

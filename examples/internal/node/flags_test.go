@@ -70,11 +70,25 @@ func TestSparkFlags(t *testing.T) {
 			t.Errorf("%q: %v, want %q", c.args, err, c.fail)
 		}
 	}
-	o := SparkOptions{Data: "s3a://spans/parquet"}
-	if s, err := o.reading(nil); err != nil || s.Files != nil {
-		t.Errorf("a URL is read as a folder: %v", err)
-	}
-	if _, err := files("absent"); !errors.Is(err, visibility.ErrUnavailable) {
-		t.Errorf("a folder that is not there: %v", err)
+	for _, c := range []struct {
+		data  string
+		table string
+		known bool // what is there
+	}{
+		{"hdfs://spans/parquet", "parquet.`hdfs://spans/parquet`", false},
+		{"s3://spans/parquet", "parquet.`s3a://spans/parquet`", true},
+		{"/absent", "parquet.`/absent`", true},
+	} {
+		o := SparkOptions{Data: c.data}
+		s, err := o.reading(nil)
+		if err != nil || s.Table != c.table || (s.Files != nil) != c.known {
+			t.Errorf("%s: %+v, %v", c.data, s, err)
+			continue
+		}
+		if c.data == "/absent" {
+			if _, err := s.Files(t.Context()); !errors.Is(err, visibility.ErrUnavailable) {
+				t.Errorf("a folder that is not there: %v", err)
+			}
+		}
 	}
 }

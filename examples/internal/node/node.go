@@ -135,7 +135,7 @@ func (n *Node) assemble() (err error) {
 	if n.results, err = newResults(n.opts, n.store, n.collector, n.share); err != nil {
 		return err
 	}
-	if n.exporter, err = newExporter(n.opts, n.store); err != nil {
+	if n.exporter, err = newExporter(n.opts, n.store, n.share); err != nil {
 		return err
 	}
 	ingest, err := visibility.NewIngest(n.store, visibility.IngestOptions{Hub: n.hub, Paused: n.collector.Paused})

@@ -2,9 +2,12 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -37,7 +40,7 @@ func TestParquet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := newExporter(o, store)
+	e, err := newExporter(o, store, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,19 +60,57 @@ func TestParquet(t *testing.T) {
 		m, err := parquet.ReadManifest(o.parquet.dir)
 		return err == nil && m.Spans() == 5, fmt.Sprintf("%+v, %v", m, err)
 	})
+	testutil.Eventually(t, time.Minute, func() (bool, string) {
+		st := e.Status()
+		return st.State == visibility.StateOK && st.Delivered == 5 && strings.HasPrefix(st.Detail, "1 files with 5 spans") && st.Error == "", fmt.Sprintf("%+v", st)
+	})
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
 }
 
+// TestParquetStatus holds what is told of an export that fails, and of a full
+// disk.
+func TestParquetStatus(t *testing.T) {
+	e, err := newExporter(Options{parquet: parquetFlags{dir: t.TempDir(), interval: time.Second}}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now().Add(-time.Minute)
+	files := &parquet.Manifest{Version: 1, Files: []parquet.File{{Spans: 7}}}
+	full := &os.PathError{Op: "write", Path: "spans", Err: syscall.ENOSPC}
+	for _, step := range []struct {
+		err   error
+		state visibility.SourceState
+		says  string
+	}{
+		{nil, visibility.StateOK, ""},
+		{recordfile.ErrLocked, visibility.StateStandby, ""},
+		{errors.New("broken\nbadly"), visibility.StateBackingOff, "broken; badly"},
+		{full, visibility.StateBackingOff, "the disk is full"},
+		{full, visibility.StateDown, "behind since " + began.UTC().Format(time.RFC3339)},
+		{nil, visibility.StateOK, ""},
+	} {
+		e.note(began, files, step.err)
+		st := e.Status()
+		if st.State != step.state || !strings.Contains(st.Error, step.says) || (st.Error == "") != (step.says == "") ||
+			(st.Lag >= time.Minute) != (step.says != "") || st.Delivered != 7 || !strings.HasPrefix(st.Detail, "1 files with 7 spans") {
+			t.Errorf("after %v: %+v", step.err, st)
+		}
+	}
+	if st := e.Status(); st.Errors != 3 || !strings.Contains(st.LastError, "full") {
+		t.Errorf("%+v", st)
+	}
+}
+
 func TestParquetFlags(t *testing.T) {
-	for _, p := range []parquetFlags{{dir: t.TempDir()}, {dir: "/dev/null/spans", interval: time.Second}} {
-		if _, err := newExporter(Options{parquet: p}, nil); err == nil || !strings.HasPrefix(err.Error(), "--parquet-") {
+	for _, p := range []parquetFlags{{dir: t.TempDir()}, {dir: "/dev/null/spans", interval: time.Second}, {dir: "s3://", interval: time.Second}, {dir: t.TempDir(), interval: time.Second, keep: -1}} {
+		if _, err := newExporter(Options{parquet: p}, nil, nil); err == nil || !strings.HasPrefix(err.Error(), "--parquet-") {
 			t.Errorf("%+v: %v", p, err)
 		}
 	}
-	if e, err := newExporter(Options{}, nil); e != nil || err != nil {
+	if e, err := newExporter(Options{}, nil, nil); e != nil || err != nil {
 		t.Errorf("%v, %v without a folder", e, err)
 	}
 }

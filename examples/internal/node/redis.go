@@ -58,6 +58,9 @@ func (n *Node) outputs() (list []visibility.SourceStatus) {
 	if n.results != nil {
 		list = append(list, n.results.syncer.Status())
 	}
+	if n.exporter != nil {
+		list = append(list, n.exporter.Status())
+	}
 	if s, ok := n.store.(*spool.Store); ok {
 		list = append(list, s.Status().Output())
 	}

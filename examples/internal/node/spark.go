@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/opnfv/clover/examples/internal/spanfolder"
 	"github.com/opnfv/clover/visibility"
 	"github.com/opnfv/clover/visibility/engine"
 	"github.com/opnfv/clover/visibility/parquet"
@@ -92,7 +93,18 @@ func (o *Options) sparkSQL(db *spark.DB) (*engine.SparkSQL, error) {
 
 // reading is Spark with the files that it reads.
 func (o *SparkOptions) reading(db *spark.DB) (*engine.SparkSQL, error) {
-	if strings.Contains(o.Data, "://") {
+	switch {
+	case spanfolder.Remote(o.Data): // Spark knows S3 by another name
+		folder, err := spanfolder.Open(o.Data)
+		if err != nil {
+			return nil, fmt.Errorf("--spark-data: %w", err)
+		}
+		_, at, _ := strings.Cut(o.Data, "://")
+		return &engine.SparkSQL{
+			DB: db, Table: sql.Spark.Parquet("s3a://" + at),
+			Files: func(ctx context.Context) (engine.Files, error) { return files(ctx, folder) },
+		}, nil
+	case strings.Contains(o.Data, "://"):
 		return &engine.SparkSQL{DB: db, Table: sql.Spark.Parquet(o.Data)}, nil
 	}
 	dir, err := filepath.Abs(o.Data)
@@ -101,16 +113,18 @@ func (o *SparkOptions) reading(db *spark.DB) (*engine.SparkSQL, error) {
 	}
 	return &engine.SparkSQL{
 		DB: db, Table: sql.Spark.Parquet(dir),
-		Files: func(context.Context) (engine.Files, error) { return files(dir) },
+		Files: func(ctx context.Context) (engine.Files, error) {
+			if _, err := os.Stat(dir); err != nil {
+				return engine.Files{}, fmt.Errorf("--spark-data: %w: %w", visibility.ErrUnavailable, err)
+			}
+			return files(ctx, parquet.Dir(dir))
+		},
 	}, nil
 }
 
 // files are what has been exported into a folder.
-func files(dir string) (engine.Files, error) {
-	if _, err := os.Stat(dir); err != nil {
-		return engine.Files{}, fmt.Errorf("--spark-data: %w: %w", visibility.ErrUnavailable, err)
-	}
-	m, err := parquet.ReadManifest(dir)
+func files(ctx context.Context, folder parquet.Folder) (engine.Files, error) {
+	m, err := parquet.ReadManifestFrom(ctx, folder)
 	f := engine.Files{From: m.From, Through: m.Through, Window: m.Window}
 	for i := range m.Files {
 		f.List = append(f.List, engine.File{From: m.Files[i].From, Spans: m.Files[i].Spans})

@@ -33,7 +33,7 @@ func Buckets(dir string) ([]Bucket, error) {
 	var buckets []Bucket
 	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
-		case name == "." && errors.Is(err, fs.ErrNotExist):
+		case errors.Is(err, fs.ErrNotExist): // or it has gone meanwhile, by its age
 			return nil
 		case err != nil:
 			return err
@@ -48,6 +48,9 @@ func Buckets(dir string) ([]Bucket, error) {
 			return fmt.Errorf("%w: file %q: want letters, digits and =_.- only", visibility.ErrInvalid, name)
 		}
 		info, err := d.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}

@@ -42,14 +42,18 @@ func put(t *testing.T, data, name string, spans int) {
 // by piece, and marks it in the end. Faults cannot be had from a real Spark at
 // a given moment.
 type fake struct {
-	fault func(t Task) error // after a part of the output; nil: none
-	tasks []Task
+	fault  func(t Task) error // after a part of the output; nil: none
+	before func()             // when it begins; nil: nothing
+	tasks  []Task
 }
 
 var fakeStatement = regexp.MustCompile("(?s)DIRECTORY '([^']*)'.*parquet.`([^`]*)`")
 
 func (f *fake) Run(ctx context.Context, t Task) error {
 	f.tasks = append(f.tasks, t)
+	if f.before != nil {
+		f.before()
+	}
 	m := fakeStatement.FindStringSubmatch(t.Statement)
 	output, from := m[1], m[2]
 	data, names, _ := strings.Cut(strings.TrimSuffix(from, "}"), "/{")

@@ -30,15 +30,3 @@ func runOwn(cmd *exec.Cmd, attr *syscall.SysProcAttr, started func(pid int)) err
 	_ = kill() // what it has left behind, if anything
 	return err
 }
-
-// lockFile takes a file for this process until it is closed, also by a kill.
-func lockFile(name string) (*os.File, error) {
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(errLocked, f.Close())
-	}
-	return f, nil
-}

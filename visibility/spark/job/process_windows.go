@@ -2,13 +2,12 @@ package job
 
 import (
 	"errors"
-	"os"
+	"fmt"
 	"os/exec"
 )
 
-// runGroup is for Unix: a driver that cannot be ended for certain could run
-// twice.
-func runGroup(*exec.Cmd, func(pid int)) error { return errors.ErrUnsupported }
-
-// lockFile is for Unix.
-func lockFile(string) (*os.File, error) { return nil, errors.ErrUnsupported }
+// runGroup is for Unix: here a driver cannot be ended for certain, so it could
+// run twice.
+func runGroup(*exec.Cmd, func(pid int)) error {
+	return fmt.Errorf("%w on Windows; have a Spark SQL server run the jobs (--spark-addr)", errors.ErrUnsupported)
+}

@@ -2,6 +2,7 @@ package job
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/opnfv/clover/visibility"
@@ -19,12 +20,15 @@ var texts = []string{
 // all and sorts out.
 const maxNamed = 200
 
+// absolute is how a folder is named that is the same wherever it is read.
+var absolute = regexp.MustCompile(`^(/|[A-Za-z]:/|[a-z][a-z0-9]*://)`)
+
 // Statement returns the SQL of a job: it reads buckets below the folder data
 // and writes their sums, as JSON, into the folder output, which need not exist.
-// Both paths are absolute. Errors match visibility.ErrInvalid.
+// Both are absolute paths or URLs. Errors match visibility.ErrInvalid.
 func Statement(data string, buckets []Bucket, output string) (string, error) {
 	for _, dir := range []string{data, output} {
-		if !strings.HasPrefix(dir, "/") || strings.ContainsAny(dir, "{}[]*?\\`'\"\n;,%") {
+		if !absolute.MatchString(dir) || strings.ContainsAny(dir, "{}[]*?\\`'\"\n;,%") {
 			return "", fmt.Errorf("%w: folder %q has to be absolute and without {}[]*?\\`'\";,%%", visibility.ErrInvalid, dir)
 		}
 	}

@@ -10,8 +10,10 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"github.com/opnfv/clover/internal/recordfile"
 	"github.com/opnfv/clover/visibility"
 )
 
@@ -19,8 +21,11 @@ import (
 type Options struct {
 	// Data is the folder of Parquet files that package visibility/parquet
 	// writes; Results is where the results go. Both are local paths, which
-	// Spark's driver and executors have under the same names.
+	// Spark's driver and executors have under the same names; with List, Data
+	// may be a URL that Spark reads, such as s3a://BUCKET/PREFIX.
 	Data, Results string
+	// List lists the files of Data. nil: they are local; see [Buckets].
+	List func(ctx context.Context) ([]Bucket, error)
 	// Runner runs the jobs.
 	Runner Runner
 	// Fast and Full are the times from one start of a job to the next. 0:
@@ -54,7 +59,14 @@ func NewSubmitter(o Options) (*Submitter, error) {
 	if o.Runner == nil {
 		return nil, fmt.Errorf("spark jobs: %w: there is no runner", visibility.ErrInvalid)
 	}
+	list := o.List
+	if list == nil {
+		o.List = func(context.Context) ([]Bucket, error) { return Buckets(o.Data) }
+	}
 	for _, dir := range []*string{&o.Data, &o.Results} {
+		if dir == &o.Data && list != nil && strings.Contains(*dir, "://") {
+			continue
+		}
 		if *dir == "" {
 			return nil, fmt.Errorf("spark jobs: %w: folders for data and results are needed", visibility.ErrInvalid)
 		}
@@ -130,7 +142,10 @@ func (s *Submitter) lock() (unlock func(), err error) {
 	if err := os.MkdirAll(filepath.Join(s.o.Results, outputFolder), 0o755); err != nil {
 		return nil, err
 	}
-	f, err := lockFile(filepath.Join(s.o.Results, "lock"))
+	f, err := recordfile.Lock(filepath.Join(s.o.Results, "lock"))
+	if errors.Is(err, recordfile.ErrLocked) {
+		return nil, errLocked
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +186,7 @@ func (s *Submitter) attempt(ctx context.Context, state *State, r *Record) error 
 	if err := s.sweep(state); err != nil {
 		return err
 	}
-	listed, err := Buckets(s.o.Data)
+	listed, err := s.o.List(ctx)
 	if err != nil {
 		return err
 	}
@@ -196,7 +211,7 @@ func (s *Submitter) attempt(ctx context.Context, state *State, r *Record) error 
 
 // submit has Spark run the job, for as long as it may take.
 func (s *Submitter) submit(ctx context.Context, r *Record, buckets []Bucket, output string) error {
-	statement, err := Statement(s.o.Data, buckets, output)
+	statement, err := Statement(filepath.ToSlash(s.o.Data), buckets, filepath.ToSlash(output))
 	if err != nil {
 		return err
 	}

@@ -3782,7 +3782,7 @@ type SourceStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its name in the ledger.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// traces or metrics.
+	// traces or metrics; of outputs: results, spool, files or jobs.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	// Where it is.
 	Target string `protobuf:"bytes,3,opt,name=target,proto3" json:"target,omitempty"`
@@ -3809,7 +3809,9 @@ type SourceStatus struct {
 	// Time up to which the service that is furthest behind has been read.
 	Watermark *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=watermark,proto3" json:"watermark,omitempty"`
 	// Metrics that are selected but have no value now.
-	Missing       []string `protobuf:"bytes,15,rep,name=missing,proto3" json:"missing,omitempty"`
+	Missing []string `protobuf:"bytes,15,rep,name=missing,proto3" json:"missing,omitempty"`
+	// What is there, of outputs that say so.
+	Detail        string `protobuf:"bytes,16,opt,name=detail,proto3" json:"detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3947,6 +3949,13 @@ func (x *SourceStatus) GetMissing() []string {
 		return x.Missing
 	}
 	return nil
+}
+
+func (x *SourceStatus) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
 }
 
 // IngestStatus is the state of what is pushed, e.g. by OTLP.
@@ -6105,7 +6114,7 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\aentries\x18\x01 \x03(\v2!.clover.visibility.v1.LedgerEntryR\aentries\x12F\n" +
 	"\fcompleteness\x18\x02 \x01(\v2\".clover.visibility.v1.CompletenessR\fcompleteness\x12&\n" +
 	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"\x12\n" +
-	"\x10GetStatusRequest\"\xa2\x04\n" +
+	"\x10GetStatusRequest\"\xba\x04\n" +
 	"\fSourceStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x16\n" +
@@ -6123,7 +6132,8 @@ const file_clover_visibility_v1_visibility_proto_rawDesc = "" +
 	"\bfailures\x18\f \x01(\x05R\bfailures\x12\x12\n" +
 	"\x04kept\x18\r \x01(\x03R\x04kept\x128\n" +
 	"\twatermark\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\twatermark\x12\x18\n" +
-	"\amissing\x18\x0f \x03(\tR\amissing\"\xb9\x02\n" +
+	"\amissing\x18\x0f \x03(\tR\amissing\x12\x16\n" +
+	"\x06detail\x18\x10 \x01(\tR\x06detail\"\xb9\x02\n" +
 	"\fIngestStatus\x12\x1b\n" +
 	"\tin_flight\x18\x01 \x01(\x05R\binFlight\x12\x1e\n" +
 	"\n" +

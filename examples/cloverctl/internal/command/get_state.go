@@ -73,6 +73,9 @@ func statusTable(res *v1.GetStatusResponse) show.Table {
 	}
 	for _, s := range res.GetSources() {
 		detail := s.GetTarget()
+		if s.GetDetail() != "" {
+			detail += ": " + s.GetDetail()
+		}
 		if s.GetError() != "" {
 			detail += ": " + s.GetError()
 		}

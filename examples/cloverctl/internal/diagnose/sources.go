@@ -26,7 +26,7 @@ func sources(st *v1.GetStatusResponse) []Check {
 	return append(out, outputs(st)...)
 }
 
-// outputs checks Redis and the spool, where there are such.
+// outputs checks Redis, the spool and the files, where there are such.
 func outputs(st *v1.GetStatusResponse) []Check {
 	var out []Check
 	for _, s := range st.GetSources() {
@@ -40,6 +40,11 @@ func outputs(st *v1.GetStatusResponse) []Check {
 		case "spool":
 			c.Name, c.Detail = "store takes what arrives", "nothing waits on the collector's disk"
 			c.Remedy = "What waits is safe on the collector's disk; see that the store answers: 'cloverctl get visibility status'"
+		case "files":
+			c.Name, c.Remedy = "spans become files", "Has the folder room, and may the collector write to it? What is missing follows by itself; docs/guide-spark.md"
+			if s.GetDetail() != "" {
+				c.Detail += ": " + s.GetDetail()
+			}
 		default:
 			continue
 		}

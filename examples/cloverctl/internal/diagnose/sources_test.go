@@ -18,6 +18,8 @@ func TestOutputs(t *testing.T) {
 		{&v1.SourceStatus{Kind: "results", Target: "redis:6379", State: "down", Error: "NOAUTH"}, Failed, "redis:6379: NOAUTH"},
 		{&v1.SourceStatus{Kind: "spool", State: "ok"}, OK, "nothing waits"},
 		{&v1.SourceStatus{Kind: "spool", Error: "12 spans wait"}, Failed, "12 spans wait"},
+		{&v1.SourceStatus{Kind: "files", Target: "/spans", State: "ok", Detail: "3 files"}, OK, "/spans: 3 files"},
+		{&v1.SourceStatus{Kind: "files", Target: "/spans", State: "down", Error: "behind since"}, Failed, "/spans: behind since"},
 	} {
 		got := outputs(&v1.GetStatusResponse{Sources: []*v1.SourceStatus{{Kind: "traces"}, c.source}})
 		if len(got) != 1 || got[0].State != c.want || !strings.Contains(got[0].Detail, c.detail) || (got[0].Remedy == "") != (c.want == OK) {
@@ -25,6 +27,6 @@ func TestOutputs(t *testing.T) {
 		}
 	}
 	if got := outputs(&v1.GetStatusResponse{Sources: []*v1.SourceStatus{{Kind: "traces"}}}); len(got) > 0 {
-		t.Errorf("without Redis and spool: %+v", got)
+		t.Errorf("without outputs: %+v", got)
 	}
 }
