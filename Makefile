@@ -139,6 +139,10 @@ bench-spark-cassandra: ## Spark over SPANS (50,000) in Cassandra's tables beside
 spark-s3: ## Spark and its jobs read S3, with 280 MB of Hadoop for it
 	CLOVER_TEST_REQUIRE=all CLOVER_SPARK_S3=1 $(GO) test -run SparkReadsS3 -count=1 -v -timeout 60m ./visibility/spark/job
 
+.PHONY: bench-latency
+bench-latency: ## from a request in the mesh to its count in Redis, by the store and by Spark's jobs, REQUESTS (100) each
+	$(GO) test -run '^$$' -bench RequestToRedis -benchtime $(or $(REQUESTS),100)x -timeout 60m ./examples/internal/e2e
+
 .PHONY: crash-spark
 crash-spark: ## kill the driver of a Spark job while it writes, KILLS times (3)
 	CLOVER_SPARK_KILLS=$(or $(KILLS),3) $(GO) test -run SparkKilled -count=1 -v -timeout 60m ./visibility/spark/job

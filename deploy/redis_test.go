@@ -60,3 +60,33 @@ func redisArgument(t *testing.T, u *unstructured.Unstructured) string {
 	}
 	return ""
 }
+
+// TestSparkCountsForRedis holds that the collector reads the results where the
+// jobs write them, and that without Spark nothing is made.
+func TestSparkCountsForRedis(t *testing.T) {
+	values := tree{"collector": tree{"redis": tree{"results": "spark"}}}
+	args := ""
+	for _, u := range render(t, Options{Components: []string{"visibility", "datastore", "spark"}, Values: values}) {
+		switch u.GetKind() {
+		case "StatefulSet", "Deployment":
+			containers, _, err := unstructured.NestedSlice(u.Object, "spec", "template", "spec", "containers")
+			if err != nil {
+				t.Fatal(err)
+			}
+			list, _, err := unstructured.NestedStringSlice(containers[0].(map[string]any), "args")
+			if err != nil {
+				t.Fatal(err)
+			}
+			args += u.GetName() + " " + strings.Join(list, " ") + "\n"
+		}
+	}
+	for _, want := range []string{"--redis-results=spark --spark-results=/spark/results --parquet-dir=/spark/spans", "--results=/spark/results"} {
+		if !strings.Contains(args, want) {
+			t.Errorf("no %s in\n%s", want, args)
+		}
+	}
+	_, err := Render(t.Context(), Options{Components: []string{"visibility", "datastore"}, Values: values})
+	if err == nil || !strings.Contains(err.Error(), "spark.enabled=true") {
+		t.Errorf("without Spark: %v", err)
+	}
+}

@@ -27,7 +27,7 @@ type Options struct {
 	// day. 0: that of earlier exports into the folder, or an hour.
 	Window time.Duration
 	// Open writes the windows too that have not settled, up to the newest
-	// span; the next export writes them anew.
+	// span; the next export writes those anew that have changed.
 	Open bool
 	// Settle is how long after its end a window is left for late spans.
 	// 0: 15 min. Negative: not at all.
@@ -217,11 +217,7 @@ func (e *export) writeOpen(ctx context.Context) error {
 		return nil
 	}
 	for at := e.manifest.Through; !at.After(e.newest); at = at.Add(e.opts.Window) {
-		file, err := e.write(ctx, at)
-		if err != nil {
-			return err
-		}
-		if err := e.keep(ctx, file, false); err != nil {
+		if err := e.recheck(ctx, at); err != nil {
 			return err
 		}
 	}

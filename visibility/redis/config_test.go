@@ -11,6 +11,7 @@ import (
 
 	"github.com/opnfv/clover/internal/testutil"
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/redis/redistest"
 	"github.com/opnfv/clover/visibility/storetest"
 )
 
@@ -69,7 +70,7 @@ func FuzzMerge(f *testing.F) {
 func (w *world) services(r *testutil.RedisServer, want ...string) {
 	w.Helper()
 	testutil.Eventually(w.T, wait, func() (bool, string) {
-		ours, theirs := w.collector.Config().Services, members(r, ServicesKey)
+		ours, theirs := w.collector.Config().Services, redistest.Members(r, ServicesKey)
 		return configSets[0].equal(ours, want) && configSets[0].equal(theirs, want), fmt.Sprintf("%q, in Redis %q; want %q", ours, theirs, want)
 	})
 }
@@ -196,7 +197,7 @@ func TestWhatCannotBeObeyed(t *testing.T) {
 // services2 is services where Redis holds members that are no names.
 func (w *world) services2(r *testutil.RedisServer, want []string, size int) {
 	w.Helper()
-	if ours, n := w.collector.Config().Services, len(members(r, ServicesKey)); !slices.Equal(ours, want) || n != size {
+	if ours, n := w.collector.Config().Services, len(redistest.Members(r, ServicesKey)); !slices.Equal(ours, want) || n != size {
 		w.Errorf("%q of %d members, want %q of %d", ours, n, want, size)
 	}
 }
@@ -219,7 +220,7 @@ func TestAConfigurationThatCannotBeStored(t *testing.T) {
 	if _, _, err := s.refresh(t.Context()); err == nil || !strings.Contains(err.Error(), "the store is away") {
 		t.Errorf("%v", err)
 	}
-	if got := members(r, ServicesKey); !slices.Equal(got, []string{"a"}) {
+	if got := redistest.Members(r, ServicesKey); !slices.Equal(got, []string{"a"}) {
 		t.Errorf("Redis holds %q", got)
 	}
 	w.start()

@@ -27,7 +27,7 @@ func TestKeysOfSomebodyElseStay(t *testing.T) {
 	if got := r.CLI("GET", "clover_server1") + r.CLI("HGET", "span_urls", "mine"); got != "minetoo" {
 		t.Errorf("they hold %q", got)
 	}
-	if got, want := r.CLI("HGET", "clover_server2", "max_rt"), y.responseTimes("clover_server2")["max_rt"]; got != want {
+	if got, want := r.CLI("HGET", "clover_server2", "max_rt"), y.ResponseTimes("clover_server2")["max_rt"]; got != want {
 		t.Errorf("the others are not written: %q, want %q", got, want)
 	}
 	if got := r.CLI("HGET", StampKey, "left_out"); got != "0" {
@@ -36,7 +36,7 @@ func TestKeysOfSomebodyElseStay(t *testing.T) {
 	r.CLI("DEL", "clover_server1", "span_urls")
 	w.update(visibility.ConfigUpdate{Services: []string{"clover-server1"}})
 	w.inStep()
-	wantTally(t, r, y)
+	inRedis(t, r, y)
 
 	r.CLI("EVAL", "redis.call('DEL',KEYS[1]) redis.call('LPUSH',KEYS[1],'mine')", "1", agreementKey(ServicesKey))
 	w.state(agreementKey(ServicesKey) + " is no string")
@@ -66,11 +66,11 @@ func TestAUserWithFewRights(t *testing.T) {
 	w.update(visibility.ConfigUpdate{Services: []string{"clover-server1"}})
 	y := w.traffic(1, 10)
 	w.inStep()
-	wantTally(t, r, y)
+	inRedis(t, r, y)
 	r.CLI("ACL", "SETUSER", "clover", "-zadd")
 	w.traffic(2, 10)
 	w.state("behind since", "NOPERM", "zadd", "docs/guide-redis.md")
-	wantTally(t, r, y) // still the refresh before, as a whole
+	inRedis(t, r, y) // still the refresh before, as a whole
 	r.CLI("ACL", "SETUSER", "clover", "+zadd", "-scard")
 	w.state("behind since", "NOPERM", "scard")
 	r.CLI("ACL", "SETUSER", "clover", "+scard")
@@ -94,7 +94,7 @@ func TestTLS(t *testing.T) {
 	w := newWorld(t, Address{URL: "rediss://127.0.0.1:" + port, CAFile: ca.File, CertFile: clientCert, KeyFile: clientKey})
 	y := w.traffic(1, 10)
 	w.inStep()
-	wantTally(t, r, y)
+	inRedis(t, r, y)
 	w.stop()
 	for _, a := range []Address{
 		{URL: "rediss://127.0.0.1:" + port, CertFile: clientCert, KeyFile: clientKey}, // the CA is not the system's
@@ -134,7 +134,7 @@ func TestCluster(t *testing.T) {
 	w.update(visibility.ConfigUpdate{Services: []string{"clover-server1", "clover-server2", "nobody"}})
 	y := w.traffic(1, 30)
 	w.inStep()
-	for key, counts := range y.counts {
+	for key, counts := range y.Counts {
 		size := w.client.SCard
 		if strings.HasSuffix(key, "_z") {
 			size = w.client.ZCard
@@ -143,7 +143,7 @@ func TestCluster(t *testing.T) {
 			t.Errorf("%s has %d members, want %d (%v)", key, got, len(counts), err)
 		}
 	}
-	if got, err := w.client.HGetAll(t.Context(), "clover_server2").Result(); err != nil || got["avg_rt"] != y.responseTimes("clover_server2")["avg_rt"] {
+	if got, err := w.client.HGetAll(t.Context(), "clover_server2").Result(); err != nil || got["avg_rt"] != y.ResponseTimes("clover_server2")["avg_rt"] {
 		t.Errorf("%v, %v", got, err)
 	}
 	if stamp := w.client.HGetAll(t.Context(), StampKey).Val(); stamp["written"] == "" || stamp["writing"] != "" {
@@ -195,7 +195,7 @@ func TestSentinel(t *testing.T) {
 		return st.State == visibility.StateOK, st.Error
 	})
 	w.inStep()
-	wantTally(t, r, y)
+	inRedis(t, r, y)
 }
 
 func TestAddresses(t *testing.T) {
@@ -256,7 +256,7 @@ func TestAStoreThatIsAway(t *testing.T) {
 	w.state("behind since", "store")
 	w.store.Reopen()
 	w.inStep()
-	wantTally(t, r, y)
+	inRedis(t, r, y)
 	if st := w.syncer.Status(); st.LastError == "" || st.LastErrorAt.Before(closed) {
 		t.Errorf("%+v", st)
 	}

@@ -43,8 +43,9 @@ const (
 // Clover's own keys.
 const (
 	// StampKey is a hash that is written together with the results: when
-	// ("written"), how many values were left out by limits ("left_out"), and
-	// on Redis Cluster the refresh under way ("writing").
+	// ("written"), how many values were left out by limits ("left_out"), since
+	// when the figures of another engine lack something ("behind_since"), if
+	// they do, and on Redis Cluster the refresh under way ("writing").
 	StampKey = "clover:visibility:results"
 )
 

@@ -3,9 +3,6 @@ package visibilityredis
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,8 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/opnfv/clover/internal/testutil"
-	"github.com/opnfv/clover/tracing"
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/redis/redistest"
 	"github.com/opnfv/clover/visibility/storetest"
 )
 
@@ -34,6 +31,7 @@ type world struct {
 	collector *visibility.Collector
 	syncer    *Syncer
 	client    redis.UniversalClient
+	figures   Figures // nil: the store's
 	stop      func()
 }
 
@@ -54,7 +52,7 @@ func newWorld(t *testing.T, a Address) *world {
 func (w *world) start() {
 	w.Helper()
 	var err error
-	w.syncer, err = New(w.client, w.store, w.collector, Options{Refresh: 20 * time.Millisecond})
+	w.syncer, err = New(w.client, w.store, w.collector, Options{Refresh: 20 * time.Millisecond, Figures: w.figures})
 	check(w.T, err)
 	w.syncer.rewrite = time.Hour // what is as before stays as it is while tests look
 	ctx, cancel := context.WithCancel(context.Background())
@@ -130,136 +128,19 @@ func (s *Syncer) refused(t *testing.T, words ...string) {
 }
 
 // traffic writes n traces of three spans and tallies them as users count.
-func (w *world) traffic(seed, n int) tally {
+func (w *world) traffic(seed, n int) redistest.Tally {
 	w.Helper()
-	batch, tallied := generate(seed, n)
+	batch, tallied := redistest.Generate(seed, n, time.Now().Add(-time.Minute))
 	if _, err := w.store.Write(w.Context(), batch); err != nil {
 		w.Fatal(err)
 	}
 	return tallied
 }
 
-// tally is what a generator knows of its own spans.
-type tally struct {
-	spans, traces int
-	counts        map[string]map[string]int // key of Redis → value → spans
-	times         map[string][]time.Duration
-}
-
-func (y *tally) count(key, value string) {
-	if y.counts[key] == nil {
-		y.counts[key] = map[string]int{}
-	}
-	y.counts[key][value]++
-}
-
-// generate makes traces: a client's and a server's side, and the way to the
-// application.
-func generate(seed, n int) (*visibility.Batch, tally) {
-	y := tally{traces: n, spans: 3 * n, counts: map[string]map[string]int{}, times: map[string][]time.Duration{}}
-	b := &visibility.Batch{Source: "test"}
-	for i := range n {
-		server := fmt.Sprintf("clover-server%d", 1+i%3)
-		url := fmt.Sprintf("http://%s:9180/item/%d", server, i%7)
-		var id tracing.TraceID
-		copy(id[:], fmt.Sprintf("%08d%08d", seed, i+1))
-		for side := range 3 {
-			s := tracing.Span{
-				TraceID: id, Start: time.Now().Add(-time.Minute), URL: url, StatusCode: []int{200, 200, 404, 503}[i%4],
-				UserAgent: []string{"chrome", "curl/8, beta"}[i%2], Operation: server + ":9180/*", Duration: time.Duration(1000+137*i+side) * time.Microsecond,
-			}
-			s.SpanID[7] = byte(side + 1)
-			switch side {
-			case 0:
-				s.Kind, s.Service, s.UpstreamCluster = tracing.KindClient, "proxy-access-control.default", "outbound|9180||"+server+".default.svc.cluster.local"
-			default:
-				s.Kind, s.Service, s.UpstreamCluster = tracing.KindServer, server+".default", "inbound|9180||"
-				s.ParentID[7] = 1
-				if side == 1 {
-					y.times[strings.ReplaceAll(server, "-", "_")] = append(y.times[strings.ReplaceAll(server, "-", "_")], s.Duration)
-				} else {
-					s.Kind, s.ParentID[7] = tracing.KindClient, 2
-				}
-			}
-			s.Node = "sidecar~10.0.0.1~" + s.Service + "~cluster.local"
-			b.Spans = append(b.Spans, s)
-			y.add(&s)
-		}
-	}
-	return b, y
-}
-
-func (y *tally) add(s *tracing.Span) {
-	code := strconv.Itoa(s.StatusCode)
-	for key, value := range map[string]string{
-		"tracing_services": s.Service, "span_urls": s.URL, "span_urls_z": s.URL, "span_user_agent": s.UserAgent, "span_user_agent_z": s.UserAgent,
-		"span_node_id": s.Node, "span_node_id_z": s.Node, "span_operation_name": s.Operation, "span_upstream_cluster": s.UpstreamCluster,
-		"span_status_code": code, "span_status_codes_z": code + ", " + s.URL, "span_node_url_z": s.Node + ", " + s.URL,
-	} {
-		y.count(key, value)
-	}
-}
-
-// responseTimes are the fields of a service's hash.
-func (y *tally) responseTimes(service string) map[string]string {
-	times := y.times[service]
-	if len(times) == 0 {
-		return map[string]string{"avg_rt": "NA", "min_rt": "NA", "max_rt": "NA"}
-	}
-	var sum time.Duration
-	for _, d := range times {
-		sum += d
-	}
-	ms := func(d time.Duration) string { return fmt.Sprintf("%.2f", float64(d)/1e6) }
-	return map[string]string{
-		"avg_rt": ms(sum / time.Duration(len(times))), "min_rt": ms(slices.Min(times)), "max_rt": ms(slices.Max(times)),
-	}
-}
-
-// lines splits what redis-cli prints.
-func lines(text string) []string {
-	if text == "" {
-		return nil
-	}
-	return strings.Split(text, "\n")
-}
-
-// pairs reads what redis-cli prints of a hash or a sorted set with scores.
-func pairs(text string) map[string]string {
-	list := lines(text)
-	m := map[string]string{}
-	for i := 0; i+1 < len(list); i += 2 {
-		m[list[i]] = list[i+1]
-	}
-	return m
-}
-
-// members reads a set by redis-cli, sorted.
-func members(r *testutil.RedisServer, key string) []string {
-	return slices.Sorted(slices.Values(lines(r.CLI("SMEMBERS", key))))
-}
-
-// wantTally compares every key of results with what the generator knows.
-func wantTally(t *testing.T, r *testutil.RedisServer, y tally) {
+// inRedis fails the test if a key of results is not what was generated.
+func inRedis(t *testing.T, r *testutil.RedisServer, y redistest.Tally) {
 	t.Helper()
-	for key, counts := range y.counts {
-		if !strings.HasSuffix(key, "_z") {
-			if got, want := members(r, key), slices.Sorted(maps.Keys(counts)); !slices.Equal(got, want) {
-				t.Errorf("%s: %q, want %q", key, got, want)
-			}
-			continue
-		}
-		want := map[string]string{}
-		for value, n := range counts {
-			want[value] = strconv.Itoa(n)
-		}
-		if got := pairs(r.CLI("ZRANGE", key, "0", "-1", "WITHSCORES")); !maps.Equal(got, want) {
-			t.Errorf("%s: %v, want %v", key, got, want)
-		}
-	}
-	for key, n := range map[string]int{"trace_count": y.traces, "span_count": y.spans} {
-		if got := r.CLI("GET", key); got != strconv.Itoa(n) {
-			t.Errorf("%s: %s, want %d", key, got, n)
-		}
+	if d := y.Differ(redistest.Read(r)); d != "" {
+		t.Error(d)
 	}
 }

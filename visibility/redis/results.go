@@ -52,9 +52,26 @@ func (c *Contents) values() (n int) {
 
 // Results returns what Redis has to hold for figures, metrics and the
 // configuration that they were read with. Metrics that the configuration does
-// not select are not among them. The arguments are not changed.
+// not select are not among them. Without figures (nil) there are metrics only.
+// The arguments are not changed.
 func Results(f *visibility.ContractFigures, metrics []visibility.MetricSeries, c visibility.Config, l Limits) Contents {
 	r := results{limits: l.withDefaults(), seen: map[string]bool{}}
+	if f != nil {
+		r.figures(f)
+	}
+	r.metrics(metrics, c)
+	slices.SortFunc(r.Keys, func(a, b Key) int { return cmp.Compare(a.Name, b.Name) })
+	return r.Contents
+}
+
+type results struct {
+	Contents
+	limits Limits
+	seen   map[string]bool // keys
+}
+
+// figures adds the keys of figures.
+func (r *results) figures(f *visibility.ContractFigures) {
 	for _, s := range []struct {
 		set, sorted string // keys; "": none
 		values      []visibility.ValueCount
@@ -77,15 +94,6 @@ func Results(f *visibility.ContractFigures, metrics []visibility.MetricSeries, c
 	for _, s := range f.ResponseTimes {
 		r.service(&s)
 	}
-	r.metrics(metrics, c)
-	slices.SortFunc(r.Keys, func(a, b Key) int { return cmp.Compare(a.Name, b.Name) })
-	return r.Contents
-}
-
-type results struct {
-	Contents
-	limits Limits
-	seen   map[string]bool // keys
 }
 
 func (r *results) add(k Key) {

@@ -52,15 +52,22 @@ func (s *Syncer) finish(began time.Time, values int, faults []error, err error) 
 		if st.Failures >= 3 {
 			st.State = visibility.StateDown
 		}
-		st.Error = fmt.Sprintf("behind since %s: %s", s.behind.UTC().Format(time.RFC3339), oneLine(err))
+		st.Error = behindSince(s.behind, err)
+	case !s.late.since.IsZero():
+		// Redis is in step with figures that are not.
+		st.State, st.Failures, s.behind = visibility.StateDegraded, 1, s.late.since
+		st.Error = behindSince(s.late.since, errors.Join(append([]error{s.late.why}, faults...)...))
 	case len(faults) > 0:
 		st.State = visibility.StateDegraded
 	default:
 		st.State = visibility.StateOK
 	}
 	if err == nil {
-		st.Failures, st.LastSuccess, s.behind = 0, now, time.Time{}
+		st.LastSuccess = now
 		pause = max(time.Until(began.Add(s.o.Refresh)), 4*st.LastPull)
+		if s.late.since.IsZero() {
+			st.Failures, s.behind = 0, time.Time{}
+		}
 	}
 	if st.Error != "" {
 		st.LastError, st.LastErrorAt = st.Error, now
@@ -79,6 +86,10 @@ func (s *Syncer) report(before, after string) {
 	default:
 		s.o.Logger.Warn("redis: not in step; trying again", slog.String("redis", s.o.Name), slog.String("error", after))
 	}
+}
+
+func behindSince(since time.Time, err error) string {
+	return fmt.Sprintf("behind since %s: %s", since.UTC().Format(time.RFC3339), oneLine(err))
 }
 
 func oneLine(err error) string {

@@ -31,6 +31,9 @@ type Options struct {
 	Window time.Duration
 	// Limits bound the results.
 	Limits Limits
+	// Figures, if not nil, counts in place of the store, over as much time as
+	// the store reaches back. Configuration and metrics stay the store's.
+	Figures Figures
 	// Owns reports whether this process writes now, where several collectors
 	// share a store: lease.Group's Owns. nil: always.
 	Owns func(key string) bool
@@ -77,6 +80,17 @@ type Configurer interface {
 	Update(ctx context.Context, u visibility.ConfigUpdate) (visibility.Config, error)
 }
 
+// Figures are another engine's, such as those of Spark's jobs; job.Figures are
+// that. Their methods may be called concurrently.
+type Figures interface {
+	// ContractFigures returns the figures of r for tracked services; Metrics is
+	// not looked at.
+	ContractFigures(ctx context.Context, services []string, r visibility.Range) (*visibility.ContractFigures, error)
+	// Behind returns since when the figures lack what they should have, and
+	// why; the zero time if they do not.
+	Behind() (since time.Time, err error)
+}
+
 // Syncer keeps Redis in step with a store and a configuration. Only one
 // should write to a database of Redis at a time. Its methods may be called
 // concurrently.
@@ -92,7 +106,10 @@ type Syncer struct {
 	written   []Key  // the results that were written last,
 	stamp     string // under which stamp, "" if that failed,
 	writtenAt time.Time
-	foreign   []error // and what was in the way
+	saidLate  time.Time                   // and what it said of s.late
+	foreign   []error                     // and what was in the way
+	counted   *visibility.ContractFigures // those of o.Figures that were read last
+	late      lateness                    // of them
 
 	mu      sync.Mutex // guards what follows
 	status  visibility.SourceStatus
@@ -168,7 +185,7 @@ func (s *Syncer) refresh(ctx context.Context) (values int, faults []error, err e
 	if err != nil {
 		return 0, nil, fmt.Errorf("store: %w", err)
 	}
-	if s.stamp == "" || held != s.stamp || time.Since(s.writtenAt) >= s.rewrite || !reflect.DeepEqual(contents.Keys, s.written) {
+	if s.stamp == "" || held != s.stamp || time.Since(s.writtenAt) >= s.rewrite || s.saidLate != s.late.since || !reflect.DeepEqual(contents.Keys, s.written) {
 		writeCtx, cancel := context.WithTimeout(ctx, s.o.Timeout)
 		defer cancel()
 		now := time.Now()
@@ -177,7 +194,7 @@ func (s *Syncer) refresh(ctx context.Context) (values int, faults []error, err e
 			s.stamp = "" // what Redis holds is not known
 			return 0, nil, err
 		}
-		s.written, s.stamp, s.writtenAt = contents.Keys, stamp, now
+		s.written, s.stamp, s.writtenAt, s.saidLate = contents.Keys, stamp, now, s.late.since
 		values = contents.values()
 	}
 	return values, slices.Concat(faults, contents.Faults, s.foreign), nil
@@ -188,11 +205,7 @@ func (s *Syncer) results(ctx context.Context) (c Contents, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
 	defer cancel()
 	config := s.config.Config()
-	r := visibility.Range{From: time.Unix(0, 0), To: time.Now().Add(ahead)}
-	if s.o.Window > 0 {
-		r.From = time.Now().Add(-s.o.Window)
-	}
-	figures, err := visibility.ReadContractFigures(ctx, s.store, config.Services, r)
+	figures, err := s.figures(ctx, config.Services)
 	if err != nil {
 		return c, err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/opnfv/clover/internal/testutil"
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/redis/redistest"
 )
 
 // TestEveryKeyHoldsWhatWasGenerated reads all keys as users do, by redis-cli.
@@ -40,9 +41,9 @@ func TestEveryKeyHoldsWhatWasGenerated(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.inStep()
-	wantTally(t, r, y)
+	inRedis(t, r, y)
 	for _, service := range []string{"clover_server1", "clover_server2", "nobody"} {
-		if got, want := pairs(r.CLI("HGETALL", service)), y.responseTimes(service); !maps.Equal(got, want) {
+		if got, want := redistest.Pairs(r.CLI("HGETALL", service)), y.ResponseTimes(service); !maps.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", service, got, want)
 		}
 	}
@@ -50,7 +51,7 @@ func TestEveryKeyHoldsWhatWasGenerated(t *testing.T) {
 		"visibility_services": {"clover_server1", "clover_server2", "nobody"}, "metric_prefixes": {"envoy_cluster_outbound_9180__"},
 		"metric_suffixes": {"_upstream_rq_2xx"}, "custom_metrics": {"envoy_tracing_zipkin_spans_sent"},
 	} {
-		if got := members(r, key); !slices.Equal(got, want) {
+		if got := redistest.Members(r, key); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", key, got, want)
 		}
 		if ttl := r.CLI("TTL", key); ttl != "-1" {
@@ -63,7 +64,7 @@ func TestEveryKeyHoldsWhatWasGenerated(t *testing.T) {
 		billions = append(billions, strconv.Itoa(1_000_000_000+i))
 	}
 	for key, want := range map[string][]string{"metrics_" + metric: half, "metrics_envoy_tracing_zipkin_spans_sent": billions} {
-		if got := lines(r.CLI("LRANGE", key, "0", "-1")); !slices.Equal(got, want) {
+		if got := redistest.Lines(r.CLI("LRANGE", key, "0", "-1")); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", key, got, want)
 		}
 	}
@@ -75,7 +76,7 @@ func TestEveryKeyHoldsWhatWasGenerated(t *testing.T) {
 func wantKeys(t *testing.T, r *testutil.RedisServer, want int) {
 	t.Helper()
 	got := 0
-	for _, key := range lines(r.CLI("KEYS", "*")) {
+	for _, key := range redistest.Lines(r.CLI("KEYS", "*")) {
 		switch ttl := r.CLI("PTTL", key); {
 		case ttl != "-1":
 			got++
@@ -169,16 +170,16 @@ func TestRedisComesAndGoes(t *testing.T) {
 	}
 	r.Restart()
 	w.inStep()
-	wantTally(t, r, y)
+	inRedis(t, r, y)
 	r.CLI("FLUSHALL")
 	w.inStep()
-	wantTally(t, r, y)
-	if got := members(r, ServicesKey); !slices.Equal(got, []string{"clover_server1"}) {
+	inRedis(t, r, y)
+	if got := redistest.Members(r, ServicesKey); !slices.Equal(got, []string{"clover_server1"}) {
 		t.Errorf("after it was flushed, the services are %q", got)
 	}
 	r.Restart() // empty
 	w.inStep()
-	wantTally(t, r, y)
+	inRedis(t, r, y)
 	if got := w.collector.Config().Services; !slices.Equal(got, []string{"clover-server1"}) {
 		t.Errorf("the collector's services are %q", got)
 	}
@@ -204,7 +205,7 @@ func TestOneOfSeveralWrites(t *testing.T) {
 	mine.Store(true)
 	state(visibility.StateOK)
 	w.inStep()
-	wantTally(t, r, y)
+	inRedis(t, r, y)
 	mine.Store(false)
 	state(visibility.StateStandby)
 	cancel()

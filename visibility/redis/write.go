@@ -18,6 +18,9 @@ func (s *Syncer) write(ctx context.Context, c Contents, stamp string) (faults []
 		return nil, err
 	}
 	fields := Key{Name: StampKey, Kind: Hash, Values: []string{"written", stamp, "left_out", strconv.Itoa(c.LeftOut)}}
+	if !s.late.since.IsZero() {
+		fields.Values = append(fields.Values, "behind_since", s.late.since.UTC().Format(time.RFC3339))
+	}
 	if s.cluster {
 		err = s.replaceEach(ctx, keys, fields)
 	} else {

@@ -51,6 +51,7 @@ func TestServer(t *testing.T) {
 	t.Run("cancel", func(t *testing.T) { testCancel(t, db) })
 	t.Run("choice", func(t *testing.T) { testChoice(t, server.Addr) })
 	t.Run("cassandra", func(t *testing.T) { testCassandra(t, server.Addr, addr, table) })
+	t.Run("redis", func(t *testing.T) { testRedis(t, server.Addr) })
 	t.Run("questions", func(t *testing.T) { testQuestions(t, server.Addr) })
 }
 

@@ -63,6 +63,9 @@ type Options struct {
 	// nowhere. RedisRefresh is how often; 0 is the default of visibilityredis.
 	Redis        visibilityredis.Address
 	RedisRefresh time.Duration
+	// RedisResults says who counts for Redis: "store", which "" is too, or
+	// "spark", whose jobs have their results in the folder SparkResults.
+	RedisResults, SparkResults string
 	// Spark is asked for what the store keeps no more; without an address
 	// there is none.
 	Spark SparkOptions

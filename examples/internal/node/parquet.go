@@ -24,12 +24,14 @@ type parquetFlags struct {
 	dir              string
 	window, interval time.Duration
 	settle, keep     time.Duration
+	open             bool
 }
 
 func (p *parquetFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&p.dir, "parquet-dir", "", "`directory`, or s3://BUCKET/PREFIX, that gets the spans as Parquet files too, for Spark and DuckDB; one collector at a time writes there")
 	f.DurationVar(&p.window, "parquet-window", 0, "`time` of which a file has the traces, which divides a day (default: that of the files there, or 1h)")
 	f.DurationVar(&p.settle, "parquet-settle", 0, "`time` that is left for late spans after a window (default: 15m)")
+	f.BoolVar(&p.open, "parquet-open", false, "write windows that are not complete too, and again while spans come, so that Spark has them after --parquet-interval")
 	f.DurationVar(&p.interval, "parquet-interval", 10*time.Second, "`time` from one look for windows that are complete to the next")
 	f.DurationVar(&p.keep, "parquet-retention", 0, "`age` at which files go (default: they stay)")
 }
@@ -120,7 +122,7 @@ func (e *exporter) once(ctx context.Context) (parquet.Manifest, error) {
 		defer func() { _ = lock.Close() }()
 	}
 	return parquet.ExportTo(ctx, e.from, e.folder, parquet.Options{
-		Window: e.window, Settle: e.settle, Keep: e.keep,
+		Window: e.window, Settle: e.settle, Keep: e.keep, Open: e.open,
 		Progress: func(p parquet.Progress) {
 			if p.File.Spans > 0 {
 				e.log.Debug("parquet: exported", "file", p.File.Path, "spans", p.File.Spans, "again", p.Again)

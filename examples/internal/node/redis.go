@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/opnfv/clover/visibility"
 	"github.com/opnfv/clover/visibility/lease"
 	visibilityredis "github.com/opnfv/clover/visibility/redis"
+	"github.com/opnfv/clover/visibility/spark/job"
 	"github.com/opnfv/clover/visibility/spool"
 )
 
@@ -30,14 +32,15 @@ type results struct {
 
 // newResults returns nil if there is no Redis.
 func newResults(o Options, store visibility.Store, collector *visibility.Collector, share *lease.Group) (*results, error) {
-	if o.Redis.URL == "" {
-		return nil, nil
+	figures, err := o.figures()
+	if err != nil || o.Redis.URL == "" {
+		return nil, err
 	}
 	client, target, err := visibilityredis.Open(o.Redis)
 	if err != nil {
 		return nil, fmt.Errorf("--redis: %w", err)
 	}
-	options := visibilityredis.Options{Target: target, Refresh: o.RedisRefresh, Logger: o.Logger}
+	options := visibilityredis.Options{Target: target, Refresh: o.RedisRefresh, Logger: o.Logger, Figures: figures}
 	if share != nil {
 		options.Owns = share.Owns // one of the collectors writes for all
 	}
@@ -46,6 +49,34 @@ func newResults(o Options, store visibility.Store, collector *visibility.Collect
 		return nil, errors.Join(err, client.Close())
 	}
 	return &results{client, syncer}, nil
+}
+
+// figures are who counts for Redis besides the store; nil: it does.
+func (o *Options) figures() (visibilityredis.Figures, error) {
+	switch o.RedisResults {
+	case "", "store":
+		if o.SparkResults != "" {
+			return nil, fmt.Errorf("--spark-results is for --redis-results spark: %w", visibility.ErrInvalid)
+		}
+		return nil, nil
+	case "spark":
+	default:
+		return nil, fmt.Errorf("--redis-results %q: want store or spark: %w", o.RedisResults, visibility.ErrInvalid)
+	}
+	data := o.parquet.dir
+	if data == "" {
+		data = o.Spark.Data
+	}
+	if strings.Contains(data, "://") {
+		data = "" // only folders are looked at
+	}
+	switch {
+	case o.Redis.URL == "":
+		return nil, fmt.Errorf("--redis-results spark is for --redis: %w", visibility.ErrInvalid)
+	case o.SparkResults == "":
+		return nil, fmt.Errorf("--redis-results spark needs --spark-results: %w", visibility.ErrInvalid)
+	}
+	return job.OpenFigures(o.SparkResults, data), nil
 }
 
 func (r *results) run(ctx context.Context) error {

@@ -63,9 +63,11 @@ func Buckets(dir string) ([]Bucket, error) {
 	return buckets, nil
 }
 
-// changed returns the buckets that are not in the state as they are now.
+// changed returns the buckets that are not in the state as they are now, with
+// all that is counted.
 func changed(buckets []Bucket, s *State) []Bucket {
 	return slices.DeleteFunc(slices.Clone(buckets), func(b Bucket) bool {
-		return s.Buckets[b.Name].Stamp == b.Stamp
+		c := s.Buckets[b.Name]
+		return c.Stamp == b.Stamp && (c.Traces > 0 || c.Spans == 0)
 	})
 }

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -68,11 +69,13 @@ func (f *fake) Run(ctx context.Context, t Task) error {
 		if err != nil {
 			return err
 		}
-		line, err := json.Marshal(row{File: name, Hour: hour.Unix(), Role: "server", Service: "s", Spans: info.Size(), TotalNS: info.Size()})
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(output, fmt.Sprintf("part-%d.json", i)), append(line, '\n'), 0o600); err != nil {
+		var lines bytes.Buffer
+		write := json.NewEncoder(&lines)
+		if err := errors.Join(
+			write.Encode(row{File: name, Hour: hour.Unix(), Role: "server", Service: "s", Spans: info.Size(), TotalNS: info.Size()}),
+			write.Encode(row{File: name, Hour: hour.Unix(), Traces: 1}),
+			os.WriteFile(filepath.Join(output, fmt.Sprintf("part-%d.json", i)), lines.Bytes(), 0o600),
+		); err != nil {
 			return err
 		}
 		if f.fault != nil {

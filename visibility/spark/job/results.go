@@ -54,6 +54,8 @@ type row struct {
 	MaxNS         int64 `json:"max_ns"`
 	RequestBytes  int64 `json:"request_bytes"`
 	ResponseBytes int64 `json:"response_bytes"`
+
+	Traces int64 `json:"traces"` // the others are empty then
 }
 
 func (w *row) role() visibility.Role {
@@ -108,7 +110,7 @@ func (r *Results) Rollups(ctx context.Context, rng visibility.Range, _ time.Dura
 	for run := range state.used() {
 		err := readOutput(ctx, filepath.Join(r.dir, outputFolder, run), func(w *row) error {
 			at := time.Unix(w.Hour, 0).UTC()
-			if state.Buckets[w.File].Run != run || at.Before(rng.From) || !at.Before(rng.To) {
+			if w.Traces > 0 || state.Buckets[w.File].Run != run || at.Before(rng.From) || !at.Before(rng.To) {
 				return nil
 			}
 			id++

@@ -63,6 +63,8 @@ type Committed struct {
 	Run   string `json:"run"`   // whose output holds it
 	Stamp string `json:"stamp"` // of the bucket before the run
 	Spans int64  `json:"spans"`
+	// Traces is 0 if the run was that of a Clover which did not count them.
+	Traces int64 `json:"traces"`
 }
 
 // State is what the runs have come to, kept in one file that is replaced as a

@@ -25,7 +25,9 @@ var absolute = regexp.MustCompile(`^(/|[A-Za-z]:/|[a-z][a-z0-9]*://)`)
 
 // Statement returns the SQL of a job: it reads buckets below the folder data
 // and writes their sums, as JSON, into the folder output, which need not exist.
-// Both are absolute paths or URLs. Errors match visibility.ErrInvalid.
+// Numbers of traces have rows of their own: a trace is in one bucket only, and
+// counts in the hour in which it begins there. Rows come bucket by bucket.
+// Both folders are absolute paths or URLs. Errors match visibility.ErrInvalid.
 func Statement(data string, buckets []Bucket, output string) (string, error) {
 	for _, dir := range []string{data, output} {
 		if !absolute.MatchString(dir) || strings.ContainsAny(dir, "{}[]*?\\`'\"\n;,%") {
@@ -50,15 +52,23 @@ func Statement(data string, buckets []Bucket, output string) (string, error) {
 		from += "/{" + strings.Join(names, ",") + "}"
 	}
 	columns := strings.Join(texts, ", ")
+	nothing := strings.Repeat("NULL, ", len(texts))
 	return fmt.Sprintf(`INSERT OVERWRITE DIRECTORY '%[1]s' USING json
-SELECT /*+ COALESCE(1) */ file, hour, %[2]s, status_code, error,
-  count(*) AS spans, sum(duration_ns) AS total_ns, min(duration_ns) AS min_ns, max(duration_ns) AS max_ns,
-  sum(greatest(request_size, 0)) AS request_bytes, sum(greatest(response_size, 0)) AS response_bytes
-FROM (
-  SELECT *, bucket - bucket %% 3600 AS hour,
-    substring_index(_metadata.file_path, '/', %[3]d) AS file
+WITH read AS (
+  SELECT *, bucket - bucket %% 3600 AS hour, substring_index(_metadata.file_path, '/', %[3]d) AS file
   FROM parquet.`+"`%[4]s`"+`
 )
-GROUP BY file, hour, %[2]s, status_code, error;
-`, output, columns, -depth, from), nil
+SELECT /*+ COALESCE(1) */ * FROM (
+  SELECT file, hour, %[2]s, status_code, error,
+    count(*) AS spans, sum(duration_ns) AS total_ns, min(duration_ns) AS min_ns, max(duration_ns) AS max_ns,
+    sum(greatest(request_size, 0)) AS request_bytes, sum(greatest(response_size, 0)) AS response_bytes, NULL AS traces
+  FROM read
+  GROUP BY file, hour, %[2]s, status_code, error
+  UNION ALL
+  SELECT file, hour, %[5]sNULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, count(*)
+  FROM (SELECT file, trace_id, min(hour) AS hour FROM read GROUP BY file, trace_id)
+  GROUP BY file, hour
+)
+SORT BY file, hour;
+`, output, columns, -depth, from, nothing), nil
 }

@@ -235,17 +235,14 @@ func (s *Submitter) adopt(ctx context.Context, state *State, r *Record, buckets 
 	if _, err := os.Stat(filepath.Join(output, "_SUCCESS")); err != nil {
 		return fmt.Errorf("the job has not finished its output: %w", err)
 	}
-	spans := map[string]int64{}
-	err := readOutput(ctx, output, func(w *row) error {
-		spans[w.File] += w.Spans
-		return nil
-	})
+	counts, err := digest(ctx, output)
 	if err != nil {
 		return err
 	}
 	for _, b := range buckets {
-		state.Buckets[b.Name] = Committed{Run: r.ID, Stamp: b.Stamp, Spans: spans[b.Name]}
-		r.Spans += spans[b.Name]
+		c := counts[b.Name]
+		state.Buckets[b.Name] = Committed{Run: r.ID, Stamp: b.Stamp, Spans: c.Spans, Traces: c.Traces}
+		r.Spans += c.Spans
 	}
 	return nil
 }

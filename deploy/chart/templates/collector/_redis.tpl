@@ -15,3 +15,15 @@ redis.{{ .Release.Namespace }}.svc:6379
 {{- end }}
 {{- end }}
 {{- end }}
+{{/*
+Who counts for Redis, as flags; nothing: the store.
+*/}}
+{{- define "clover.collectorRedisResults" -}}
+{{- if eq .Values.collector.redis.results "spark" }}
+{{- if not (include "clover.collectorSpark" .) }}
+{{- fail (printf "collector.redis.results: it is spark, and namespace %s has none; make it with spark.enabled=true (cloverctl: create system spark)" .Release.Namespace) }}
+{{- end -}}
+- --redis-results=spark
+- --spark-results=/spark/results
+{{- end }}
+{{- end }}
