@@ -37,6 +37,7 @@ func TestCassandra(t *testing.T) {
 	t.Run("Paused", c.testPaused)
 	t.Run("TLS", c.testTLS)
 	t.Run("NewerSchema", c.testNewerSchema)
+	t.Run("Migrated", c.testMigrated)
 	t.Run("Unavailable", c.testUnavailable)
 }
 

@@ -42,32 +42,37 @@ type part struct {
 
 // Rollups implements visibility.RollupReader.
 func (s *Store) Rollups(ctx context.Context, r visibility.Range, width time.Duration, yield func(*visibility.Rollup) error) (visibility.Coverage, error) {
-	lowest := s.lowestLevel(r.From)
-	snapped := visibility.Range{
-		From: time.Unix(levels[lowest].floor(max(r.From.Unix(), 0)), 0).UTC(),
-		To:   time.Unix(levels[lowest].ceil(ceilSecond(r.To)), 0).UTC(),
-	}
-	maxLevel := len(levels) - 1
-	for maxLevel > lowest && width%levels[maxLevel].width() != 0 {
-		maxLevel--
-	}
-	cov := visibility.Coverage{Range: snapped, Finest: levels[lowest].width()}
+	a := s.answerTo(r, width)
 	ctx, end, err := s.use(ctx)
 	if err != nil {
-		return cov, err
+		return a.cov, err
 	}
 	defer end()
 	for {
-		a := answer{s: s, lowest: lowest, maxLevel: maxLevel, cov: cov}
 		err := a.read(ctx)
 		if errors.Is(err, errTorn) && ctx.Err() == nil {
-			continue // a writer elsewhere went on: look again
+			a = s.answerTo(r, width) // a writer elsewhere went on: look again
+			continue
 		}
 		if err != nil {
-			return cov, failure(ctx, err)
+			return a.cov, failure(ctx, err)
 		}
 		return a.cov, a.yield(ctx, yield)
 	}
+}
+
+// answerTo returns what is to be read for buckets that fit into a width.
+func (s *Store) answerTo(r visibility.Range, width time.Duration) *answer {
+	a := &answer{s: s, lowest: s.lowestLevel(r.From), maxLevel: len(levels) - 1}
+	a.cov.Range = visibility.Range{
+		From: time.Unix(levels[a.lowest].floor(max(r.From.Unix(), 0)), 0).UTC(),
+		To:   time.Unix(levels[a.lowest].ceil(ceilSecond(r.To)), 0).UTC(),
+	}
+	a.cov.Finest = levels[a.lowest].width()
+	for a.maxLevel > a.lowest && width%levels[a.maxLevel].width() != 0 {
+		a.maxLevel--
+	}
+	return a
 }
 
 func ceilSecond(t time.Time) int64 {
