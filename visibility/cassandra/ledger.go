@@ -55,8 +55,8 @@ func (s *Store) ledger(ctx context.Context) ([]visibility.LedgerEntry, error) {
 		return nil, err
 	}
 	sums := map[account]counters{}
-	err = s.eachCell(ctx, v, kindLedger, func(_ string, value []byte) error {
-		r := reader{b: value}
+	err = s.eachCell(ctx, v, kindLedger, func(_, _ string, c cell) error {
+		r := reader{b: c.value}
 		at := account{r.string(), r.string()}
 		if r.err != nil {
 			return r.err

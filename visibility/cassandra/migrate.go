@@ -26,11 +26,13 @@ const firstSchema = 2
 // a step changes tables alike, which new keyspaces are made with.
 type step struct {
 	to         int
-	statements []string // CQL, in which %s is the keyspace
+	statements func(o *Options) []string
 }
 
 // steps lead from firstSchema to Schema.
-var steps []step
+var steps = []step{
+	{3, func(o *Options) []string { return []string{o.createTable("packs")} }},
+}
 
 // allSteps are those of this version, and further ones of a test.
 func (o *Options) allSteps() []step { return append(steps[:len(steps):len(steps)], o.laterSteps...) }
@@ -194,11 +196,11 @@ func (m *migration) migrate(ctx context.Context) error {
 			continue
 		}
 		m.o.Logger.Info("store: change the schema", "keyspace", m.o.Keyspace, "from", st.to-1, "to", st.to)
-		for _, cql := range st.statements {
+		for _, cql := range st.statements(&m.o) {
 			if err := m.hold(ctx); err != nil {
 				return err
 			}
-			if err := m.ddl(ctx, fmt.Sprintf(cql, m.o.Keyspace)); err != nil {
+			if err := m.ddl(ctx, cql); err != nil {
 				return fmt.Errorf("schema %d: %w", st.to, err)
 			}
 		}

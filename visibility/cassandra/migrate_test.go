@@ -15,26 +15,34 @@ import (
 )
 
 // nextStep is one as a later version may have it.
-var nextStep = step{to: Schema + 1, statements: []string{
-	"ALTER TABLE %s.spans ADD IF NOT EXISTS later_column text",
-	"CREATE TABLE IF NOT EXISTS %s.later_table (name text PRIMARY KEY, value blob)",
-	"ALTER TABLE %s.traces ADD IF NOT EXISTS later_column text",
+var nextStep = step{to: Schema + 1, statements: func(o *Options) []string {
+	return []string{
+		"ALTER TABLE " + o.Keyspace + ".spans ADD IF NOT EXISTS later_column text",
+		"CREATE TABLE IF NOT EXISTS " + o.Keyspace + ".later_table (name text PRIMARY KEY, value blob)",
+		"ALTER TABLE " + o.Keyspace + ".traces ADD IF NOT EXISTS later_column text",
+	}
 }}
 
+// setVersion says which version the tables have.
+const setVersion = "UPDATE %s.schema_version SET version = %d WHERE name = 'tables' IF EXISTS"
+
 // undo takes back what nextStep does.
-var undo = []string{
-	"ALTER TABLE %s.spans DROP IF EXISTS later_column",
-	"DROP TABLE IF EXISTS %s.later_table",
-	"ALTER TABLE %s.traces DROP IF EXISTS later_column",
-	"UPDATE %s.schema_version SET version = 2 WHERE name = 'tables' IF EXISTS",
+func undo(keyspace string) []string {
+	return []string{
+		"ALTER TABLE " + keyspace + ".spans DROP IF EXISTS later_column",
+		"DROP TABLE IF EXISTS " + keyspace + ".later_table",
+		"ALTER TABLE " + keyspace + ".traces DROP IF EXISTS later_column",
+		fmt.Sprintf(setVersion, keyspace, Schema),
+	}
 }
 
-// testMigrated lets two collectors of a later version start while one of this
-// version writes. The first is cut off between two statements of the step, the
+// testMigrated takes the tables of the first version, and lets two collectors
+// of a later version start while one writes that knows nothing of them. The first is cut off between two statements of the step, the
 // second goes on with it. What each acknowledges counts once.
 func (c *cluster) testMigrated(t *testing.T) {
 	old := c.empty(t, c.opts)
-	t.Cleanup(func() { c.undo(t) })
+	t.Cleanup(func() { c.run(t, undo(old.opts.Keyspace)) })
+	c.run(t, []string{"DROP TABLE " + old.opts.Keyspace + ".packs", fmt.Sprintf(setVersion, old.opts.Keyspace, firstSchema)})
 	var writing senders
 	t.Cleanup(writing.Wait)
 	stop := make(chan struct{})
@@ -71,7 +79,7 @@ func (c *cluster) testMigrated(t *testing.T) {
 	close(stop)
 	writing.Wait()
 
-	for _, want := range []string{"later_table", "later_column"} {
+	for _, want := range []string{"packs", "later_table", "later_column"} {
 		if !c.schemaHas(t, old, want) {
 			t.Errorf("%s is not there", want)
 		}
@@ -104,14 +112,17 @@ func (c *cluster) schemaHas(t *testing.T, s *Store, name string) bool {
 	return n > 0
 }
 
-func (c *cluster) undo(t *testing.T) {
+// run carries out statements by a session of its own.
+func (c *cluster) run(t *testing.T, statements []string) {
+	t.Helper()
 	o := c.opts.withDefaults()
+	o.Timeout = max(o.Timeout, schemaTimeout)
 	session, err := connect(o, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, cql := range undo {
-		if err := session.Query(fmt.Sprintf(cql, o.Keyspace)).ExecContext(context.WithoutCancel(t.Context())); err != nil {
+	for _, cql := range statements {
+		if err := session.Query(cql).ExecContext(context.WithoutCancel(t.Context())); err != nil {
 			t.Errorf("%s: %v", cql, err)
 		}
 	}

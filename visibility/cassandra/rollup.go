@@ -99,6 +99,7 @@ type answer struct {
 	parts            []part
 	rows             [][]sumRow // of each part
 	open             map[openID]openHop
+	counted          map[string]map[int]version // of each writer, its counts by slot
 }
 
 func (a *answer) read(ctx context.Context) error {
@@ -134,19 +135,24 @@ func (a *answer) read(ctx context.Context) error {
 func (a *answer) counts(ctx context.Context, v *view) (map[int]bool, error) {
 	a.cov.Oldest = v.floor
 	filled := map[int]bool{}
+	a.counted = map[string]map[int]version{}
 	first := int64(0)
 	// The counters of whole hours stand for a range, as buckets may.
 	from, to := a.cov.Range.From.Truncate(time.Hour), a.cov.Range.To.Add(time.Hour-1).Truncate(time.Hour)
-	err := a.s.eachCell(ctx, v, kindCount, func(name string, value []byte) error {
+	err := a.s.eachCell(ctx, v, kindCount, func(writer, name string, c cell) error {
 		at := slotStart(slotNumber(name))
 		if at.Before(v.floor) {
 			return nil
 		}
 		n := counters{}
-		if err := n.merge(value); err != nil {
+		if err := n.merge(c.value); err != nil {
 			return err
 		}
 		filled[slotNumber(name)] = true
+		if a.counted[writer] == nil {
+			a.counted[writer] = map[int]version{}
+		}
+		a.counted[writer][slotNumber(name)] = c.version
 		if sec := -n["^first"]; sec > 0 && (first == 0 || sec < first) {
 			first = sec
 		}
@@ -190,7 +196,7 @@ func (a *answer) readParts(ctx context.Context, v *view) error {
 	limit := max(1, a.s.opts.Limits.QueryCells/max(1, min(len(a.parts), readers)))
 	return each(ctx, len(a.parts), readers, func(ctx context.Context, i int) error {
 		p := a.parts[i]
-		return a.s.readSums(ctx, v.snap, p.level, p.period, p.shard, p.from, p.to, func(r sumRow) error {
+		return a.readPart(ctx, v, p, func(r sumRow) error {
 			if a.rows[i] = append(a.rows[i], r); len(a.rows[i]) > limit {
 				return fmt.Errorf("the question reads more than %d sums: narrow its range or its step: %w",
 					a.s.opts.Limits.QueryCells, visibility.ErrLimit)

@@ -70,7 +70,7 @@ func TestScale(t *testing.T) {
 			s.fill(t, n)
 			s.logDisk(t)
 			s.logQuestions(t)
-			c.logPartitions(t, s, "rollups", "rollup_rows", "trace_index", "cells")
+			c.logPartitions(t, s, "rollups", "packs", "rollup_rows", "trace_index", "cells")
 		})
 	}
 }
@@ -104,6 +104,9 @@ func (s *Store) fill(t *testing.T, spans int) {
 		}
 	}
 	if err := s.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.pack(t.Context()); err != nil { // rather than wait for a minute
 		t.Fatal(err)
 	}
 }

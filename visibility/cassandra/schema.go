@@ -7,7 +7,7 @@ import (
 
 // Schema is the version of the tables below. Those of an older one are brought
 // to it by steps; see migrate.go.
-const Schema = 2
+const Schema = 3
 
 // The tables. Those that grow with the traffic have time-window compaction and
 // compression, and every row a time to live.
@@ -20,6 +20,8 @@ const Schema = 2
 //	             Partition: service × 10 min × shard of the trace.
 //	rollups      sums of a row in a bucket. Partition: level × (5 min, 1 h or
 //	             1 day of buckets) × shard of the row.
+//	packs        all sums of a writer in a bucket together; see pack.go.
+//	             Partition: as rollups.
 //	rollup_rows  what a row of rollups stands for. Partition: a 16th of them.
 //	cells        counts by 10 min, ledger and waiting requests of a writer.
 //	             Partition: writer × kind.
@@ -39,6 +41,8 @@ var tables = map[string]string{
 	"rollups": `level tinyint, period int, shard smallint, bucket int, row bigint, writer text,
 		version bigint, value blob, prev_version bigint, prev blob,
 		PRIMARY KEY ((level, period, shard), bucket, row, writer)`,
+	"packs": `level tinyint, period int, shard smallint, bucket int, writer text, signature bigint, value blob,
+		PRIMARY KEY ((level, period, shard), bucket, writer)`,
 	"rollup_rows": `part smallint, id bigint, role tinyint, day int, overflow boolean, service text, operation text,
 		url text, url_template text, status text, method text, user_agent text, upstream_cluster text, node text,
 		kind text, source text, destination text, service_version text, error text, key blob,
@@ -56,14 +60,14 @@ var tables = map[string]string{
 }
 
 // growing are the tables with time-window compaction.
-var growing = []string{"spans", "traces", "trace_index", "rollups", "metrics", "series"}
+var growing = []string{"spans", "traces", "trace_index", "rollups", "packs", "metrics", "series"}
 
 // descending are those that are read newest first.
 var descending = map[string]string{"trace_index": "second DESC, traceid DESC", "metrics": "service ASC, monitor_time DESC"}
 
 // tableOrder makes the tables always in the same order.
 var tableOrder = []string{
-	"meta", "state", "writers", "cells", "watermarks", "rollup_rows", "rollups", "spans", "traces", "trace_index", "series", "metrics",
+	"meta", "state", "writers", "cells", "watermarks", "rollup_rows", "rollups", "packs", "spans", "traces", "trace_index", "series", "metrics",
 }
 
 func (o *Options) createTable(name string) string {

@@ -43,7 +43,7 @@ func TestPartitions(t *testing.T) {
 }
 
 var partitionKeys = map[string]string{
-	"spans": "traceid", "trace_index": "service, slot, shard", "rollups": "level, period, shard",
+	"spans": "traceid", "packs": "level, period, shard", "trace_index": "service, slot, shard", "rollups": "level, period, shard",
 	"rollup_rows": "part", "cells": "writer, kind",
 }
 
