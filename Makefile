@@ -94,8 +94,9 @@ bench-ids: ## the rule parser beside gonids, on one core
 	cd internal/bench/ids && GOMAXPROCS=1 $(GO) test -run '^$$' -bench . -benchmem .
 
 .PHONY: bench-scale
-bench-scale: ## writes into Cassandra beside the driver's bare inserts
+bench-scale: ## Cassandra: writes beside bare inserts, one writer beside three, questions over SPANS (10,000,000: half an hour, 8 GiB of disk)
 	$(GO) test -run '^$$' -bench Beside -benchtime $(or $(ROUNDS),3)x -timeout 20m ./visibility/cassandra
+	CLOVER_SPANS=$(or $(SPANS),10000000) $(GO) test -run 'TestScale$$' -count=1 -v -timeout 3h ./visibility/cassandra
 
 .PHONY: faults-cassandra
 faults-cassandra: ## Cassandra restarted, slow, full, changed under it, one of three nodes gone: minutes, 2 GiB

@@ -98,7 +98,7 @@ type view struct {
 
 type namedCell struct {
 	cellKey
-	value []byte
+	cell
 }
 
 // view takes a view. Cells of the kinds given, and open hops of r, are copied
@@ -121,7 +121,7 @@ func (s *Store) view(ctx context.Context, r visibility.Range, kinds ...string) (
 	v.inMemory, snap[s.opts.Writer] = s.opts.Writer, &own
 	for k, c := range s.cells {
 		if slices.Contains(kinds, k.kind) {
-			v.cells = append(v.cells, namedCell{k, c.value})
+			v.cells = append(v.cells, namedCell{k, c})
 		}
 	}
 	for id, h := range s.open {
@@ -134,12 +134,12 @@ func (s *Store) view(ctx context.Context, r visibility.Range, kinds ...string) (
 
 // eachCell calls fn for the cells of all writers of one kind that v was taken
 // with.
-func (s *Store) eachCell(ctx context.Context, v *view, kind string, fn func(name string, value []byte) error) error {
+func (s *Store) eachCell(ctx context.Context, v *view, kind string, fn func(writer, name string, c cell) error) error {
 	for _, c := range v.cells {
 		if c.kind != kind {
 			continue
 		}
-		if err := fn(c.name, c.value); err != nil {
+		if err := fn(v.inMemory, c.name, c.cell); err != nil {
 			return err
 		}
 	}
@@ -147,7 +147,7 @@ func (s *Store) eachCell(ctx context.Context, v *view, kind string, fn func(name
 		if writer == v.inMemory {
 			continue
 		}
-		err := s.readCells(ctx, v.snap, writer, kind, "", func(name string, c cell) error { return fn(name, c.value) })
+		err := s.readCells(ctx, v.snap, writer, kind, "", func(name string, c cell) error { return fn(writer, name, c) })
 		if err != nil {
 			return err
 		}

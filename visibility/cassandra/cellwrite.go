@@ -123,6 +123,10 @@ func (c *committer) background() {
 	if err := c.retain(ctx, now); err != nil {
 		c.opts.Logger.Error("store: apply retention", "err", err)
 	}
+	began := time.Now()
+	if err := c.pack(ctx, began.Add(-packAfter), began.Add(packTime)); err != nil {
+		c.opts.Logger.Warn("store: pack sums", "err", err)
+	}
 }
 
 // Settle counts every request that waits for its other side as it stands. A

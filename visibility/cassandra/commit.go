@@ -40,11 +40,15 @@ type committer struct {
 	// emptied are cells of open hops that were committed as empty.
 	emptied []string
 	g       gathering
+	// unpacked are the buckets that may be without a pack, and when they were
+	// last written to.
+	unpacked map[bucketKey]time.Time
 }
 
 func newCommitter(s *Store) *committer {
 	c := &committer{Store: s}
 	c.restart()
+	c.unpacked = c.unpackedOf(c.ownCounts())
 	return c
 }
 

@@ -53,8 +53,8 @@ func (s *Store) ledger(ctx context.Context) ([]visibility.LedgerEntry, error) {
 		return nil, err
 	}
 	sums := map[storekit.Account]storekit.Counters{}
-	err = s.eachCell(ctx, v, kindLedger, func(_ string, value []byte) error {
-		r := storekit.Reader{B: value}
+	err = s.eachCell(ctx, v, kindLedger, func(_, _ string, c cell) error {
+		r := storekit.Reader{B: c.value}
 		at := storekit.Account{Source: r.String(), Service: r.String()}
 		if r.Err != nil {
 			return r.Err

@@ -19,35 +19,41 @@ type part struct {
 
 // Rollups implements visibility.RollupReader.
 func (s *Store) Rollups(ctx context.Context, r visibility.Range, width time.Duration, yield func(*visibility.Rollup) error) (visibility.Coverage, error) {
-	scope := storekit.ScopeOf(r, width, s.opts.Clock(), s.opts.FineRetention)
-	cov := visibility.Coverage{Range: scope.Range, Finest: storekit.Levels[scope.Lowest].Width()}
+	a := s.answerTo(r, width)
 	ctx, end, err := s.use(ctx)
 	if err != nil {
-		return cov, err
+		return a.cov, err
 	}
 	defer end()
 	for {
-		a := answer{s: s, scope: scope, cov: cov}
 		err := a.read(ctx)
 		if errors.Is(err, errTorn) && ctx.Err() == nil {
-			continue // a writer elsewhere went on: look again
+			a = s.answerTo(r, width) // a writer elsewhere went on: look again
+			continue
 		}
 		if err != nil {
-			return cov, failure(ctx, err)
+			return a.cov, failure(ctx, err)
 		}
 		return a.cov, a.yield(ctx, yield)
 	}
 }
 
+// answerTo returns what is to be read for buckets that fit into a width.
+func (s *Store) answerTo(r visibility.Range, width time.Duration) *answer {
+	scope := storekit.ScopeOf(r, width, s.opts.Clock(), s.opts.FineRetention)
+	return &answer{s: s, scope: scope, cov: visibility.Coverage{Range: scope.Range, Finest: storekit.Levels[scope.Lowest].Width()}}
+}
+
 // answer is one reading of rollups. It is complete before anything is yielded,
 // so that readers do not hold up the committer.
 type answer struct {
-	s     *Store
-	scope storekit.Scope
-	cov   visibility.Coverage
-	parts []part
-	rows  [][]sumRow // of each part
-	open  map[openID]openHop
+	s       *Store
+	scope   storekit.Scope
+	cov     visibility.Coverage
+	parts   []part
+	rows    [][]sumRow // of each part
+	open    map[openID]openHop
+	counted map[string]map[int]version // of each writer, its counts by slot
 }
 
 func (a *answer) read(ctx context.Context) error {
@@ -83,19 +89,24 @@ func (a *answer) read(ctx context.Context) error {
 func (a *answer) counts(ctx context.Context, v *view) (map[int]bool, error) {
 	a.cov.Oldest = v.floor
 	filled := map[int]bool{}
+	a.counted = map[string]map[int]version{}
 	first := int64(0)
 	// The counters of whole hours stand for a range, as buckets may.
 	from, to := a.cov.Range.From.Truncate(time.Hour), a.cov.Range.To.Add(time.Hour-1).Truncate(time.Hour)
-	err := a.s.eachCell(ctx, v, kindCount, func(name string, value []byte) error {
+	err := a.s.eachCell(ctx, v, kindCount, func(writer, name string, c cell) error {
 		at := slotStart(slotNumber(name))
 		if at.Before(v.floor) {
 			return nil
 		}
 		n := storekit.Counters{}
-		if err := n.Merge(value); err != nil {
+		if err := n.Merge(c.value); err != nil {
 			return err
 		}
 		filled[slotNumber(name)] = true
+		if a.counted[writer] == nil {
+			a.counted[writer] = map[int]version{}
+		}
+		a.counted[writer][slotNumber(name)] = c.version
 		if sec := -n["^first"]; sec > 0 && (first == 0 || sec < first) {
 			first = sec
 		}
@@ -139,7 +150,7 @@ func (a *answer) readParts(ctx context.Context, v *view) error {
 	limit := max(1, a.s.opts.Limits.QueryCells/max(1, min(len(a.parts), readers)))
 	return each(ctx, len(a.parts), readers, func(ctx context.Context, i int) error {
 		p := a.parts[i]
-		return a.s.readSums(ctx, v.snap, p.Level, p.period, p.shard, p.From, p.To, func(r sumRow) error {
+		return a.readPart(ctx, v, p, func(r sumRow) error {
 			if a.rows[i] = append(a.rows[i], r); len(a.rows[i]) > limit {
 				return fmt.Errorf("the question reads more than %d sums: narrow its range or its step: %w",
 					a.s.opts.Limits.QueryCells, visibility.ErrLimit)

@@ -95,6 +95,11 @@ type Options struct {
 
 	// reconnect is how often a node that went away is tried again. 0: 1 s.
 	reconnect time.Duration
+	// lockTime is how long the schema's lock holds after the last sign of
+	// life of who has it, in whole seconds. 0: schemaWait.
+	lockTime time.Duration
+	// laterSteps follow on those of this version.
+	laterSteps []step
 }
 
 // Limits bound what the store keeps apart and what a question may cost.
@@ -126,6 +131,7 @@ func (o Options) withDefaults() Options {
 	def(&o.Concurrency, 64)
 	def(&o.Timeout, 5*time.Second)
 	def(&o.reconnect, time.Second)
+	def(&o.lockTime, schemaWait)
 	def(&o.Limits.Values, 10_000)
 	def(&o.Limits.Rows, 200_000)
 	def(&o.Limits.RecordBytes, 1<<20)

@@ -24,6 +24,7 @@ type sumKey struct {
 // sum returns the aggregate that the commit at hand adds to a row's finest
 // bucket.
 func (g *gathering) sum(row uint64, at time.Time) *visibility.Aggregate {
+	g.count(at) // is written with each change of a sum: see pack.go
 	return aggregateIn(g.sums, sumKey{0, storekit.Levels[0].Bucket(at), row})
 }
 
@@ -82,6 +83,7 @@ func (c *committer) writeSums(ctx context.Context) error {
 		return err
 	}
 	clear(c.sums.next)
+	now := time.Now()
 	lists := map[[3]int64][]statement{}
 	for k, delta := range sums {
 		b := c.bucketOf(k)
@@ -98,6 +100,9 @@ func (c *committer) writeSums(ctx context.Context) error {
 			return err
 		}
 		c.sums.next[k] = value
+		if len(c.unpacked) < maxUnpacked {
+			c.unpacked[b] = now
+		}
 		period := k.bucket / periods[k.level]
 		p := [3]int64{int64(k.level), period, int64(b.shard)}
 		lists[p] = append(lists[p], statement{cql: insertSum, size: len(value) + len(was.value) + 80, args: []any{

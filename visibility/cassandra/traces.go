@@ -134,7 +134,7 @@ func (t *traceSearch) run(ctx context.Context) error {
 
 // slots lists the 10 minutes that hold spans and are searched, newest first.
 func (t *traceSearch) slots(ctx context.Context) (slots []int, err error) {
-	err = t.s.eachCell(ctx, t.v, kindCount, func(name string, _ []byte) error {
+	err = t.s.eachCell(ctx, t.v, kindCount, func(_, name string, _ cell) error {
 		slot := slotNumber(name)
 		switch at := slotStart(slot); {
 		case at.Before(t.v.floor), at.After(t.q.Range.To), !slotStart(slot + 1).After(t.q.Range.From):

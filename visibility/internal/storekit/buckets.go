@@ -37,14 +37,19 @@ type Scope struct {
 	Lowest, Highest int              // levels
 }
 
-// ScopeOf returns the scope of a question. Width is that of the steps asked
-// for; 0: one for the whole range. Buckets of the finest level are kept for so
-// long before now; 0 or less: for ever.
-func ScopeOf(r visibility.Range, width time.Duration, now time.Time, fine time.Duration) Scope {
-	s := Scope{Highest: len(Levels) - 1}
-	if fine > 0 && r.From.Before(now.Add(-fine)) {
-		s.Lowest = 1
+// LowestLevel is the finest level that reaches back to a time. Buckets of the
+// finest of all are kept for so long before now; 0 or less: for ever.
+func LowestLevel(from, now time.Time, fine time.Duration) int {
+	if fine > 0 && from.Before(now.Add(-fine)) {
+		return 1
 	}
+	return 0
+}
+
+// ScopeOf returns the scope of a question. Width is that of the steps asked
+// for; 0: one for the whole range. For now and fine see [LowestLevel].
+func ScopeOf(r visibility.Range, width time.Duration, now time.Time, fine time.Duration) Scope {
+	s := Scope{Lowest: LowestLevel(r.From, now, fine), Highest: len(Levels) - 1}
 	for s.Highest > s.Lowest && width%Levels[s.Highest].Width() != 0 {
 		s.Highest--
 	}
