@@ -196,7 +196,9 @@ func (s *Submitter) attempt(ctx context.Context, state *State, r *Record) error 
 
 // submit has Spark run the job, for as long as it may take.
 func (s *Submitter) submit(ctx context.Context, r *Record, buckets []Bucket, output string) error {
-	statement, err := Statement(s.o.Data, buckets, output)
+	data, release := s.snapshot(buckets)
+	defer release()
+	statement, err := Statement(data, buckets, output)
 	if err != nil {
 		return err
 	}
