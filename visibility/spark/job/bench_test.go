@@ -62,12 +62,13 @@ func BenchmarkFastBesideFull(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// writeFile has Spark write the spans of an hour: 20 services with 50 URLs each.
+// writeFile has Spark write the spans of an hour: 20 services with 50 URLs each,
+// five spans a trace.
 func writeFile(b *testing.B, db *spark.DB, file string, hour int) {
 	b.Helper()
 	dir := b.TempDir()
 	statement := fmt.Sprintf(`INSERT OVERWRITE DIRECTORY '%s' USING parquet
-SELECT /*+ COALESCE(1) */ 'server' AS role, concat('service-', id %% 20) AS service, 'GET' AS operation,
+SELECT /*+ COALESCE(1) */ lpad(hex(id div 5), 32, '0') AS trace_id, 'server' AS role, concat('service-', id %% 20) AS service, 'GET' AS operation,
   concat('http://service-', id %% 20, ':9180/', id %% 1000) AS url, concat('http://service-', id %% 20, ':9180/*') AS url_template,
   'GET' AS method, concat('agent-', id %% 7) AS user_agent, 'inbound|9180||' AS upstream_cluster, concat('node-', id %% 5) AS node,
   'server' AS kind, concat('service-', id %% 19) AS source, '' AS destination, 'v1' AS version,
