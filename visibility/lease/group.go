@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -44,6 +45,7 @@ type Group struct {
 	mu      sync.Mutex // guards what follows
 	shares  *shares    // holds until
 	until   time.Time
+	since   time.Time       // there are these members
 	loads   map[string]load // of keys, as told by Load
 	err     error
 	renewed int64 // renewals that succeeded,
@@ -115,11 +117,14 @@ func (g *Group) Load(key string, spans float64) {
 	g.loads[key] = load{spans, time.Now()}
 }
 
-// measured returns the loads of the keys that this member owns.
-func (g *Group) measured() map[string]float64 {
+// measured returns the loads of the keys that this member owns, and whether
+// the members of a table are not new: so that a service is not moved twice
+// when one dies, and what that one had is measured by others.
+func (g *Group) measured(t table) (loads map[string]float64, settled bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	loads := map[string]float64{}
+	settled = g.shares.hasMembers(t) && time.Since(g.since) > 5*g.o.Expire
+	loads = map[string]float64{}
 	for key, l := range g.loads {
 		if time.Since(l.at) > loadHolds || g.shares.owner(key) != g.o.ID {
 			delete(g.loads, key)
@@ -127,7 +132,7 @@ func (g *Group) measured() map[string]float64 {
 		}
 		loads[key] = l.spans
 	}
-	return loads
+	return loads, settled
 }
 
 // Changed returns a channel that holds a token when what Owns answers may be
@@ -198,7 +203,8 @@ func (g *Group) try(ctx context.Context) (done bool, err error) {
 	}
 	g.watch.look(t, time.Now(), 2*g.o.Renew)
 	next, lapsed := g.watch.renew(t, g.o.Expire)
-	next.tell(t, g.o.ID, g.measured())
+	measured, settled := g.measured(next)
+	next.tell(t, g.o.ID, measured, settled)
 	if len(next.Members) > maxMembers {
 		return false, fmt.Errorf("lease: there are %d members already", maxMembers)
 	}
@@ -225,12 +231,12 @@ func (g *Group) took(t table, lapsed []string, began time.Time, swapped bool) {
 	g.renewed++
 	same := g.shares.same(t)
 	if !same || !time.Now().Before(g.until) {
-		before := g.shares.members
+		if !g.shares.hasMembers(t) {
+			g.since = time.Now()
+			g.o.Logger.Info("lease: members", slog.Any("members", slices.Sorted(maps.Keys(t.Members))), slog.Any("lapsed", lapsed))
+		}
 		if !same {
 			g.shares = divide(t)
-		}
-		if !slices.Equal(before, g.shares.members) {
-			g.o.Logger.Info("lease: members", slog.Any("members", g.shares.members), slog.Any("lapsed", lapsed))
 		}
 		select {
 		case g.changed <- struct{}{}:

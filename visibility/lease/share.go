@@ -23,8 +23,8 @@ const (
 func (t table) even() float64 { return t.Sum / float64(max(len(t.Members), 1)) }
 
 // tell adds to a table what a member measured of its keys, when before is the
-// table as it was.
-func (t *table) tell(before table, self string, measured map[string]float64) {
+// table as it was. Until the members have settled, that moves nothing.
+func (t *table) tell(before table, self string, measured map[string]float64, settled bool) {
 	t.Loads = maps.Clone(before.Loads)
 	maps.DeleteFunc(t.Loads, func(id string, _ float64) bool { _, member := t.Members[id]; return !member })
 	own := 0.0
@@ -41,7 +41,10 @@ func (t *table) tell(before table, self string, measured map[string]float64) {
 	for _, load := range t.Loads {
 		sum += load
 	}
-	t.Sum = before.Sum
+	t.Sum, t.Hot = before.Sum, before.Hot
+	if !settled {
+		return
+	}
 	if far(t.Sum, sum, sumChange) && sum > 0 {
 		t.Sum = digits(sum)
 	}
@@ -130,7 +133,12 @@ func divide(t table) *shares {
 
 // same reports whether a table divides the keys as s does.
 func (s *shares) same(t table) bool {
-	return s.sum == t.Sum && maps.Equal(s.hot, t.Hot) && len(s.members) == len(t.Members) &&
+	return s.sum == t.Sum && maps.Equal(s.hot, t.Hot) && s.hasMembers(t)
+}
+
+// hasMembers reports whether a table has the same members.
+func (s *shares) hasMembers(t table) bool {
+	return len(s.members) == len(t.Members) &&
 		!slices.ContainsFunc(s.members, func(id string) bool { _, member := t.Members[id]; return !member })
 }
 

@@ -33,7 +33,7 @@ func settle(t *testing.T, tab table, loads map[string]float64, noise func() floa
 				}
 			}
 			next := table{Members: tab.Members}
-			next.tell(tab, id, own)
+			next.tell(tab, id, own, true)
 			tab = next
 		}
 		after := divide(tab)
@@ -98,6 +98,11 @@ func TestSharesRest(t *testing.T) {
 	}
 	grows := "mesh/service-60.default"
 	loads[grows] = 5 * loads["mesh/service-0.default"]
+	unsettled := table{Members: tab.Members}
+	unsettled.tell(tab, ids(1)[0], map[string]float64{grows: loads[grows]}, false)
+	if !divide(tab).same(unsettled) || unsettled.Loads[ids(1)[0]] != loads[grows] {
+		t.Errorf("before the members have settled: %+v", unsettled)
+	}
 	tab, moved = settle(t, tab, loads, exactly)
 	if most, mean := busiest(tab, loads); tab.Hot[grows] == 0 || most > max(1.35*mean, loads[grows]+.1*mean) {
 		t.Errorf("after a service grew the busiest member has %.2f of the mean", most/mean)
@@ -144,7 +149,7 @@ func TestTablesOfBefore(t *testing.T) {
 		t.Fatalf("%+v, %v", tab, err)
 	}
 	next := table{Members: tab.Members}
-	next.tell(tab, "a", nil)
+	next.tell(tab, "a", nil, true)
 	if text, err := next.encode(); err != nil || string(text) != `{"members":{"a":1,"b":2}}` {
 		t.Errorf("%s, %v", text, err)
 	}
