@@ -107,8 +107,12 @@ func (p *tracePuller) tell() {
 		return
 	}
 	for _, cur := range p.cursors {
-		if cur.owned && cur.rate > 0 {
+		switch {
+		case !cur.owned || cur.rate == 0: // not its own, or not known
+		case cur.listed:
 			p.c.opt.Share.Load(p.shareKey(cur.service), cur.rate)
+		default:
+			p.c.opt.Share.Load(p.shareKey(cur.service), 0)
 		}
 	}
 }

@@ -47,15 +47,17 @@ type model struct {
 	delivered   map[string]*ranges // read and stored, by service
 	late        map[string]*ranges // and that at an age of at least latest
 	workers     []*worker
-	read        float64 // spans
+	readers     map[string]*worker // by service, the last
+	read        float64            // spans
 	swaps, lost int
+	moved       int // services
 }
 
 // newModel has services whose rates fall as those of words do (Zipf).
 func newModel(services, collectors int, spans float64) *model {
 	m := &model{
 		collectors: collectors, total: spans, rates: map[string]float64{}, state: map[string][]byte{},
-		marks: map[string]time.Time{}, delivered: map[string]*ranges{}, late: map[string]*ranges{},
+		marks: map[string]time.Time{}, delivered: map[string]*ranges{}, late: map[string]*ranges{}, readers: map[string]*worker{},
 	}
 	sum := 0.0
 	for i := range services {
@@ -223,6 +225,10 @@ func (w *worker) Write(ctx context.Context, b *visibility.Batch) (visibility.Rec
 	}
 	for service, mark := range b.Watermarks {
 		w.marks[service] = mark
+		if w.readers[service] != w {
+			w.readers[service] = w
+			w.moved++
+		}
 		for _, read := range w.pending[service] {
 			w.delivered[service].add(read.Range)
 			w.late[service].add(visibility.Range{From: read.From, To: earlier(read.To, read.at.Add(-latest))})

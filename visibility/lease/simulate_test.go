@@ -110,7 +110,7 @@ func (m *model) join(t *testing.T, number int) (kill, stop func()) {
 func (m *model) phase(t *testing.T, name string, run func()) {
 	t.Helper()
 	m.mu.Lock()
-	began, read, swaps, lost := time.Now(), m.read, m.swaps, m.lost
+	began, read, swaps, lost, moved := time.Now(), m.read, m.swaps, m.lost, m.moved
 	for _, w := range m.workers {
 		w.mark = w.read
 	}
@@ -129,8 +129,8 @@ func (m *model) phase(t *testing.T, name string, run func()) {
 	for _, l := range loads {
 		sum += l
 	}
-	fmt.Fprintf(&m.report, "%s: %d collectors; each span read %.1f times; busiest collector %.2f of the mean; %s; compare-and-set %.1f/s, %.0f %% of them in vain\n",
-		name, len(loads), (m.read-read)/passed/m.total, slices.Max(loads)/(sum/float64(len(loads))), m.lags(), float64(m.swaps-swaps)/passed, 100*float64(m.lost-lost)/math.Max(float64(m.swaps-swaps), 1))
+	fmt.Fprintf(&m.report, "%s: %d collectors; each span read %.1f times; busiest collector %.2f of the mean; %s; %d services moved; compare-and-set %.1f/s, %.0f %% of them in vain\n",
+		name, len(loads), (m.read-read)/passed/m.total, slices.Max(loads)/(sum/float64(len(loads))), m.lags(), m.moved-moved, float64(m.swaps-swaps)/passed, 100*float64(m.lost-lost)/math.Max(float64(m.swaps-swaps), 1))
 }
 
 // lags says how far behind the services are read.
