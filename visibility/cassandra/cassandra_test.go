@@ -112,7 +112,7 @@ type packing struct {
 
 func (s packing) Write(ctx context.Context, b *visibility.Batch) (visibility.Receipt, error) {
 	r, err := s.Store.Write(ctx, b)
-	if err == nil && s.writes.Add(1)%8 == 0 {
+	if err == nil && s.writes.Add(1)%16 == 0 {
 		err = s.pack(ctx)
 	}
 	return r, err

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"time"
 
+	gocql "github.com/apache/cassandra-gocql-driver/v2"
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/opnfv/clover/visibility/internal/storekit"
@@ -160,7 +162,10 @@ func (c *committer) packSome(ctx context.Context, buckets []bucketKey, counts ma
 		}
 		key := []any{int8(b.level), int(b.bucket / periods[b.level]), b.shard, int(b.bucket), c.opts.Writer}
 		var is int64
-		if err := c.session.Query(packExists, key...).ScanContext(ctx, &is); err == nil && is == sig {
+		switch err := c.session.Query(packExists, key...).ScanContext(ctx, &is); {
+		case err != nil && !errors.Is(err, gocql.ErrNotFound):
+			return err
+		case err == nil && is == sig:
 			return nil
 		}
 		sums, err := c.sumsOf(ctx, b)
