@@ -9,6 +9,7 @@ import (
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
 
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
 
 // loadMeta reads what was decided when the keyspace was made, and what
@@ -140,8 +141,8 @@ func (s *Store) stats(ctx context.Context) (visibility.StoreStats, error) {
 		if slotStart(slotNumber(name)).Before(v.floor) {
 			return nil
 		}
-		n := counters{}
-		if err := n.merge(value); err != nil {
+		n := storekit.Counters{}
+		if err := n.Merge(value); err != nil {
 			return err
 		}
 		st.Spans += n["spans"]
