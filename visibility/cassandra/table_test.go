@@ -14,6 +14,7 @@ import (
 
 	"github.com/opnfv/clover/tracing"
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
 
 // tableRows are spans as Spark hands them to WriteTable.
@@ -70,7 +71,7 @@ func TestWriteTableRefuses(t *testing.T) {
 		{"a trace in two pieces", tableRows(one, two, one), visibility.ErrInvalid},
 		{"no record", "00000000000000000000000000000001\n", visibility.ErrInvalid},
 		{"an empty line", row + "\n", visibility.ErrInvalid},
-		{"a record that is cut off", row[:len(row)-21] + "\n", errCorrupt},
+		{"a record that is cut off", row[:len(row)-21] + "\n", storekit.ErrCorrupt},
 		{"no hexadecimal", strings.Replace(row, "\t", "\tx", 1), hex.InvalidByteError('x')},
 		{"a line that is cut off", row[:len(row)-1], io.ErrUnexpectedEOF},
 	} {
