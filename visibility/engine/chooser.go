@@ -50,6 +50,8 @@ type SparkSQL struct {
 	DB sql.DB
 	// Table is SQL that stands for the spans; see sql.Options.
 	Table string
+	// TableIn is that of sql.Options.
+	TableIn func(r visibility.Range) string
 	// Files tells what the table consists of. nil: not known, and Auto does
 	// not choose Spark.
 	Files func(ctx context.Context) (Files, error)
@@ -218,7 +220,7 @@ func (c *counting) Rollups(ctx context.Context, r visibility.Range, width time.D
 
 func (c *Chooser) askSpark(ctx context.Context, q visibility.Query, cost *Cost) (*visibility.Result, error) {
 	db := &countingDB{DB: c.o.Spark.DB}
-	o := sql.Options{Dialect: sql.Spark, Table: c.o.Spark.Table, Clock: c.o.Analytics.Clock}
+	o := sql.Options{Dialect: sql.Spark, Table: c.o.Spark.Table, TableIn: c.o.Spark.TableIn, Clock: c.o.Analytics.Clock}
 	if files := c.o.Spark.Files; files != nil {
 		o.Through = func(ctx context.Context) (time.Time, error) {
 			f, err := files(ctx)

@@ -180,7 +180,7 @@ func testCassandra(t *testing.T, server, addr string, table sql.CassandraTable) 
 	k.now.Store(sqltest.Clock().Add(retention - 30*time.Minute).UnixNano())
 	k.each((*cassandra.Store).Retain)
 	sqltest.Compare(t, k.stores["b"], engine, spans, sqltest.Options{Seed: 7, Queries: queries})
-	k.plan(open(t, Options{Addr: server}), table)
+	k.plan(open(t, Options{Addr: server, Sessions: 1}), table)
 }
 
 // engine asks Spark for what the table holds.
@@ -188,6 +188,12 @@ func (k *keyspace) engine(db *DB, table sql.CassandraTable) *sql.Engine {
 	k.Helper()
 	engine, err := sql.New(db, sql.Options{
 		Dialect: sql.Spark, Table: table.SQL(), Clock: sqltest.Clock,
+		TableIn: func(r visibility.Range) string {
+			if r.To.Sub(r.From) > time.Hour {
+				return table.SQL()
+			}
+			return table.InRange(r)
+		},
 		Oldest: func(ctx context.Context) (time.Time, error) {
 			st, err := k.stores["b"].Stats(ctx)
 			return st.Oldest, err
@@ -199,16 +205,37 @@ func (k *keyspace) engine(db *DB, table sql.CassandraTable) *sql.Engine {
 	return engine
 }
 
-// plan holds that Spark does not move rows before the program has them.
+// plan holds that a question reads the table once, that Spark does not move
+// rows on their way to the program, and that it looks up the traces of a range.
 func (k *keyspace) plan(db *DB, table sql.CassandraTable) {
 	k.Helper()
-	rows, err := ask(k.T, db, "EXPLAIN SELECT count(*) FROM "+table.SQL())
-	if err != nil || len(rows) != 1 {
-		k.Fatalf("%v, %v", rows, err)
+	explained := func(statement string) string {
+		k.Helper()
+		rows, err := ask(k.T, db, "EXPLAIN "+statement)
+		if err != nil || len(rows) != 1 {
+			k.Fatalf("%v, %v", rows, err)
+		}
+		return rows[0][0].(string)
 	}
-	_, before, ok := strings.Cut(rows[0][0].(string), "ScriptTransformation")
-	// What was committed is known before: Exchange SinglePartition is of that.
-	if !ok || strings.Contains(before, "partitioning(") || strings.Contains(before, "Join") {
-		k.Errorf("the plan is\n%s", rows[0][0])
+	// What Spark decides while it runs is not in a plan.
+	if _, err := ask(k.T, db, "SET spark.sql.adaptive.enabled=false"); err != nil {
+		k.Fatal(err)
+	}
+	plan := explained("SELECT count(*) FROM " + table.SQL())
+	_, before, _ := strings.Cut(plan, "ScriptTransformation ")
+	// Exchange SinglePartition is of what was committed.
+	if before == "" || strings.Contains(before, "partitioning(") || strings.Contains(before, "Join") {
+		k.Errorf("the plan is\n%s", plan)
+	}
+	r := visibility.Range{From: sqltest.Clock().Add(-time.Minute), To: sqltest.Clock()}
+	statement, err := sql.Compile(sql.Spark, table.InRange(r), visibility.Query{Range: r})
+	if err != nil {
+		k.Fatal(err)
+	}
+	plan = explained(statement)
+	for _, once := range []string{"ScriptTransformation ", "Cassandra Direct Join [traceid", "Cassandra Direct Join [service"} {
+		if strings.Count(plan, once) != 1 {
+			k.Errorf("the plan for a range has %q %d times\n%s", once, strings.Count(plan, once), plan)
+		}
 	}
 }

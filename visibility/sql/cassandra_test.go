@@ -2,6 +2,7 @@ package sql_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,7 +18,7 @@ import (
 func TestCassandraTableGolden(t *testing.T) {
 	table := sql.CassandraTable{Catalog: "c`1", Keyspace: "Mesh", Program: "/opt/it's/clover-spark rows"}
 	path := filepath.Join("testdata", "cassandra.spark.sql")
-	got := table.SQL() + "\n"
+	got := table.SQL() + "\n\n" + table.InRange(hour) + "\n"
 	if *update {
 		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
 			t.Fatal(err)
@@ -95,4 +96,17 @@ func TestOldest(t *testing.T) {
 	if want := hour.To.Truncate(visibility.MinStep).Add(visibility.MinStep).Sub(hour.From.Add(time.Minute)); res.Observed > want {
 		t.Errorf("observed %v, want at most %v", res.Observed, want)
 	}
+}
+
+func ExampleCassandraTable_Settings() {
+	for _, setting := range (sql.CassandraTable{}).Settings("cassandra-0,cassandra-1", 9042) {
+		fmt.Println("--conf", setting)
+	}
+	// Output:
+	// --conf spark.sql.catalog.cass=com.datastax.spark.connector.datasource.CassandraCatalog
+	// --conf spark.sql.catalog.cass.spark.cassandra.connection.host=cassandra-0,cassandra-1
+	// --conf spark.sql.catalog.cass.spark.cassandra.connection.port=9042
+	// --conf spark.sql.catalog.cass.spark.cassandra.input.consistency.level=LOCAL_QUORUM
+	// --conf spark.sql.catalog.cass.directJoinSetting=on
+	// --conf spark.sql.extensions=com.datastax.spark.connector.CassandraSparkExtensions
 }

@@ -25,6 +25,9 @@ type Options struct {
 	// [Dialect.Parquet] or [CassandraTable.SQL] returns. It is taken as it is
 	// and must not come from whoever asks.
 	Table string
+	// TableIn returns what stands for the rows of a range, where that is less
+	// than all of Table, such as [CassandraTable.InRange]; nil: Table.
+	TableIn func(r visibility.Range) string
 	// Through tells up to when all spans are in the table; nil: not known.
 	// Answers for later times say that they may miss something.
 	Through func(ctx context.Context) (time.Time, error)

@@ -32,14 +32,18 @@ func (r *reader) compile(rng visibility.Range, step time.Duration) (string, erro
 	o := &r.engine.opts
 	q := r.query
 	q.Range, q.Step = rng, step
+	table := o.Table
+	if o.TableIn != nil {
+		table = o.TableIn(rng)
+	}
 	if !r.edges {
-		return Compile(o.Dialect, o.Table, q)
+		return Compile(o.Dialect, table, q)
 	}
 	where, err := o.Dialect.where(rng, q.Count, q.Filter)
 	if err != nil {
 		return "", err
 	}
-	s := statement{dialect: o.Dialect, table: o.Table, where: where, by: visibility.MeasureCount}
+	s := statement{dialect: o.Dialect, table: table, where: where, by: visibility.MeasureCount}
 	for _, dim := range q.GroupBy {
 		s.groupBy = append(s.groupBy, o.Dialect.value(dim, q.Count))
 	}

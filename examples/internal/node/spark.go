@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -88,8 +89,20 @@ func (o *Options) sparkSQL(db *spark.DB) (*engine.SparkSQL, error) {
 		return nil, fmt.Errorf("--spark-data %s: the store is not in Cassandra: %w", o.Spark.Data, visibility.ErrInvalid)
 	}
 	table := sql.CassandraTable{Catalog: catalog, Keyspace: o.Cassandra.Keyspace, Program: o.Spark.Program}
-	return &engine.SparkSQL{DB: db, Table: table.SQL(), SameSpans: true}, nil
+	return &engine.SparkSQL{
+		DB: db, Table: table.SQL(), SameSpans: true,
+		TableIn: func(r visibility.Range) string {
+			if r.To.Sub(r.From) > lookedUp {
+				return table.SQL()
+			}
+			return table.InRange(r)
+		},
+	}, nil
 }
+
+// lookedUp is the longest range whose traces Spark looks up in Cassandra.
+// Looking up a trace takes about as long as reading ten in a row.
+const lookedUp = time.Hour
 
 // reading is Spark with the files that it reads.
 func (o *SparkOptions) reading(db *spark.DB) (*engine.SparkSQL, error) {
