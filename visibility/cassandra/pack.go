@@ -162,10 +162,11 @@ func (c *committer) packSome(ctx context.Context, buckets []bucketKey, counts ma
 		}
 		key := []any{int8(b.level), int(b.bucket / periods[b.level]), b.shard, int(b.bucket), c.opts.Writer}
 		var is int64
-		switch err := c.session.Query(packExists, key...).ScanContext(ctx, &is); {
-		case err != nil && !errors.Is(err, gocql.ErrNotFound):
+		err := c.session.Query(packExists, key...).ScanContext(ctx, &is)
+		if err != nil && !errors.Is(err, gocql.ErrNotFound) {
 			return err
-		case err == nil && is == sig:
+		}
+		if is == sig {
 			return nil
 		}
 		sums, err := c.sumsOf(ctx, b)
