@@ -63,7 +63,8 @@ type CollectorOptions struct {
 	// Parallel is how many services of a source are read at once. 0: 4.
 	Parallel int
 	// QuerySpans is how many spans are rather read once more than left out by
-	// one more query. 0: 100.
+	// one more query; so late spans of quiet services are found sooner, too.
+	// 0: 500.
 	QuerySpans int
 	// BatchSpans is the number of spans written at once. 0: 2048.
 	BatchSpans int
@@ -101,7 +102,7 @@ func (o CollectorOptions) withDefaults() CollectorOptions {
 	for _, d := range [...]struct {
 		field    *int
 		standard int
-	}{{&o.Parallel, 4}, {&o.QuerySpans, 100}, {&o.BatchSpans, 2048}, {&o.RecentSpans, 1 << 18}} {
+	}{{&o.Parallel, 4}, {&o.QuerySpans, 500}, {&o.BatchSpans, 2048}, {&o.RecentSpans, 1 << 18}} {
 		if *d.field <= 0 {
 			*d.field = d.standard
 		}

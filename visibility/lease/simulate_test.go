@@ -86,7 +86,7 @@ func (m *model) join(t *testing.T, number int) (kill, stop func()) {
 		t.Fatal(err)
 	}
 	c, err := visibility.NewCollector(w, visibility.CollectorOptions{
-		ID: id, Share: g, Traces: map[string]visibility.TraceSource{"mesh": w}, RecentSpans: 1, QuerySpans: 1, Config: visibility.Config{SampleInterval: visibility.Interval(m.interval)},
+		ID: id, Share: g, Traces: map[string]visibility.TraceSource{"mesh": w}, RecentSpans: 1, QuerySpans: 500 / spanWeight, Config: visibility.Config{SampleInterval: visibility.Interval(m.interval)},
 	})
 	if err != nil {
 		t.Fatal(err)
