@@ -26,6 +26,9 @@ const (
 	// KindFiles is no source: spans are written into files there. What it
 	// delivered are the spans that they have.
 	KindFiles SourceKind = "files"
+	// KindJobs is no source: Spark's jobs sum up files. What it delivered are
+	// the spans that count in their results.
+	KindJobs SourceKind = "jobs"
 )
 
 // sourceKey identifies a source among those of a collector.

@@ -33,7 +33,7 @@ func (o *Options) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.Redis.KeyFile, "redis-key-file", "", "PEM `file` with the key of --redis-cert-file")
 	f.DurationVar(&o.RedisRefresh, "redis-refresh", 0, "how often Redis is brought up to date (default: 1s)")
 	f.StringVar(&o.RedisResults, "redis-results", "store", "`engine` that counts for Redis: store, or spark, whose jobs write into --spark-results; configuration and metrics are always the store's")
-	f.StringVar(&o.SparkResults, "spark-results", "", "`directory` that clover-spark-submit writes into, for --redis-results spark")
+	f.StringVar(&o.SparkResults, "spark-results", "", "`directory` that clover-spark-submit writes into: the status tells of the jobs, and --redis-results spark reads it")
 	o.Redis.Password = os.Getenv("REDIS_PASSWORD")
 	o.Redis.SentinelUsername, o.Redis.SentinelPassword = os.Getenv("REDIS_SENTINEL_USERNAME"), os.Getenv("REDIS_SENTINEL_PASSWORD")
 	o.Spark.addFlags(f)

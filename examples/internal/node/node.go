@@ -25,6 +25,7 @@ import (
 	"github.com/opnfv/clover/visibility/lease"
 	visibilityredis "github.com/opnfv/clover/visibility/redis"
 	"github.com/opnfv/clover/visibility/spark"
+	"github.com/opnfv/clover/visibility/spark/job"
 	"github.com/opnfv/clover/web"
 )
 
@@ -90,9 +91,10 @@ type Node struct {
 	collector *visibility.Collector
 	receiver  *tracing.Receiver
 	hub       *visibility.Hub
-	results   *results  // nil: not kept in Redis
-	exporter  *exporter // nil: no files
-	spark     *spark.DB // nil: there is none
+	results   *results      // nil: not kept in Redis
+	exporter  *exporter     // nil: no files
+	jobs      *job.Reporter // nil: not known
+	spark     *spark.DB     // nil: there is none
 	service   *server.Local
 	registry  *prometheus.Registry
 }
@@ -107,6 +109,9 @@ func New(opts Options) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{opts: opts, store: store, hub: &visibility.Hub{}}
+	if opts.SparkResults != "" {
+		n.jobs = job.NewReporter(opts.SparkResults)
+	}
 	if err := n.assemble(); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}

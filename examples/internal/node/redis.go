@@ -55,9 +55,6 @@ func newResults(o Options, store visibility.Store, collector *visibility.Collect
 func (o *Options) figures() (visibilityredis.Figures, error) {
 	switch o.RedisResults {
 	case "", "store":
-		if o.SparkResults != "" {
-			return nil, fmt.Errorf("--spark-results is for --redis-results spark: %w", visibility.ErrInvalid)
-		}
 		return nil, nil
 	case "spark":
 	default:
@@ -91,6 +88,9 @@ func (n *Node) outputs() (list []visibility.SourceStatus) {
 	}
 	if n.exporter != nil {
 		list = append(list, n.exporter.Status())
+	}
+	if n.jobs != nil {
+		list = append(list, n.jobs.Status())
 	}
 	if s, ok := n.store.(*spool.Store); ok {
 		list = append(list, s.Status().Output())

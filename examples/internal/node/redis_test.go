@@ -17,7 +17,7 @@ func TestRedisResultsFlags(t *testing.T) {
 		{"--redis r:6379 --redis-results spark --spark-results /results", "", true},
 		{"--redis r:6379 --redis-results spark", "needs --spark-results", false},
 		{"--redis r:6379 --redis-results flink", "want store or spark", false},
-		{"--redis r:6379 --spark-results /results", "is for --redis-results spark", false},
+		{"--redis r:6379 --spark-results /results", "", false},
 		{"--redis-results spark --spark-results /results", "is for --redis", false},
 	} {
 		o, err := parse(strings.Fields(c.args)...)

@@ -24,6 +24,5 @@ Who counts for Redis, as flags; nothing: the store.
 {{- fail (printf "collector.redis.results: it is spark, and namespace %s has none; make it with spark.enabled=true (cloverctl: create system spark)" .Release.Namespace) }}
 {{- end -}}
 - --redis-results=spark
-- --spark-results=/spark/results
 {{- end }}
 {{- end }}

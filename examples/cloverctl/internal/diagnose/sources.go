@@ -45,6 +45,11 @@ func outputs(st *v1.GetStatusResponse) []Check {
 			if s.GetDetail() != "" {
 				c.Detail += ": " + s.GetDetail()
 			}
+		case "jobs":
+			c.Name, c.Remedy = "Spark's jobs succeed", "A job that fails is run again, and counts once; 'kubectl -n clover-system logs deploy/clover-spark-submit' has more"
+			if s.GetDetail() != "" {
+				c.Detail += ": " + s.GetDetail()
+			}
 		default:
 			continue
 		}

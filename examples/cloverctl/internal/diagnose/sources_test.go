@@ -19,6 +19,8 @@ func TestOutputs(t *testing.T) {
 		{&v1.SourceStatus{Kind: "spool", State: "ok"}, OK, "nothing waits"},
 		{&v1.SourceStatus{Kind: "spool", Error: "12 spans wait"}, Failed, "12 spans wait"},
 		{&v1.SourceStatus{Kind: "files", Target: "/spans", State: "ok", Detail: "3 files"}, OK, "/spans: 3 files"},
+		{&v1.SourceStatus{Kind: "jobs", Target: "/results", State: "ok", Detail: "clover-spark ok"}, OK, "/results: clover-spark ok"},
+		{&v1.SourceStatus{Kind: "jobs", Target: "/results", State: "down", Error: "clover-spark failed"}, Failed, "clover-spark failed"},
 		{&v1.SourceStatus{Kind: "files", Target: "/spans", State: "down", Error: "behind since"}, Failed, "/spans: behind since"},
 	} {
 		got := outputs(&v1.GetStatusResponse{Sources: []*v1.SourceStatus{{Kind: "traces"}, c.source}})
