@@ -41,7 +41,9 @@ func cassandraTable(t testing.TB, addr string) (table sql.CassandraTable, settin
 		t.Fatal(err)
 	}
 	table = sql.CassandraTable{Program: asProgram + "=1 exec '" + self + "'"}
-	return table, append(table.Settings(host, port), testutil.SparkConnector(t))
+	// A busy machine takes its time.
+	const timeout = "spark.sql.catalog.cass.spark.cassandra.connection.timeoutMS=120000"
+	return table, append(table.Settings(host, port), testutil.SparkConnector(t), timeout)
 }
 
 // keyspace is a Cassandra with two collectors.
@@ -56,6 +58,18 @@ type keyspace struct {
 // retention of the keyspace.
 const retention = 3 * time.Hour
 
+// patiently calls do until Cassandra has answered it in time.
+func (k *keyspace) patiently(do func() error) {
+	k.Helper()
+	testutil.Eventually(k, patience, func() (bool, string) {
+		err := do()
+		if err != nil && !errors.Is(err, visibility.ErrUnavailable) {
+			k.Fatal(err)
+		}
+		return err == nil, fmt.Sprint(err)
+	})
+}
+
 // start opens the store of a collector, a new process of it if it has one.
 func (k *keyspace) start(name string) {
 	k.Helper()
@@ -64,19 +78,17 @@ func (k *keyspace) start(name string) {
 			k.Fatal(err)
 		}
 	}
-	testutil.Eventually(k, patience, func() (bool, string) {
+	k.patiently(func() error {
 		s, err := cassandra.Open(k.Context(), cassandra.Options{
 			Hosts: []string{k.addr}, Writer: name, Shards: 2, Timeout: 30 * time.Second, Retention: retention,
 			Replication: "{'class': 'SimpleStrategy', 'replication_factor': 1} AND durable_writes = false",
 			Clock:       func() time.Time { return time.Unix(0, k.now.Load()).UTC() },
+			Limits:      cassandra.Limits{QueryTime: patience},
 		})
-		if err != nil && !errors.Is(err, visibility.ErrUnavailable) {
-			k.Fatal(err)
-		}
 		if err == nil {
 			k.stores[name] = s
 		}
-		return err == nil, fmt.Sprint(err)
+		return err
 	})
 }
 
@@ -86,12 +98,9 @@ func (k *keyspace) write(spans []tracing.Span) {
 	for len(spans) > 0 {
 		n := min(len(spans), 60)
 		s := k.stores[[...]string{"a", "b"}[k.rng.IntN(2)]]
-		testutil.Eventually(k, patience, func() (bool, string) {
+		k.patiently(func() error {
 			_, err := s.Write(k.Context(), &visibility.Batch{Source: "test", Spans: spans[:n]})
-			if err != nil && !errors.Is(err, visibility.ErrUnavailable) {
-				k.Fatal(err)
-			}
-			return err == nil, fmt.Sprint(err)
+			return err
 		})
 		spans = spans[n:]
 	}
@@ -101,9 +110,12 @@ func (k *keyspace) write(spans []tracing.Span) {
 func (k *keyspace) each(do func(s *cassandra.Store, ctx context.Context) error) {
 	k.Helper()
 	for name, s := range k.stores {
-		if err := do(s, k.Context()); err != nil {
-			k.Fatalf("%s: %v", name, err)
-		}
+		k.patiently(func() error {
+			if err := do(s, k.Context()); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			return nil
+		})
 	}
 }
 
@@ -137,7 +149,7 @@ func (k *keyspace) void(spans []tracing.Span) {
 	host, port, _ := net.SplitHostPort(k.addr)
 	config := gocql.NewCluster(host)
 	config.Port, _ = strconv.Atoi(port)
-	config.Keyspace, config.Timeout, config.ConnectTimeout = "visibility", 30*time.Second, 30*time.Second
+	config.Keyspace, config.Timeout, config.ConnectTimeout = "visibility", patience, patience
 	session, err := config.CreateSession()
 	if err != nil {
 		k.Fatal(err)
