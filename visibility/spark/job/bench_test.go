@@ -62,19 +62,20 @@ func BenchmarkFastBesideFull(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// writeFile has Spark write the spans of an hour: 20 services with 50 URLs each,
-// five spans a trace.
+// writeFile has Spark write the spans of an hour: 20 services with 50 URLs
+// each, four spans a trace, in row groups of some 20,000 rows, as package
+// parquet writes them: a file in one piece is read by one processor.
 func writeFile(b *testing.B, db *spark.DB, file string, hour int) {
 	b.Helper()
 	dir := b.TempDir()
-	statement := fmt.Sprintf(`INSERT OVERWRITE DIRECTORY '%s' USING parquet
-SELECT /*+ COALESCE(1) */ lpad(hex(id div 5), 32, '0') AS trace_id, 'server' AS role, concat('service-', id %% 20) AS service, 'GET' AS operation,
+	statement := fmt.Sprintf(`INSERT OVERWRITE DIRECTORY '%[1]s' USING parquet OPTIONS ('parquet.block.size' = '4194304')
+SELECT /*+ COALESCE(1) */ md5(CAST(id DIV 4 + %[2]d AS string)) AS trace_id, md5(CAST(id + %[2]d AS string)) AS span_id, 'server' AS role, concat('service-', id %% 20) AS service, 'GET' AS operation,
   concat('http://service-', id %% 20, ':9180/', id %% 1000) AS url, concat('http://service-', id %% 20, ':9180/*') AS url_template,
   'GET' AS method, concat('agent-', id %% 7) AS user_agent, 'inbound|9180||' AS upstream_cluster, concat('node-', id %% 5) AS node,
   'server' AS kind, concat('service-', id %% 19) AS source, '' AS destination, 'v1' AS version,
   CAST(if(id %% 97 = 0, 500, 200) AS int) AS status_code, id %% 97 = 0 AS error, 1000000 + id %% 999983 AS duration_ns,
-  -1L AS request_size, 100 + id %% 900 AS response_size, %d + (id %% 360) * 10 AS bucket
-FROM range(0, %d, 1, 2)`, dir+"/out", 1772323200+3600*hour, fileSpans)
+  -1L AS request_size, 100 + id %% 900 AS response_size, %[2]d + (id %% 360) * 10 AS bucket
+FROM range(0, %[3]d, 1, 2)`, dir+"/out", 1772323200+3600*hour, fileSpans)
 	if err := db.Query(context.Background(), statement, func([]any) error { return nil }); err != nil {
 		b.Fatal(err)
 	}

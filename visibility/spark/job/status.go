@@ -37,7 +37,7 @@ func (r *Reporter) Status() visibility.SourceStatus {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	info, err := os.Stat(filepath.Join(r.dir, stateFile))
-	stamp := ""
+	var stamp string
 	switch {
 	case err == nil:
 		stamp = fmt.Sprint(info.Size(), info.ModTime().UnixNano())
