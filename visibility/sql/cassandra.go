@@ -94,9 +94,10 @@ WHERE rand() >= 0 AND start_ns >= coalesce((SELECT max(value) FROM %[5]s.meta WH
 
 func (t CassandraTable) catalog() string { return cmp.Or(t.Catalog, "cass") }
 
-// keyspace is its name in Spark.
+// keyspace is its name in Spark. The store names it without quotes, so that it
+// is in small letters.
 func (t CassandraTable) keyspace() string {
-	return backquoted(t.catalog()) + "." + backquoted(cmp.Or(t.Keyspace, "visibility"))
+	return backquoted(t.catalog()) + "." + backquoted(strings.ToLower(cmp.Or(t.Keyspace, "visibility")))
 }
 
 func backquoted(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }

@@ -28,13 +28,13 @@ FROM (
   USING '/opt/it\u0027s/clover-spark rows'
   AS (trace_id STRING, span_id STRING, parent_id STRING, bucket BIGINT, start_ns BIGINT, duration_ns BIGINT, error BOOLEAN, request_size BIGINT, response_size BIGINT, status_code INT, mirrored BOOLEAN, service STRING, operation STRING, url STRING, url_template STRING, method STRING, user_agent STRING, upstream_cluster STRING, node STRING, kind STRING, source STRING, destination STRING, version STRING, role STRING) ROW FORMAT DELIMITED FIELDS TERMINATED BY '\u0009'
   FROM (
-    SELECT traceid, hex(record) AS record FROM `c``1`.`Mesh`.spans
+    SELECT traceid, hex(record) AS record FROM `c``1`.`mesh`.spans
     WHERE version <> 0 AND (version & 4294967295) <= element_at(element_at(
-      (SELECT map_from_entries(collect_list(struct(name, epochs))) FROM `c``1`.`Mesh`.writers WHERE epochs IS NOT NULL), writer),
+      (SELECT map_from_entries(collect_list(struct(name, epochs))) FROM `c``1`.`mesh`.writers WHERE epochs IS NOT NULL), writer),
       CAST(shiftright(version, 32) AS INT))
   )
 )
-WHERE rand() >= 0 AND start_ns >= coalesce((SELECT max(value) FROM `c``1`.`Mesh`.meta WHERE name = 'floor'), 0) * 1000000000
+WHERE rand() >= 0 AND start_ns >= coalesce((SELECT max(value) FROM `c``1`.`mesh`.meta WHERE name = 'floor'), 0) * 1000000000
 )
 
 (
@@ -73,17 +73,17 @@ FROM (
         SELECT DISTINCT lower(hex(i.traceid)) AS traceid
         FROM (
           SELECT service, CAST(slot AS INT) AS slot, CAST(shard AS SMALLINT) AS shard
-          FROM (SELECT substr(name, 100) AS service, CAST(value AS INT) AS shards FROM `c``1`.`Mesh`.meta WHERE name = 'shards')
+          FROM (SELECT substr(name, 100) AS service, CAST(value AS INT) AS shards FROM `c``1`.`mesh`.meta WHERE name = 'shards')
           LATERAL VIEW explode(sequence(0, shards - 1)) AS shard
           LATERAL VIEW explode(sequence(2954088, 2954094)) AS slot
-        ) p JOIN `c``1`.`Mesh`.trace_index i ON i.service = p.service AND i.slot = p.slot AND i.shard = p.shard
+        ) p JOIN `c``1`.`mesh`.trace_index i ON i.service = p.service AND i.slot = p.slot AND i.shard = p.shard
         WHERE i.second >= 1772452800 AND i.second < 1772456410
-      ) t JOIN `c``1`.`Mesh`.spans s ON s.traceid = t.traceid
+      ) t JOIN `c``1`.`mesh`.spans s ON s.traceid = t.traceid
     )
     WHERE version <> 0 AND (version & 4294967295) <= element_at(element_at(
-      (SELECT map_from_entries(collect_list(struct(name, epochs))) FROM `c``1`.`Mesh`.writers WHERE epochs IS NOT NULL), writer),
+      (SELECT map_from_entries(collect_list(struct(name, epochs))) FROM `c``1`.`mesh`.writers WHERE epochs IS NOT NULL), writer),
       CAST(shiftright(version, 32) AS INT))
   )
 )
-WHERE rand() >= 0 AND start_ns >= coalesce((SELECT max(value) FROM `c``1`.`Mesh`.meta WHERE name = 'floor'), 0) * 1000000000
+WHERE rand() >= 0 AND start_ns >= coalesce((SELECT max(value) FROM `c``1`.`mesh`.meta WHERE name = 'floor'), 0) * 1000000000
 )
