@@ -126,8 +126,8 @@ func (c *committer) ownCounts() map[int]version {
 // pack makes packs of the buckets that were last written to before a time,
 // for as long as it may.
 func (c *committer) pack(ctx context.Context, before, until time.Time) error {
-	if c.stale || c.lost != nil {
-		return nil
+	if c.stale {
+		return nil // what was committed is not known: the next time
 	}
 	var due []bucketKey
 	for b, written := range c.unpacked {
