@@ -195,7 +195,9 @@ func union(list []Range, gap time.Duration) (joined []Range) {
 // The watermark is moved by commit, when the store has it.
 func (c *cursor) done(p pullPlan, n int, took time.Duration, opt *CollectorOptions) {
 	length := p.length()
-	c.measure(n, length)
+	if c.rate == 0 || !p.more { // what is past is not the rate of today
+		c.measure(n, length)
+	}
 	c.read = p
 	limit := opt.Window
 	switch {

@@ -160,8 +160,7 @@ func (w *worker) Fetch(ctx context.Context, service string, r visibility.Range, 
 	if err := rest(ctx, fetchLatency); err != nil {
 		return nil, err
 	}
-	began := max(r.From.UnixNano(), w.start.Add(-15*time.Minute).UnixNano())
-	left := w.rates[service] * max(time.Duration(r.To.UnixNano()-began), 0).Seconds()
+	left := w.rates[service] * r.To.Sub(r.From).Seconds()
 	for left > 0 {
 		page := min(left, pageSpans)
 		if err := rest(ctx, time.Until(w.reserve(page))); err != nil {
