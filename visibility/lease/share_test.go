@@ -27,9 +27,9 @@ func settle(t *testing.T, tab table, loads map[string]float64, noise func() floa
 		before := divide(tab)
 		for _, id := range slices.Sorted(maps.Keys(tab.Members)) {
 			own, s := map[string]float64{}, divide(tab)
-			for key, load := range loads {
+			for _, key := range slices.Sorted(maps.Keys(loads)) {
 				if s.owner(key) == id {
-					own[key] = load * noise()
+					own[key] = loads[key] * noise()
 				}
 			}
 			next := table{Members: tab.Members}
