@@ -94,8 +94,9 @@ bench-ids: ## the rule parser beside gonids, on one core
 	cd internal/bench/ids && GOMAXPROCS=1 $(GO) test -run '^$$' -bench . -benchmem .
 
 .PHONY: bench-scale
-bench-scale: ## writes into Cassandra beside the driver's bare inserts
+bench-scale: ## Cassandra: writes beside bare inserts, one writer beside three, questions over SPANS (10,000,000: half an hour, 8 GiB of disk)
 	$(GO) test -run '^$$' -bench Beside -benchtime $(or $(ROUNDS),3)x -timeout 20m ./visibility/cassandra
+	CLOVER_SPANS=$(or $(SPANS),10000000) $(GO) test -run 'TestScale$$' -count=1 -v -timeout 3h ./visibility/cassandra
 
 .PHONY: faults-cassandra
 faults-cassandra: ## Cassandra restarted, slow, full, changed under it, one of three nodes gone: minutes, 2 GiB
@@ -113,6 +114,10 @@ differential: ## QUERIES (5000) random questions to visibility.Analytics and to 
 differential-spark: ## QUERIES (2000) random questions to Spark and the embedded store
 	CLOVER_QUERIES=$(or $(QUERIES),2000) $(GO) test -run 'TestServer/questions' -count=1 -v -timeout 120m ./visibility/spark
 
+.PHONY: differential-spark-cassandra
+differential-spark-cassandra: ## QUERIES (1000) random questions to Spark over Cassandra's tables and to the store
+	CLOVER_QUERIES=$(or $(QUERIES),1000) $(GO) test -run 'TestServer/cassandra' -count=1 -v -timeout 240m ./visibility/spark
+
 .PHONY: engines-spark
 engines-spark: ## cloverctl's --engine with a collector and a real Spark SQL server
 	CLOVER_SPARK=1 $(GO) test -run TestSpark -count=1 -v -timeout 60m ./examples/cloverctl/internal/command
@@ -126,6 +131,10 @@ crash: ## kill the store while it writes, CRASHES times (50)
 .PHONY: bench-spark
 bench-spark: ## a fast job over a million new spans beside a full one over FILES (10) million more
 	CLOVER_SPARK_FILES=$(or $(FILES),10) $(GO) test -run '^$$' -bench FastBesideFull -benchtime $(or $(ROUNDS),5)x -timeout 60m ./visibility/spark/job
+
+.PHONY: bench-spark-cassandra
+bench-spark-cassandra: ## Spark over SPANS (50,000) in Cassandra's tables beside Parquet files, and the connector alone
+	CLOVER_SPANS=$(or $(SPANS),50000) $(GO) test -run '^$$' -bench CassandraBesideParquet -benchtime $(or $(ROUNDS),5)x -timeout 60m ./visibility/spark
 
 .PHONY: spark-s3
 spark-s3: ## Spark and its jobs read S3, with 280 MB of Hadoop for it

@@ -10,33 +10,50 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// distributed has three collectors and three pods of Cassandra.
-func distributed(t *testing.T) []*unstructured.Unstructured {
+// scaled has three collectors on Cassandra.
+func scaled(t *testing.T, size string, pods int, more ...string) []*unstructured.Unstructured {
 	t.Helper()
-	return render(t, Options{Components: []string{"visibility", "datastore"}, Values: tree{
-		"collector": tree{"store": "cassandra", "replicas": 3}, "cassandra": tree{"pods": 3},
+	return render(t, Options{Components: append([]string{"visibility", "datastore"}, more...), Size: size, Values: tree{
+		"collector": tree{"store": "cassandra", "replicas": 3}, "cassandra": tree{"pods": pods},
 	}})
 }
 
-// TestSmallIsSmall holds that the smallest size fits into 6 GiB in all, also
-// with three pods of Cassandra, and that sizes grow.
+// TestSmallIsSmall holds that the smallest size fits into 6 GiB in all, with
+// Spark and a job that it runs, or with three pods of Cassandra, and that
+// sizes grow.
 func TestSmallIsSmall(t *testing.T) {
-	sum := func(objects []*unstructured.Unstructured) (sum resource.Quantity) {
+	sums := func(objects []*unstructured.Unstructured) (requests, limits resource.Quantity) {
 		for _, w := range workloads(t, objects) {
 			for range w.replicas {
 				for _, c := range w.pod.Spec.Containers {
-					sum.Add(*c.Resources.Limits.Memory())
+					requests.Add(*c.Resources.Requests.Memory())
+					limits.Add(*c.Resources.Limits.Memory())
 				}
 			}
 		}
-		return sum
+		return requests, limits
 	}
-	last := sum(distributed(t))
-	if limit := resource.MustParse("6Gi"); last.Cmp(limit) > 0 {
-		t.Errorf("limits of memory: %s, want at most %s", &last, &limit)
+	most, last := resource.MustParse("6Gi"), resource.Quantity{}
+	for name, c := range map[string]struct {
+		objects []*unstructured.Unstructured
+		more    resource.Quantity
+	}{
+		"one pod, and Spark with a driver and an executor": {scaled(t, "small", 1, "spark"), resource.MustParse("2Gi")},
+		"three pods": {scaled(t, "small", 3), resource.Quantity{}},
+	} {
+		requests, limits := sums(c.objects)
+		requests.Add(c.more)
+		limits.Add(c.more)
+		t.Logf("%s: memory requests %s, limits %s", name, &requests, &limits)
+		if limits.Cmp(most) > 0 {
+			t.Errorf("%s: limits of memory: %s, want at most %s", name, &limits, &most)
+		}
+		if last.Cmp(limits) < 0 {
+			last = limits
+		}
 	}
 	for _, size := range Sizes()[1:] {
-		next := sum(render(t, Options{Components: []string{"visibility", "datastore"}, Size: size, Values: tree{"collector": tree{"store": "cassandra", "replicas": 3}}}))
+		_, next := sums(render(t, Options{Components: []string{"visibility", "datastore"}, Size: size, Values: tree{"collector": tree{"store": "cassandra", "replicas": 3}}}))
 		if next.Cmp(last) <= 0 {
 			t.Errorf("size %s: limits of memory are %s, no more than the size before it, %s", size, &next, &last)
 		}

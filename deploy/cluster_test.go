@@ -101,7 +101,7 @@ func TestServerAccepts(t *testing.T) {
 	}
 	mapper, namespace := restmapper.NewDiscoveryRESTMapper(groups), newNamespace(t, client.typed)
 	for _, o := range []Options{
-		{Components: []string{"visibility", "controller-nodeport", "datastore"}, Values: tree{"controller": tree{"service": tree{"nodePort": 0}}}},
+		{Components: []string{"visibility", "controller-nodeport", "datastore", "spark"}, Values: tree{"controller": tree{"service": tree{"nodePort": 0}}}},
 		{Components: []string{"controller", "controller-lb"}},
 		{Components: []string{"visibility"}, Size: "large", Values: tree{"collector": tree{"store": "cassandra", "replicas": 3}}},
 		{Components: []string{"sdc"}, Values: tree{"sdc": tree{"namespace": namespace}}},

@@ -67,7 +67,9 @@ func TestGolden(t *testing.T) {
 				"nodeSelector": tree{"disk": "fast"}, "tolerations": []any{tree{"key": "edge", "operator": "Exists"}}, "image": tree{"pullSecrets": []any{"pull"}},
 				"clovisor": tree{
 					"namespace": "team-a", "insidePods": true, "port": 9500, "metrics": true, "extraArgs": []any{"--label=other"},
-					"config": tree{"labels": []any{"default", "other:app:web"}}, "redis": tree{"enabled": false, "address": "redis.other:6379"},
+					"config": tree{"labels": []any{"default", "other:app:web"}}, "redis": tree{
+						"enabled": false, "address": "rediss://clovisor@one:26379?master_name=mymaster&addr=two:26379", "secret": "redis-password", "caSecret": "redis-ca",
+					},
 				},
 			},
 		},
@@ -84,7 +86,10 @@ func TestGolden(t *testing.T) {
 			},
 		},
 		"collector-redis": {Components: []string{"collector"}, Values: tree{"tls": noTLS, "collector": tree{"redis": tree{
-			"address": "rediss://clover@redis.example:6380?master_name=mymaster", "secret": "redis-password", "tlsSecret": "redis-tls",
+			"address": "rediss://clover@redis.example:26379?master_name=mymaster&addr=two.example:26380", "secret": "redis-password", "tlsSecret": "redis-tls",
+		}}}},
+		"collector-redis-ca": {Components: []string{"collector"}, Values: tree{"tls": noTLS, "collector": tree{"redis": tree{
+			"address": "rediss://clover@redis.example:6380?cluster=true", "caSecret": "redis-ca",
 		}}}},
 		"cassandra": {Components: []string{"visibility"}, Values: tree{"tls": noTLS, "collector": tree{"store": "cassandra", "replicas": 3}}},
 		"cassandra-adjusted": {

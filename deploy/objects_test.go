@@ -66,7 +66,7 @@ func workloads(t *testing.T, objects []*unstructured.Unstructured) []workload {
 // TestPodsAreRestricted holds every pod to the restricted Pod Security
 // Standard, and to what Clover asks of a pod besides.
 func TestPodsAreRestricted(t *testing.T) {
-	for _, w := range workloads(t, append(everything(t), distributed(t)...)) {
+	for _, w := range workloads(t, append(everything(t), scaled(t, "", 3)...)) {
 		spec := w.pod.Spec
 		if s := spec.SecurityContext; !*s.RunAsNonRoot || *s.RunAsUser == 0 || s.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault {
 			t.Errorf("%s: pod security %+v", w.name, s)
@@ -204,7 +204,7 @@ func TestImagesAreBuilt(t *testing.T) {
 // TestWhoHasAToken holds that only the controller is given one, and what it
 // may do with it.
 func TestWhoHasAToken(t *testing.T) {
-	for _, w := range workloads(t, append(everything(t), distributed(t)...)) {
+	for _, w := range workloads(t, append(everything(t), scaled(t, "", 3)...)) {
 		given := w.pod.Spec.AutomountServiceAccountToken == nil || *w.pod.Spec.AutomountServiceAccountToken
 		if given != (w.name == "clover-controller") {
 			t.Errorf("%s: token %v", w.name, given)
@@ -251,7 +251,7 @@ func (w workload) selects(t *testing.T, namespace string, s *metav1.LabelSelecto
 // pods that are there, and that the ports that they name are open.
 func TestObjectsFitTogether(t *testing.T) {
 	fitTogether(t, everything(t))
-	fitTogether(t, distributed(t))
+	fitTogether(t, scaled(t, "", 3))
 }
 
 func fitTogether(t *testing.T, objects []*unstructured.Unstructured) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -44,14 +45,13 @@ type CollectorOptions struct {
 
 	// Lookback is how far the first pull of a source reaches back. 0: 15 min.
 	Lookback time.Duration
-	// Overlap is how long before a service's watermark a pull begins, for
-	// spans that reach the source late; the longest duration seen lately is
-	// added. 0: 30 s.
-	Overlap time.Duration
-	// LateLookback is how long before the watermark the pull begins once
-	// every LateEvery, for spans that are later still or come from a clock
-	// that is behind. It also bounds the overlap. 0: 10 min and 2 min.
-	LateLookback, LateEvery time.Duration
+	// Again are the ages at which what was read is read once more, ascending,
+	// for spans that reach the source late: because they last long, wait in
+	// queues, or come from a clock that is behind. One that is late by less
+	// than the last age is never missed; it is found at the next of them.
+	// Each costs one more reading of everything. nil: 2 s, 6 s, 30 s, 2 min,
+	// 10 min.
+	Again []time.Duration
 	// Window is the most time that one pull of a service reads when it has
 	// to catch up; it grows to an hour while little is found and shrinks
 	// when the source is too slow. 0: 5 min.
@@ -62,6 +62,10 @@ type CollectorOptions struct {
 	MaxBackoff time.Duration
 	// Parallel is how many services of a source are read at once. 0: 4.
 	Parallel int
+	// QuerySpans is how many spans are rather read once more than left out by
+	// one more query; so late spans of quiet services are found sooner, too.
+	// 0: 500.
+	QuerySpans int
 	// BatchSpans is the number of spans written at once. 0: 2048.
 	BatchSpans int
 	// RecentSpans is how many stored spans of a source are remembered, so
@@ -88,10 +92,8 @@ func (o CollectorOptions) withDefaults() CollectorOptions {
 		field    *time.Duration
 		standard time.Duration
 	}{
-		{&o.Lookback, 15 * time.Minute}, {&o.Overlap, 30 * time.Second},
-		{&o.LateLookback, 10 * time.Minute}, {&o.LateEvery, 2 * time.Minute},
-		{&o.Window, 5 * time.Minute}, {&o.Timeout, 30 * time.Second},
-		{&o.MaxBackoff, 30 * time.Second},
+		{&o.Lookback, 15 * time.Minute}, {&o.Window, 5 * time.Minute},
+		{&o.Timeout, 30 * time.Second}, {&o.MaxBackoff, 30 * time.Second},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.standard
@@ -100,13 +102,20 @@ func (o CollectorOptions) withDefaults() CollectorOptions {
 	for _, d := range [...]struct {
 		field    *int
 		standard int
-	}{{&o.Parallel, 4}, {&o.BatchSpans, 2048}, {&o.RecentSpans, 1 << 18}} {
+	}{{&o.Parallel, 4}, {&o.QuerySpans, 500}, {&o.BatchSpans, 2048}, {&o.RecentSpans, 1 << 18}} {
 		if *d.field <= 0 {
 			*d.field = d.standard
 		}
 	}
+	o.Again = slices.DeleteFunc(slices.Sorted(slices.Values(o.Again)), func(age time.Duration) bool { return age <= 0 })
+	if len(o.Again) == 0 {
+		o.Again = []time.Duration{2 * time.Second, 6 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute}
+	}
 	return o
 }
+
+// latest is how late a span may reach its source.
+func (o *CollectorOptions) latest() time.Duration { return o.Again[len(o.Again)-1] }
 
 // Sharer says which part of the work is this process's; lease.Group is one.
 // For moments a part may be of two processes, or of none. Its methods may be
@@ -119,6 +128,9 @@ type Sharer interface {
 	// Members are the IDs of those that share, as far as this process knows;
 	// none while it is none of them.
 	Members() []string
+	// Load tells how many spans a second come with a part of this process, so
+	// that shares can be even.
+	Load(key string, spans float64)
 }
 
 // Collector pulls spans and metrics from its sources into a store. Each

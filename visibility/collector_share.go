@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"time"
 )
@@ -65,7 +64,7 @@ func (c *Collector) reload(ctx context.Context) (changed bool, err error) {
 func (p *tracePuller) divide(ctx context.Context) error {
 	gained := map[string]*cursor{}
 	for service, cur := range p.cursors {
-		owns := p.c.opt.Share == nil || p.c.opt.Share.Owns(p.state.key.name+"/"+service)
+		owns := p.c.opt.Share == nil || p.c.opt.Share.Owns(p.shareKey(service))
 		switch {
 		case owns && !cur.owned:
 			gained[service] = cur
@@ -81,8 +80,8 @@ func (p *tracePuller) divide(ctx context.Context) error {
 		}
 		for _, e := range entries {
 			if cur := gained[e.Service]; cur != nil && e.Source == p.state.key.name && !e.Watermark.IsZero() {
-				mark := believable(e.Watermark, now, &p.c.opt)
-				*cur = cursor{service: cur.service, watermark: mark, listed: cur.listed, lateAt: p.nextLate()}
+				*cur = cursor{service: cur.service, listed: cur.listed}
+				cur.resume(believable(e.Watermark, now, &p.c.opt), &p.c.opt)
 			}
 		}
 	}
@@ -97,18 +96,28 @@ func (p *tracePuller) divide(ctx context.Context) error {
 // until lately it was.
 func believable(watermark, now time.Time, opt *CollectorOptions) time.Time {
 	if watermark.After(now) {
-		return now.Add(-opt.LateLookback)
+		return now.Add(-opt.latest())
 	}
 	return watermark
 }
 
-// nextLate is a time of the last pull that reached far back with which the
-// next one comes within half of LateEvery: many services that are taken over
-// at once are first brought up to date.
-func (p *tracePuller) nextLate() time.Time {
-	half := p.c.opt.LateEvery / 2
-	return time.Now().Add(-half - rand.N(half)) //nolint:gosec // spreading load needs no secrecy
+// tell tells the others of the loads of this collector's services.
+func (p *tracePuller) tell() {
+	if p.c.opt.Share == nil {
+		return
+	}
+	for _, cur := range p.cursors {
+		switch {
+		case !cur.owned || cur.rate == 0: // not its own, or not known
+		case cur.listed:
+			p.c.opt.Share.Load(p.shareKey(cur.service), cur.rate)
+		default:
+			p.c.opt.Share.Load(p.shareKey(cur.service), 0)
+		}
+	}
 }
+
+func (p *tracePuller) shareKey(service string) string { return p.state.key.name + "/" + service }
 
 // share returns the part of a configuration that this collector reads metrics
 // of.

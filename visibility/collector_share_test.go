@@ -11,6 +11,7 @@ type onlyOwn string
 func (o onlyOwn) Owns(key string) bool     { return key == "jaeger/"+string(o) }
 func (o onlyOwn) Changed() <-chan struct{} { return nil }
 func (o onlyOwn) Members() []string        { return []string{"this", "other"} }
+func (o onlyOwn) Load(string, float64)     {}
 
 // TestSpansOfOthersAreLeftToThem holds which spans of a trace are taken.
 func TestSpansOfOthersAreLeftToThem(t *testing.T) {
@@ -30,7 +31,7 @@ func TestSpansOfOthersAreLeftToThem(t *testing.T) {
 
 // TestWatermarkOfAClockAhead holds that what lies before it is read.
 func TestWatermarkOfAClockAhead(t *testing.T) {
-	now, opt := time.Now(), CollectorOptions{LateLookback: 10 * time.Minute}
+	now, opt := time.Now(), CollectorOptions{}.withDefaults()
 	for _, c := range []struct{ watermark, want time.Duration }{
 		{-time.Hour, -time.Hour}, {0, 0}, {time.Second, -10 * time.Minute}, {time.Hour, -10 * time.Minute},
 	} {

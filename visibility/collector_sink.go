@@ -3,7 +3,6 @@ package visibility
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 	"unique"
 
@@ -59,6 +58,9 @@ type lossKey struct {
 // maxLosses bounds the losses that are remembered.
 const maxLosses = 1 << 14
 
+// writeEvery is how long a watermark waits for others to be written with.
+const writeEvery = time.Second
+
 // roundSink gathers what the services of one source deliver in one round and
 // writes it in batches, strictly one after the other: when a write fails,
 // nothing that came later is written, so that no watermark gets ahead of its
@@ -66,16 +68,18 @@ const maxLosses = 1 << 14
 type roundSink struct {
 	p *tracePuller
 
-	mu      sync.Mutex
+	lock    chan struct{}        // holds a token while somebody uses what follows, or the store writes it
 	batch   Batch                // but for its ledger
 	ledger  map[Loss]int64       // with Count 0 in the key
 	pending map[spanKey]struct{} // of batch.Spans
 	losses  map[lossKey]struct{} // that are in the ledger
+	read    []*cursor            // that have a watermark in batch
+	written time.Time            // of the last batch
 	err     error
 }
 
 func newRoundSink(p *tracePuller) *roundSink {
-	s := &roundSink{p: p}
+	s := &roundSink{p: p, lock: make(chan struct{}, 1), written: time.Now()}
 	s.reset()
 	return s
 }
@@ -85,13 +89,14 @@ func (s *roundSink) reset() {
 	s.batch = Batch{Source: s.p.state.key.name, Spans: s.batch.Spans[:0], Watermarks: map[string]time.Time{}}
 	s.ledger = map[Loss]int64{}
 	s.pending, s.losses = map[spanKey]struct{}{}, map[lossKey]struct{}{}
+	s.read = s.read[:0]
 }
 
 // add takes spans; those stored already are only counted. It blocks while the
 // store does.
 func (s *roundSink) add(ctx context.Context, spans []tracing.Span) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.lock <- struct{}{}
+	defer func() { <-s.lock }()
 	for i := range spans {
 		if s.err != nil {
 			return s.err
@@ -113,10 +118,11 @@ func (s *roundSink) add(ctx context.Context, spans []tracing.Span) error {
 	return s.err
 }
 
-// done takes the end of a service's pull: what was lost and how far it got.
-func (s *roundSink) done(service string, losses []SourceLoss, watermark time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// done takes the end of a service's pull, and what was lost in it. Watermarks
+// do not wait for services that are slower.
+func (s *roundSink) done(ctx context.Context, cur *cursor, losses []SourceLoss) {
+	s.lock <- struct{}{}
+	defer func() { <-s.lock }()
 	for _, l := range losses {
 		key := lossKey{l.Service, l.Fate, l.Reason, l.Range.From.UnixNano(), l.Range.To.UnixNano()}
 		_, counted := s.p.losses[key]
@@ -126,13 +132,17 @@ func (s *roundSink) done(service string, losses []SourceLoss, watermark time.Tim
 		s.losses[key] = struct{}{}
 		s.ledger[Loss{Service: l.Service, Fate: l.Fate, Reason: l.Reason}] += l.Count
 	}
-	s.batch.Watermarks[service] = watermark
+	s.batch.Watermarks[cur.service] = cur.read.to
+	s.read = append(s.read, cur)
+	if s.err == nil && time.Since(s.written) >= writeEvery {
+		s.write(ctx)
+	}
 }
 
 // flush writes what is left.
 func (s *roundSink) flush(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.lock <- struct{}{}
+	defer func() { <-s.lock }()
 	if s.err == nil && (len(s.batch.Spans) > 0 || len(s.ledger) > 0 || len(s.batch.Watermarks) > 0) {
 		s.write(ctx)
 	}
@@ -160,7 +170,10 @@ func (s *roundSink) write(ctx context.Context) {
 	for key := range s.losses {
 		s.p.losses[key] = struct{}{}
 	}
-	s.p.commit(s.batch.Watermarks)
+	for _, cur := range s.read {
+		cur.commit()
+	}
 	s.p.c.opt.Hub.Publish(s.batch.Spans)
 	s.reset()
+	s.written = time.Now()
 }

@@ -53,6 +53,7 @@ func (p *tracePuller) pull(ctx context.Context) (more bool, err error) {
 		err, more = flushErr, false
 	}
 	p.state.setServices(p.progress())
+	p.tell()
 	return more, err
 }
 
@@ -70,7 +71,9 @@ func (p *tracePuller) load(ctx context.Context) error {
 		if e.Source != p.state.key.name || e.Watermark.IsZero() {
 			continue
 		}
-		p.cursors[e.Service] = &cursor{service: e.Service, watermark: e.Watermark}
+		cur := &cursor{service: e.Service}
+		cur.resume(e.Watermark, &p.c.opt)
+		p.cursors[e.Service] = cur
 		if p.discovered.IsZero() || e.Watermark.Before(p.discovered) {
 			p.discovered = e.Watermark
 		}
@@ -92,11 +95,11 @@ func (p *tracePuller) discover(ctx context.Context, now time.Time) error {
 	}
 	begin := now.Add(-p.c.opt.Lookback)
 	if !p.discovered.IsZero() {
-		begin = p.discovered.Add(-p.c.opt.LateLookback)
+		begin = p.discovered.Add(-p.c.opt.latest())
 	}
 	for _, service := range services {
 		if p.cursors[service] == nil {
-			p.cursors[service] = &cursor{service: service, watermark: begin, fresh: true}
+			p.cursors[service] = newCursor(service, begin, &p.c.opt)
 		}
 		p.cursors[service].listed = true
 	}
@@ -112,11 +115,12 @@ func (p *tracePuller) fetchAll(ctx context.Context, sink *roundSink, now time.Ti
 	for _, cur := range p.cursors {
 		switch {
 		case !cur.owned:
-		case !cur.listed && !cur.fresh && now.Sub(cur.watermark) < p.c.opt.LateLookback:
+		case !cur.listed && !cur.fresh && now.Sub(cur.watermark) < p.c.opt.latest():
 			// The source has nothing of it. Where there is more to lose, a
 			// list of services is not believed, and the service is read.
-			sink.done(cur.service, nil, maxTime(now, cur.watermark))
-		case !now.Before(cur.nextTry):
+			cur.skip(now, &p.c.opt)
+			sink.done(ctx, cur, nil)
+		case !now.Before(cur.nextTry) && !now.Before(cur.dueAt):
 			due = append(due, cur)
 		}
 	}
@@ -129,10 +133,10 @@ func (p *tracePuller) fetchAll(ctx context.Context, sink *roundSink, now time.Ti
 	var wg sync.WaitGroup
 	for i, cur := range due {
 		slots <- struct{}{}
-		plans[i] = cur.plan(now, &p.c.opt)
+		plans[i] = cur.plan(time.Now(), &p.c.opt)
 		wg.Go(func() {
 			defer func() { <-slots }()
-			cur.err = p.fetch(ctx, sink, cur, plans[i], now)
+			cur.err = p.fetch(ctx, sink, cur, plans[i])
 		})
 	}
 	wg.Wait()
@@ -150,6 +154,9 @@ func (p *tracePuller) judge(due []*cursor, plans []pullPlan, now time.Time) (mor
 			failed = append(failed, cur)
 		} else if plans[i].more {
 			more = true
+		} else {
+			// Rounds that others have need of come between.
+			cur.dueAt = now.Add(p.c.Config().SampleInterval.Duration() / 2)
 		}
 	}
 	if len(failed) > 0 && len(failed) == len(due) && len(due) >= p.listed() {
@@ -177,47 +184,36 @@ func (p *tracePuller) listed() (n int) {
 	return n
 }
 
-// fetch reads one service's window into the sink.
-func (p *tracePuller) fetch(ctx context.Context, sink *roundSink, cur *cursor, plan pullPlan, now time.Time) error {
-	if !plan.read.From.Before(plan.read.To) {
-		return nil
-	}
+// fetch reads what is planned of one service into the sink.
+func (p *tracePuller) fetch(ctx context.Context, sink *roundSink, cur *cursor, plan pullPlan) error {
 	silence := p.c.opt.Timeout
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watchdog := time.AfterFunc(silence, func() { cancel(errSilent(silence)) })
 	defer watchdog.Stop()
-	n := 0
-	losses, err := p.src.Fetch(ctx, cur.service, plan.read, func(spans []tracing.Span) error {
+	n, began := 0, time.Now()
+	take := func(spans []tracing.Span) error {
 		watchdog.Stop() // the store may take its time
 		defer watchdog.Reset(silence)
 		n += len(spans)
-		for i := range spans {
-			if spans[i].Service == cur.service {
-				cur.observe(spans[i].Duration)
-			}
-		}
 		return sink.add(ctx, spans)
-	})
-	if err != nil {
-		err = causeOf(ctx, err)
-		if errors.Is(err, context.DeadlineExceeded) && plan.more {
-			cur.shrink()
-		}
-		return err
 	}
-	cur.done(plan, n, now, &p.c.opt)
-	sink.done(cur.service, losses, plan.to)
+	var losses []SourceLoss
+	for _, r := range plan.reads {
+		lost, err := p.src.Fetch(ctx, cur.service, r, take)
+		if err != nil {
+			err = causeOf(ctx, err)
+			if errors.Is(err, context.DeadlineExceeded) && plan.more {
+				cur.shrink()
+			}
+			return err
+		}
+		watchdog.Reset(silence)
+		losses = append(losses, lost...)
+	}
+	cur.done(plan, n, time.Since(began), &p.c.opt)
+	sink.done(ctx, cur, losses)
 	return nil
-}
-
-// commit moves watermarks after the store has them.
-func (p *tracePuller) commit(watermarks map[string]time.Time) {
-	for service, to := range watermarks {
-		if cur := p.cursors[service]; cur != nil {
-			cur.commit(to)
-		}
-	}
 }
 
 // progress returns the state of this collector's services, sorted.
@@ -238,13 +234,6 @@ func (p *tracePuller) progress() []ServiceProgress {
 	}
 	slices.SortFunc(all, func(a, b ServiceProgress) int { return cmp.Compare(a.Service, b.Service) })
 	return all
-}
-
-func maxTime(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // silentError says that a source did not answer in time.

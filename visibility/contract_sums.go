@@ -2,6 +2,7 @@ package visibility
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -15,17 +16,16 @@ import (
 type ContractSums struct {
 	Traces int64 `json:"traces"`
 	Spans  int64 `json:"spans"`
-	// Values counts spans by the values of one property, or of two joined:
-	// name of the property or properties → value → spans. Beyond MaxLimit
-	// values of a property, new ones are counted as Other.
-	Values map[string]map[string]int64 `json:"values,omitempty"`
+	// Values count spans by the values of one property, or of two joined. Beyond
+	// MaxLimit values of a property, new ones are counted as Other.
+	Values contractValues `json:"values"`
 	// Times are the durations by the service that reports them.
 	Times responseTimes `json:"times,omitempty"`
 }
 
 // contractTallies are the properties that figures count spans by.
 var contractTallies = [...]struct {
-	name string // in ContractSums.Values; it is on disks
+	name string // in JSON, which is on disks
 	dims []Dimension
 	into func(*ContractFigures) *[]ValueCount
 }{
@@ -38,6 +38,33 @@ var contractTallies = [...]struct {
 	{"status_url", []Dimension{Status, URL}, func(f *ContractFigures) *[]ValueCount { return &f.StatusCodeURLs }},
 	{"node_url", []Dimension{Node, URL}, func(f *ContractFigures) *[]ValueCount { return &f.NodeURLs }},
 	{"service", []Dimension{Service}, func(f *ContractFigures) *[]ValueCount { return &f.Services }},
+}
+
+// contractValues are counts by value, by the index of contractTallies. In JSON
+// they have its names.
+type contractValues [len(contractTallies)]map[string]int64
+
+// MarshalJSON implements json.Marshaler.
+func (v contractValues) MarshalJSON() ([]byte, error) {
+	named := map[string]map[string]int64{}
+	for i, counts := range v {
+		if len(counts) > 0 {
+			named[contractTallies[i].name] = counts
+		}
+	}
+	return json.Marshal(named)
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *contractValues) UnmarshalJSON(text []byte) error {
+	var named map[string]map[string]int64
+	if err := json.Unmarshal(text, &named); err != nil {
+		return err
+	}
+	for i := range contractTallies {
+		v[i] = named[contractTallies[i].name]
+	}
+	return nil
 }
 
 // Add adds the spans of a row. It does not keep the row's memory. Traces are
@@ -57,7 +84,7 @@ func (s *ContractSums) Add(row *Rollup) {
 			}
 			value += ", " + second
 		}
-		s.count(t.name, value, row.Aggregate.Count)
+		s.Values.add(i, value, row.Aggregate.Count)
 	}
 	s.Times.add(row)
 }
@@ -66,22 +93,19 @@ func (s *ContractSums) Add(row *Rollup) {
 func (s *ContractSums) Merge(o *ContractSums) {
 	s.Traces += o.Traces
 	s.Spans += o.Spans
-	for name, counts := range o.Values {
+	for i, counts := range o.Values {
 		for value, n := range counts {
-			s.count(name, value, n)
+			s.Values.add(i, value, n)
 		}
 	}
 	s.Times.merge(o.Times)
 }
 
-func (s *ContractSums) count(name, value string, n int64) {
-	counts := s.Values[name]
+func (v *contractValues) add(i int, value string, n int64) {
+	counts := v[i]
 	if counts == nil {
-		if s.Values == nil {
-			s.Values = map[string]map[string]int64{}
-		}
 		counts = map[string]int64{}
-		s.Values[name] = counts
+		v[i] = counts
 	}
 	if _, ok := counts[value]; !ok {
 		if len(counts) >= MaxLimit {
@@ -96,7 +120,7 @@ func (s *ContractSums) count(name, value string, n int64) {
 func (s *ContractSums) Figures(services []string) *ContractFigures {
 	f := &ContractFigures{Traces: s.Traces, Spans: s.Spans, ResponseTimes: s.Times.of(services)}
 	for i := range contractTallies {
-		*contractTallies[i].into(f) = sorted(s.Values[contractTallies[i].name])
+		*contractTallies[i].into(f) = sorted(s.Values[i])
 	}
 	return f
 }

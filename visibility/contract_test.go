@@ -2,6 +2,7 @@ package visibility_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"reflect"
 	"testing"
@@ -115,5 +116,43 @@ func TestReadContractFigures(t *testing.T) {
 	broken.err = visibility.ErrUnavailable
 	if _, err := visibility.ReadContractFigures(t.Context(), broken, nil, visibility.Range{}); !errors.Is(err, visibility.ErrUnavailable) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestContractSums holds that sums of parts are those of the whole, also after
+// they were on a disk.
+func TestContractSums(t *testing.T) {
+	store := contractStore()
+	var parts [2]visibility.ContractSums
+	all := visibility.Range{}
+	i := 0
+	if _, err := store.Rollups(t.Context(), all, 0, func(r *visibility.Rollup) error {
+		parts[i%2].Add(r)
+		i++
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	var sum visibility.ContractSums
+	for i := range parts {
+		parts[i].Traces = 1
+		text, err := json.Marshal(parts[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var read visibility.ContractSums
+		if err := json.Unmarshal(text, &read); err != nil || !reflect.DeepEqual(read, parts[i]) {
+			t.Errorf("%s is read as %+v, %v", text, read, err)
+		}
+		sum.Merge(&read)
+	}
+	services := []string{"clover_server1", "proxy", "nobody"}
+	want, err := visibility.ReadContractFigures(t.Context(), store, services, all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.Metrics = 0
+	if got := sum.Figures(services); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }

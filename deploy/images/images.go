@@ -145,7 +145,7 @@ func All() []Image {
 			Description: "Apache Spark: drivers, executors, a SQL server", Ports: []int{10000},
 			Debian: java, Spark: true,
 			// Hadoop and Spark run them.
-			Links: []string{"/usr/local/bin/chmod", "/usr/local/bin/rm"},
+			Links: []string{"/usr/local/bin/chmod", "/usr/local/bin/rm", "/bin/bash"},
 		},
 		{
 			Name: "clover-spark-submit", Title: "Clover Spark submit", Package: "./examples/clover-spark-submit",

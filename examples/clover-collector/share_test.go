@@ -200,7 +200,8 @@ func (s *several) wantTally(l *load, end time.Time) {
 		}
 	}()
 	var kept int64
-	testutil.Eventually(t, 3*time.Minute, func() (bool, string) {
+	// A span that Jaeger shows late is read at the last age, of ten minutes, at the latest.
+	testutil.Eventually(t, 12*time.Minute, func() (bool, string) {
 		entries, err := store.Ledger(t.Context())
 		kept = 0
 		behind := []string{}

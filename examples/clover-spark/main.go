@@ -24,7 +24,7 @@ import (
 
 func main() {
 	switch name := filepath.Base(os.Args[0]); name {
-	case "chmod", "rm":
+	case "chmod", "rm", "bash":
 		cli.Main(name, func(_ context.Context, args []string, _, _ io.Writer) error { return tools[name](args) })
 	default:
 		cli.Main("clover-spark", run)
@@ -37,6 +37,7 @@ Usage:
   clover-spark submit ARGS...   does what spark-submit does with these arguments
   clover-spark server ARGS...   Spark's SQL server, with arguments of spark-submit
   clover-spark executor         an executor; Spark's driver starts it in a pod
+  clover-spark rows             turns rows of Cassandra into those of a table, for Spark's TRANSFORM
 
 The environment: SPARK_HOME (/opt/spark).
 `
@@ -52,7 +53,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		if err := cli.Parse(f, args, stderr, usage); err != nil {
 			return err
 		}
-		return cli.Usagef("say what to start: submit, server or executor")
+		return cli.Usagef("say what to start: submit, server, executor or rows")
 	}
 	home := os.Getenv("SPARK_HOME")
 	if home == "" {
@@ -61,6 +62,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var java []string
 	var err error
 	switch verb, rest := args[0], args[1:]; verb {
+	case "rows":
+		return rows(os.Stdin, stdout)
 	case "submit":
 		java, err = submit(ctx, home, rest)
 	case "server":
@@ -68,7 +71,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case "executor":
 		java, err = executor(home, os.Environ())
 	default:
-		return cli.Usagef("%q is not submit, server or executor", verb)
+		return cli.Usagef("%q is not submit, server, executor or rows", verb)
 	}
 	if err != nil {
 		return err

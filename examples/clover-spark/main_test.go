@@ -39,10 +39,10 @@ func TestSubmit(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	for want, args := range map[string][]string{
-		"submit, server or executor":  {},
-		`"start" is not`:              {"start"},
-		"SPARK_DRIVER_URL is not set": {"executor"},
-		"unknown flag: --master":      {"--master", "local"},
+		"submit, server, executor or rows": {},
+		`"start" is not`:                   {"start"},
+		"SPARK_DRIVER_URL is not set":      {"executor"},
+		"unknown flag: --master":           {"--master", "local"},
 	} {
 		var stdout, stderr bytes.Buffer
 		if err := run(t.Context(), args, &stdout, &stderr); err == nil || !strings.Contains(err.Error(), want) {

@@ -11,7 +11,7 @@ import (
 
 // tools are the programs that Spark and Hadoop run besides Java. In an image
 // without a shell they are links to this program.
-var tools = map[string]func(args []string) error{"chmod": chmod, "rm": remove}
+var tools = map[string]func(args []string) error{"chmod": chmod, "rm": remove, "bash": shell}
 
 // chmod is as Hadoop calls it: chmod MODE FILE..., the mode in octal.
 func chmod(args []string) error {
@@ -47,4 +47,13 @@ func remove(args []string) error {
 		err = errors.Join(err, os.RemoveAll(path))
 	}
 	return err
+}
+
+// shell is as Spark calls bash for the table of Cassandra, of which it is the
+// only use: bash -c "clover-spark rows".
+func shell(args []string) error {
+	if len(args) != 2 || args[0] != "-c" || args[1] != "clover-spark rows" {
+		return fmt.Errorf(`there is no shell here; want -c "clover-spark rows", have %q`, args)
+	}
+	return rows(os.Stdin, os.Stdout)
 }

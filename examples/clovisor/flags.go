@@ -1,13 +1,10 @@
 package main
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
-	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -21,6 +18,7 @@ import (
 	"github.com/opnfv/clover/clovisor/packet"
 	"github.com/opnfv/clover/clovisor/target"
 	"github.com/opnfv/clover/examples/internal/cli"
+	visibilityredis "github.com/opnfv/clover/visibility/redis"
 )
 
 // settings are the flags.
@@ -36,7 +34,7 @@ type settings struct {
 	values    config.Values
 	pluginDir string
 	file      string
-	redis     string
+	redis     visibilityredis.Address
 
 	output string // "" for none
 	otlp   string
@@ -47,8 +45,8 @@ type settings struct {
 	kernel kernel.Options
 
 	// What the flags mean.
-	config   config.Config // of the flags alone
-	redisOpt *redis.UniversalOptions
+	config      config.Config // of the flags alone
+	redisClient redis.UniversalClient
 }
 
 func parse(args []string, stderr io.Writer) (*settings, error) {
@@ -68,7 +66,10 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	f.StringVar(&s.otlp, "otlp", "", "send spans to this `address` by OTLP, as HOST:PORT or a URL")
 	f.BoolVar(&s.gzip, "otlp-gzip", false, "compress spans on their way: a quarter more CPU time, a tenth of the bytes")
 	f.StringVar(&s.file, "config", "", "YAML `file` with the configuration, which is followed")
-	f.StringVar(&s.redis, "redis", "", "`address` of the Redis with the configuration, as HOST:PORT or a URL; its password is the environment's REDIS_PASSWORD")
+	f.StringVar(&s.redis.URL, "redis", "", "`address` of the Redis with the configuration, HOST:PORT or a URL, for Sentinels with ?master_name=NAME; passwords are in the environment: REDIS_PASSWORD, REDIS_SENTINEL_PASSWORD")
+	f.StringVar(&s.redis.CAFile, "redis-ca-file", "", "PEM `file` with the certificates to trust for rediss://")
+	f.StringVar(&s.redis.CertFile, "redis-cert-file", "", "PEM `file` with the client's certificate")
+	f.StringVar(&s.redis.KeyFile, "redis-key-file", "", "PEM `file` with its key")
 	s.http.add(f)
 	f.StringToStringVar(&s.values.ProtoCfg, "plugin", nil, "WASM module that parses a protocol, as `PROTOCOL=FILE` (may be given again)")
 	f.StringToStringVar(&s.values.Limits, "limit", nil, "bound, as `NAME=VALUE`: connections, connection_bytes, memory_bytes, plugin_memory_bytes or plugin_timeout (may be given again)")
@@ -80,6 +81,8 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	if err := cli.Parse(f, args, stderr, usage); err != nil {
 		return nil, err
 	}
+	s.redis.Password = os.Getenv("REDIS_PASSWORD")
+	s.redis.SentinelUsername, s.redis.SentinelPassword = os.Getenv("REDIS_SENTINEL_USERNAME"), os.Getenv("REDIS_SENTINEL_PASSWORD")
 	s.kernel.Hook, s.kernel.Buffer = kernel.Hook(hook), kernel.Buffer(buffer)
 	if hook == "auto" {
 		s.kernel.Hook = kernel.AutoHook
@@ -153,22 +156,14 @@ func (s *settings) configure() (err error) {
 			return err
 		}
 	}
-	if s.redis == "" {
+	if s.redis.URL == "" {
 		return nil
 	}
-	if !strings.Contains(s.redis, "://") {
-		s.redisOpt = &redis.UniversalOptions{Addrs: []string{s.redis}, Password: os.Getenv("REDIS_PASSWORD")}
-		return nil
-	}
-	o, err := redis.ParseURL(s.redis)
-	if _, ok := errors.AsType[*url.Error](err); ok { // which would show the password
-		return cli.Usagef("--redis: no URL of a Redis; want redis://HOST:PORT/DB, what is special in a password percent-encoded, or the password in REDIS_PASSWORD")
-	}
-	if err != nil {
+	if s.redisClient, _, err = visibilityredis.Open(s.redis); err != nil {
 		return cli.Usagef("--redis: %w", err)
 	}
-	s.redisOpt = &redis.UniversalOptions{
-		Addrs: []string{o.Addr}, Username: o.Username, Password: cmp.Or(o.Password, os.Getenv("REDIS_PASSWORD")), DB: o.DB, TLSConfig: o.TLSConfig,
+	if _, cluster := s.redisClient.(*redis.ClusterClient); cluster {
+		return cli.Usagef("--redis: the keys of Clovisor have to be on one server, not in a Redis Cluster")
 	}
 	return nil
 }

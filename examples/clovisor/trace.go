@@ -9,7 +9,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -30,15 +29,13 @@ func trace(ctx context.Context, s *settings, stdout, stderr io.Writer) error {
 		return err
 	}
 	o := clovisor.Options{Source: source, Kernel: s.kernel, Node: s.node, Logger: s.logger, Sinks: s.sinks(stdout)}
-	var client redis.UniversalClient
-	if s.redisOpt != nil {
-		client = redis.NewUniversalClient(s.redisOpt)
-		defer func() { _ = client.Close() }()
+	if s.redisClient != nil {
+		defer func() { _ = s.redisClient.Close() }()
 	}
-	if o.Config, err = config.NewSource(config.SourceOptions{File: s.file, Flags: s.values, Redis: client, Logger: s.logger}); err != nil {
+	if o.Config, err = config.NewSource(config.SourceOptions{File: s.file, Flags: s.values, Redis: s.redisClient, Logger: s.logger}); err != nil {
 		return err
 	}
-	if s.kubernetes || s.otlp != "" || s.file != "" || s.redis != "" {
+	if s.kubernetes || s.otlp != "" || s.file != "" || s.redisClient != nil {
 		o.OTLP = clovisor.NewOTLP(tracing.ExporterOptions{Logger: s.logger, NoCompression: !s.gzip})
 	}
 	o.Plugins = plugin.NewHost(plugin.Options{Dir: s.pluginDir, Logger: s.logger}) // limits come with the configuration

@@ -52,6 +52,17 @@ type SparkServer struct {
 	process *Process
 }
 
+// SparkConnector returns the setting, KEY=VALUE, by which a Spark has the jars
+// of the Spark Cassandra Connector.
+func SparkConnector(t testing.TB) string {
+	t.Helper()
+	jars, err := filepath.Glob(filepath.Join(filepath.Dir(Require(t, components.SparkConnector())), "*.jar"))
+	if err != nil {
+		t.Fatalf("spark: %v", err)
+	}
+	return "spark.jars=" + strings.Join(jars, ",")
+}
+
 // Spark runs a real Spark SQL server with two threads until the end of the
 // test, with further settings, each KEY=VALUE. It takes connections when it
 // returns, which takes 15 s or more: let the tests of a package share one.

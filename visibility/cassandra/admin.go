@@ -9,6 +9,7 @@ import (
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
 
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
 
 // loadMeta reads what was decided when the keyspace was made, and what
@@ -63,7 +64,7 @@ func (s *Store) SetState(ctx context.Context, name string, value []byte) error {
 }
 
 // cleared are the tables that Clear empties.
-var cleared = []string{"cells", "rollup_rows", "rollups", "spans", "traces", "trace_index", "series", "metrics"}
+var cleared = []string{"cells", "rollup_rows", "rollups", "packs", "spans", "traces", "trace_index", "series", "metrics"}
 
 // Clear implements visibility.Admin. Writers elsewhere are made to begin
 // again, before and after: whatever they commit meanwhile is cleared too.
@@ -136,12 +137,12 @@ func (s *Store) stats(ctx context.Context) (visibility.StoreStats, error) {
 	if err != nil {
 		return st, err
 	}
-	err = s.eachCell(ctx, v, kindCount, func(name string, value []byte) error {
+	err = s.eachCell(ctx, v, kindCount, func(_, name string, c cell) error {
 		if slotStart(slotNumber(name)).Before(v.floor) {
 			return nil
 		}
-		n := counters{}
-		if err := n.merge(value); err != nil {
+		n := storekit.Counters{}
+		if err := n.Merge(c.value); err != nil {
 			return err
 		}
 		st.Spans += n["spans"]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,13 +31,16 @@ func TestCassandra(t *testing.T) {
 	t.Run("Conformance", c.testConformance)
 	t.Run("SeveralWriters", c.testSeveralWriters)
 	t.Run("SameSpans", c.testSameSpans)
+	t.Run("SkewedClocks", c.testSkewedClocks)
 	t.Run("StoppedBeforeCommit", c.testStoppedBeforeCommit)
+	t.Run("Packed", c.testPacked)
 	t.Run("ExactlyOnce", c.testExactlyOnce)
 	t.Run("Move", c.testMove)
 	t.Run("NameTaken", c.testNameTaken)
 	t.Run("Paused", c.testPaused)
 	t.Run("TLS", c.testTLS)
 	t.Run("NewerSchema", c.testNewerSchema)
+	t.Run("Migrated", c.testMigrated)
 	t.Run("Unavailable", c.testUnavailable)
 }
 
@@ -99,14 +103,49 @@ func (c *cluster) empty(t *testing.T, o Options) *Store {
 	return s
 }
 
+// packing is a store that packs its sums after some writes, when others do a
+// minute later.
+type packing struct {
+	*Store
+	writes *atomic.Int64
+}
+
+func (s packing) Write(ctx context.Context, b *visibility.Batch) (visibility.Receipt, error) {
+	r, err := s.Store.Write(ctx, b)
+	if err == nil && s.writes.Add(1)%16 == 0 {
+		err = s.pack(ctx)
+	}
+	return r, err
+}
+
+// pack packs what is not packed.
+func (s *Store) pack(ctx context.Context) error {
+	for left := 1; left > 0; {
+		err := s.do(ctx, func(ctx context.Context, c *committer) error {
+			if err := c.renew(ctx); err != nil || c.lost != nil {
+				return errors.Join(err, c.lost)
+			}
+			now := time.Now()
+			err := c.pack(ctx, now.Add(time.Hour), now.Add(5*time.Second))
+			left = len(c.unpacked)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (c *cluster) testConformance(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, o storetest.Options) storetest.Fixture {
 		opts := c.opts
 		opts.Clock, opts.Retention = o.Clock, o.Retention
 		opts.Limits = Limits{Rows: o.Rows, Values: o.Values}
 		s := c.empty(t, opts)
+		var writes atomic.Int64
 		return storetest.Fixture{
-			Store: s,
+			Store: packing{s, &writes},
 			Reopen: func() (visibility.Store, error) {
 				if err := s.Close(); err != nil {
 					return nil, err
@@ -117,9 +156,9 @@ func (c *cluster) testConformance(t *testing.T) {
 				}
 				s = next
 				t.Cleanup(func() { _ = next.Close() })
-				return s, nil
+				return packing{s, &writes}, nil
 			},
-			Settle: func(ctx context.Context) error { return s.Settle(ctx) },
+			Settle: func(ctx context.Context) error { return errors.Join(s.Settle(ctx), s.pack(ctx)) },
 			Retain: func(ctx context.Context) error { return s.Retain(ctx) },
 		}
 	})

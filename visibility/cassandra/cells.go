@@ -14,6 +14,7 @@ import (
 
 	"github.com/opnfv/clover/tracing"
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
 
 // The kinds of cells.
@@ -97,7 +98,7 @@ type view struct {
 
 type namedCell struct {
 	cellKey
-	value []byte
+	cell
 }
 
 // view takes a view. Cells of the kinds given, and open hops of r, are copied
@@ -120,7 +121,7 @@ func (s *Store) view(ctx context.Context, r visibility.Range, kinds ...string) (
 	v.inMemory, snap[s.opts.Writer] = s.opts.Writer, &own
 	for k, c := range s.cells {
 		if slices.Contains(kinds, k.kind) {
-			v.cells = append(v.cells, namedCell{k, c.value})
+			v.cells = append(v.cells, namedCell{k, c})
 		}
 	}
 	for id, h := range s.open {
@@ -133,12 +134,12 @@ func (s *Store) view(ctx context.Context, r visibility.Range, kinds ...string) (
 
 // eachCell calls fn for the cells of all writers of one kind that v was taken
 // with.
-func (s *Store) eachCell(ctx context.Context, v *view, kind string, fn func(name string, value []byte) error) error {
+func (s *Store) eachCell(ctx context.Context, v *view, kind string, fn func(writer, name string, c cell) error) error {
 	for _, c := range v.cells {
 		if c.kind != kind {
 			continue
 		}
-		if err := fn(c.name, c.value); err != nil {
+		if err := fn(v.inMemory, c.name, c.cell); err != nil {
 			return err
 		}
 	}
@@ -146,7 +147,7 @@ func (s *Store) eachCell(ctx context.Context, v *view, kind string, fn func(name
 		if writer == v.inMemory {
 			continue
 		}
-		err := s.readCells(ctx, v.snap, writer, kind, "", func(name string, c cell) error { return fn(name, c.value) })
+		err := s.readCells(ctx, v.snap, writer, kind, "", func(name string, c cell) error { return fn(writer, name, c) })
 		if err != nil {
 			return err
 		}
@@ -168,41 +169,6 @@ func (s *Store) readOpen(ctx context.Context, snap snapshot, but string, into ma
 	return nil
 }
 
-// counters are named signed numbers. They add up, except that names beginning
-// with '^' keep the largest.
-type counters map[string]int64
-
-func (c counters) add(name string, v int64) {
-	if name[0] != '^' {
-		c[name] += v
-	} else if was, ok := c[name]; !ok || v > was {
-		c[name] = v
-	}
-}
-
-func (c counters) append(b []byte) []byte {
-	for name, n := range c {
-		b = appendString(b, name)
-		b = binary.AppendVarint(b, n)
-	}
-	return b
-}
-
-func (c counters) merge(b []byte) error {
-	r := reader{b: b}
-	for len(r.b) > 0 && r.err == nil {
-		name := r.string()
-		n := r.varint()
-		if name == "" || r.err != nil {
-			return errCorrupt
-		}
-		c.add(name, n)
-	}
-	return r.err
-}
-
-var errCorrupt = errors.New("corrupt record")
-
 // openID is a span's identity.
 type openID struct {
 	trace   tracing.TraceID
@@ -221,7 +187,7 @@ type openHop struct {
 	row     uint64
 	start   time.Time
 	arrived time.Time
-	sum     measured
+	sum     storekit.Measured
 }
 
 // openSeconds is the width of the cells of open hops, by arrival.
@@ -242,53 +208,27 @@ func (h openHop) append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, h.row)
 	b = binary.AppendVarint(b, h.start.UnixNano())
 	b = binary.AppendVarint(b, h.arrived.UnixNano())
-	b = binary.AppendVarint(b, int64(h.sum.duration))
-	b = binary.AppendVarint(b, h.sum.requestBytes)
-	b = binary.AppendVarint(b, h.sum.responseBytes)
-	return append(b, boolByte(h.sum.isError))
+	b = binary.AppendVarint(b, int64(h.sum.Duration))
+	b = binary.AppendVarint(b, h.sum.RequestBytes)
+	b = binary.AppendVarint(b, h.sum.ResponseBytes)
+	return append(b, storekit.Bool(h.sum.Error))
 }
 
 // decodeOpen adds the open hops of a cell.
 func decodeOpen(value []byte, into map[openID]openHop) error {
-	r := reader{b: value}
-	for len(r.b) > 0 && r.err == nil {
+	r := storekit.Reader{B: value}
+	for len(r.B) > 0 && r.Err == nil {
 		var id openID
-		copy(id.trace[:], r.take(16))
-		copy(id.span[:], r.take(8))
-		id.kind, id.service = tracing.Kind(r.byte()), int64(r.uint64())
-		h := openHop{row: r.uint64(), start: time.Unix(0, r.varint()), arrived: time.Unix(0, r.varint())}
-		h.sum = measured{duration: time.Duration(r.varint()), requestBytes: r.varint(), responseBytes: r.varint(), isError: r.byte() != 0}
-		if r.err == nil {
+		copy(id.trace[:], r.Take(16))
+		copy(id.span[:], r.Take(8))
+		id.kind, id.service = tracing.Kind(r.Byte()), int64(r.Uint64())
+		h := openHop{row: r.Uint64(), start: time.Unix(0, r.Varint()), arrived: time.Unix(0, r.Varint())}
+		h.sum = storekit.Measured{Duration: time.Duration(r.Varint()), RequestBytes: r.Varint(), ResponseBytes: r.Varint(), Error: r.Byte() != 0}
+		if r.Err == nil {
 			into[id] = h
 		}
 	}
-	return r.err
-}
-
-// measured is what a span adds to an aggregate.
-type measured struct {
-	duration                    time.Duration
-	requestBytes, responseBytes int64
-	isError                     bool
-}
-
-func measuredOf(s *tracing.Span) measured {
-	return measured{s.Duration, s.RequestSize, s.ResponseSize, s.Error}
-}
-
-func (m measured) span() *tracing.Span {
-	return &tracing.Span{Duration: m.duration, RequestSize: m.requestBytes, ResponseSize: m.responseBytes, Error: m.isError}
-}
-
-func (m measured) addTo(a *visibility.Aggregate) {
-	one := visibility.AggregateOf(m.span())
-	a.Merge(&one)
-}
-
-func (m measured) takeFrom(a *visibility.Aggregate) {
-	one := visibility.AggregateOf(m.span())
-	negative := one.Negate()
-	a.Merge(&negative)
+	return r.Err
 }
 
 // slotNumber reads the name of a count's cell.

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"strconv"
 	"time"
+
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
 
 // writeCells writes the new values of counts, ledger and open hops, and
@@ -18,7 +20,7 @@ func (c *committer) writeCells(ctx context.Context) (openFrom string, err error)
 		}
 	}
 	for at, delta := range g.ledgers {
-		head := appendString(appendString(nil, at.source), at.service)
+		head := storekit.AppendString(storekit.AppendString(nil, at.Source), at.Service)
 		if err := c.addCounters(cellKey{kindLedger, ledgerName(at)}, head, delta); err != nil {
 			return "", err
 		}
@@ -46,17 +48,17 @@ func (c *committer) writeCells(ctx context.Context) (openFrom string, err error)
 }
 
 // addCounters adds delta to a cell, which has its counters behind head.
-func (c *committer) addCounters(k cellKey, head []byte, delta counters) error {
-	sum := counters{}
+func (c *committer) addCounters(k cellKey, head []byte, delta storekit.Counters) error {
+	sum := storekit.Counters{}
 	if was := c.cells[k].value; len(was) > 0 {
-		if err := sum.merge(was[len(head):]); err != nil {
+		if err := sum.Merge(was[len(head):]); err != nil {
 			return err
 		}
 	}
 	for name, n := range delta {
-		sum.add(name, n)
+		sum.Add(name, n)
 	}
-	c.g.values[k] = sum.append(head)
+	c.g.values[k] = sum.Append(head)
 	return nil
 }
 
@@ -104,8 +106,8 @@ func (c *committer) addOpen() (first string) {
 }
 
 // ledgerName is the name of an account's cell.
-func ledgerName(at account) string {
-	sum := sha256.Sum256(appendString(appendString(nil, at.source), at.service))
+func ledgerName(at storekit.Account) string {
+	sum := sha256.Sum256(storekit.AppendString(storekit.AppendString(nil, at.Source), at.Service))
 	return hex.EncodeToString(sum[:16])
 }
 
@@ -120,6 +122,10 @@ func (c *committer) background() {
 	defer cancel()
 	if err := c.retain(ctx, now); err != nil {
 		c.opts.Logger.Error("store: apply retention", "err", err)
+	}
+	began := time.Now()
+	if err := c.pack(ctx, began.Add(-packAfter), began.Add(packTime)); err != nil {
+		c.opts.Logger.Warn("store: pack sums", "err", err)
 	}
 }
 

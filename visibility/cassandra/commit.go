@@ -7,10 +7,8 @@ import (
 	"time"
 
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
-
-// slotSpans is the unit in which the queue of spans is bounded.
-const slotSpans = 256
 
 // maxGroupSpans ends the joining of batches into one commit.
 const maxGroupSpans = 5_000
@@ -19,79 +17,14 @@ const maxGroupSpans = 5_000
 // again.
 const groupTime = 30 * time.Second
 
-// request is one call that the committer carries out.
-type request struct {
-	batch   *visibility.Batch
-	receipt visibility.Receipt
-	command func(context.Context, *committer) error // instead of a batch: runs alone
-	slots   int
-	done    chan<- result
-}
-
-type result struct {
-	receipt visibility.Receipt
-	err     error
-}
-
 // Write implements visibility.Writer.
 func (s *Store) Write(ctx context.Context, b *visibility.Batch) (visibility.Receipt, error) {
-	slots := min(cap(s.slots), (len(b.Spans)+slotSpans-1)/slotSpans)
-	for held := range slots {
-		select {
-		case s.slots <- struct{}{}:
-		case <-s.quit:
-			s.release(held)
-			return visibility.Receipt{}, errClosed
-		case <-ctx.Done():
-			s.release(held)
-			return visibility.Receipt{}, fmt.Errorf("write: queue is full: %w", ctx.Err())
-		}
-	}
-	return s.submit(ctx, request{batch: b, slots: slots})
-}
-
-func (s *Store) release(slots int) {
-	for range slots {
-		<-s.slots
-	}
+	return s.queue.Write(ctx, b)
 }
 
 // do runs a command on the committer, alone.
 func (s *Store) do(ctx context.Context, command func(context.Context, *committer) error) error {
-	_, err := s.submit(ctx, request{command: command})
-	return err
-}
-
-func (s *Store) submit(ctx context.Context, r request) (visibility.Receipt, error) {
-	done := make(chan result, 1)
-	r.done = done
-	select {
-	case <-s.quit:
-		s.release(r.slots)
-		return visibility.Receipt{}, errClosed
-	default:
-	}
-	select {
-	case s.queue <- r:
-	case <-s.quit:
-		s.release(r.slots)
-		return visibility.Receipt{}, errClosed
-	case <-ctx.Done():
-		s.release(r.slots)
-		return visibility.Receipt{}, ctx.Err()
-	}
-	// Once queued the batch belongs to the committer, which always answers.
-	select {
-	case res := <-done:
-		return res.receipt, res.err
-	case <-s.stopped:
-		select {
-		case res := <-done:
-			return res.receipt, res.err
-		default:
-			return visibility.Receipt{}, errClosed
-		}
-	}
+	return s.queue.Do(ctx, func(ctx context.Context) error { return command(ctx, s.committer) })
 }
 
 // committer is the only one in this process that writes spans and sums.
@@ -107,11 +40,15 @@ type committer struct {
 	// emptied are cells of open hops that were committed as empty.
 	emptied []string
 	g       gathering
+	// unpacked are the buckets that may be without a pack, and when they were
+	// last written to.
+	unpacked map[bucketKey]time.Time
 }
 
 func newCommitter(s *Store) *committer {
 	c := &committer{Store: s}
 	c.restart()
+	c.unpacked = c.unpackedOf(c.ownCounts())
 	return c
 }
 
@@ -137,78 +74,24 @@ func (c *committer) noteOpen(id openID, h openHop) {
 const housekeeping = 10 * time.Second
 
 func (c *committer) run() {
-	defer close(c.stopped)
-	tick := time.NewTicker(housekeeping)
-	defer tick.Stop()
-	for {
-		select {
-		case r := <-c.queue:
-			c.handle(r)
-		case <-tick.C:
-			c.background()
-		case <-c.quit:
-			c.drain()
-			return
-		}
-	}
-}
-
-// drain carries out what was queued when the store was closed.
-func (c *committer) drain() {
-	for {
-		select {
-		case r := <-c.queue:
-			c.handle(r)
-		default:
-			return
-		}
-	}
+	defer c.queue.Stopped()
+	c.queue.Run(housekeeping, c.handle, c.background)
 }
 
 // handle commits a request together with the batches queued behind it.
-func (c *committer) handle(first request) {
-	group := []request{first}
-	var next *request
-	if first.command == nil {
-		group, next = c.join(group)
+func (c *committer) handle(first storekit.Request) {
+	group, next := c.queue.Join(first, maxGroupSpans)
+	if len(group) > 0 {
 		err := c.attempt(func(ctx context.Context) error { return c.gather(ctx, group) })
 		for i := range group {
-			c.answer(&group[i], err)
+			c.queue.Answer(&group[i], err)
 		}
-	} else {
-		next = &first
 	}
 	if next != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), groupTime)
 		defer cancel()
-		next.done <- result{err: next.command(ctx, c)}
+		c.queue.Answer(next, next.Command(ctx))
 	}
-}
-
-// join takes the batches that are queued, up to a command.
-func (c *committer) join(group []request) ([]request, *request) {
-	spans := len(group[0].batch.Spans)
-	for spans < maxGroupSpans {
-		select {
-		case r := <-c.queue:
-			if r.command != nil {
-				return group, &r
-			}
-			group = append(group, r)
-			spans += len(r.batch.Spans)
-		default:
-			return group, nil
-		}
-	}
-	return group, nil
-}
-
-func (s *Store) answer(r *request, err error) {
-	s.release(r.slots)
-	if err != nil {
-		r.receipt, err = visibility.Receipt{}, fmt.Errorf("write: %w", err)
-	}
-	r.done <- result{receipt: r.receipt, err: err}
 }
 
 // attempt gathers and commits a change, again from the start if the epoch was

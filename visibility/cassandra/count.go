@@ -6,6 +6,7 @@ import (
 
 	"github.com/opnfv/clover/tracing"
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
 
 // traceScratch is the trace at hand.
@@ -19,14 +20,14 @@ type traceScratch struct {
 // traceSpan is a span of the trace at hand: stored before, or new.
 type traceSpan struct {
 	id     openID
-	writer string         // of a stored one
-	sum    measured       // what it counts
-	at     time.Time      // start
-	key    visibility.Key // own key, without the source that its parent tells
+	writer string            // of a stored one
+	sum    storekit.Measured // what it counts
+	at     time.Time         // start
+	key    visibility.Key    // own key, without the source that its parent tells
 }
 
 func traceSpanOf(s *tracing.Span, writer string) traceSpan {
-	return traceSpan{id: openIDOf(s), writer: writer, sum: measuredOf(s), at: s.Start, key: visibility.KeyOf(s)}
+	return traceSpan{id: openIDOf(s), writer: writer, sum: storekit.MeasuredOf(s), at: s.Start, key: visibility.KeyOf(s)}
 }
 
 func (t *traceScratch) begin(stored []storedSpan) {
@@ -54,12 +55,12 @@ func (c *committer) addTrace(ctx context.Context, trace tracing.TraceID, in []in
 		n := &in[i]
 		ts := traceSpanOf(n.span, c.opts.Writer)
 		if _, dup := t.known[ts.id]; dup {
-			n.request.receipt.Duplicates++
-			n.ledger.add("duplicate", 1)
+			n.request.Receipt.Duplicates++
+			n.ledger.Add("duplicate", 1)
 			continue
 		}
 		if reason := c.addSpan(n, &ts); reason != "" {
-			n.request.reject(n.ledger, reason)
+			n.request.Reject(n.ledger, reason)
 			continue
 		}
 		t.add(ts, n.span)
@@ -68,7 +69,7 @@ func (c *committer) addTrace(ctx context.Context, trace tracing.TraceID, in []in
 		return nil
 	}
 	if stored == 0 {
-		g.count(t.spans[0].at).add("traces", 1)
+		g.count(t.spans[0].at).Add("traces", 1)
 	}
 	g.addTraceRow(trace, t.spans, c.ttl())
 	return c.countTrace(ctx, stored)
@@ -89,18 +90,18 @@ func (c *committer) addSpan(in *incoming, ts *traceSpan) string {
 	for _, service := range [...]string{"", keyName(s.Service)} {
 		g.index[indexEntry{service: service, second: int(s.Start.Unix()), trace: s.TraceID}] = struct{}{}
 	}
-	in.request.receipt.Kept++
-	in.ledger.add("kept", 1)
-	in.ledger.add("^last", s.Start.UnixNano())
+	in.request.Receipt.Kept++
+	in.ledger.Add("kept", 1)
+	in.ledger.Add("^last", s.Start.UnixNano())
 	n := g.count(s.Start)
-	n.add("spans", 1)
+	n.Add("spans", 1)
 	if s.Observed() {
-		n.add("sessions", 1)
+		n.Add("sessions", 1)
 	}
-	n.add("^last", s.Start.Unix())
-	n.add("^first", -s.Start.Unix()) // the largest is the earliest
+	n.Add("^last", s.Start.Unix())
+	n.Add("^first", -s.Start.Unix()) // the largest is the earliest
 	if c.dict.rowOf(visibility.RoleSpan, &ts.key, c.day(s.Start)).overflow {
-		n.add("overflow", 1)
+		n.Add("overflow", 1)
 	}
 	return ""
 }
@@ -130,7 +131,7 @@ func (c *committer) countTrace(ctx context.Context, stored int) error {
 			g.opened[s.id] = openHop{row: r, start: s.at, arrived: g.now, sum: s.sum}
 			continue
 		}
-		s.sum.addTo(g.sum(r, s.at))
+		s.sum.AddTo(g.sum(r, s.at))
 	}
 	return nil
 }
@@ -159,7 +160,7 @@ func (c *committer) moveSpan(ctx context.Context, s *traceSpan, before, after vi
 		}
 		delete(g.opened, s.id)
 		g.closed[s.id] = struct{}{}
-		s.sum.addTo(g.sum(r, s.at))
+		s.sum.AddTo(g.sum(r, s.at))
 		return nil
 	}
 	if s.writer != c.opts.Writer {
@@ -171,9 +172,9 @@ func (c *committer) moveSpan(ctx context.Context, s *traceSpan, before, after vi
 	if was == r {
 		return nil
 	}
-	s.sum.takeFrom(g.sum(was, s.at))
-	s.sum.addTo(g.sum(r, s.at))
-	g.count(s.at).add("late", 1)
+	s.sum.TakeFrom(g.sum(was, s.at))
+	s.sum.AddTo(g.sum(r, s.at))
+	g.count(s.at).Add("late", 1)
 	return nil
 }
 
@@ -245,7 +246,7 @@ func (c *committer) gatherSettled(ctx context.Context, due map[openID]openHop) e
 		}
 	}
 	for id, h := range due {
-		h.sum.addTo(g.sum(h.row, h.start))
+		h.sum.AddTo(g.sum(h.row, h.start))
 		g.closed[id] = struct{}{}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
 
 // dict knows what the rows of rollups stand for. A row's id is the hash of its
@@ -54,15 +55,9 @@ func idOf(role visibility.Role, key *visibility.Key) uint64 {
 	b := make([]byte, 0, 512)
 	b = append(b, byte(role))
 	for _, v := range key {
-		b = appendString(b, v)
+		b = storekit.AppendString(b, v)
 	}
 	return xxhash.Sum64(b)
-}
-
-// identifying are the dimensions that even an overflow row keeps.
-var identifying = [...]visibility.Dimension{
-	visibility.Service, visibility.Status, visibility.Kind, visibility.Source,
-	visibility.Destination, visibility.ErrorFlag,
 }
 
 // rowOf returns the row of a key. Values beyond the limit of a dimension, and
@@ -83,7 +78,7 @@ func (d *dict) rowOf(role visibility.Role, key *visibility.Key, day int) *row {
 		for dim := range least {
 			least[dim] = visibility.Other
 		}
-		for _, dim := range identifying {
+		for _, dim := range storekit.Identifying {
 			least[dim] = folded[dim]
 		}
 		folded, overflow = least, true
@@ -109,10 +104,6 @@ func (d *dict) add(r *row) {
 	}
 }
 
-// maxValueLen is the length in bytes beyond which a value is not worth a row
-// of its own.
-const maxValueLen = 1024
-
 // admits reports whether a value of a dimension has, or may get, rows. Other
 // as a span's own value has none, so that each row with it is an overflow row.
 func (d *dict) admits(dim visibility.Dimension, value string) bool {
@@ -124,7 +115,7 @@ func (d *dict) admits(dim visibility.Dimension, value string) bool {
 	case d.distinct[dim][value] > 0:
 		return true
 	}
-	return len(value) <= maxValueLen && len(d.distinct[dim]) < d.limits.Values
+	return len(value) <= storekit.MaxValueLen && len(d.distinct[dim]) < d.limits.Values
 }
 
 // find returns the row of an id, or nil.
@@ -186,7 +177,7 @@ func (d *dict) statements(ttl int) [][]statement {
 		var key []byte
 		for _, v := range r.key {
 			args = append(args, text(v))
-			key = appendString(key, v)
+			key = storekit.AppendString(key, v)
 		}
 		lists[part] = append(lists[part], statement{cql: insertRow, args: append(args, key, ttl), size: 2*len(key) + 100})
 	}
@@ -214,7 +205,7 @@ func (s *Store) loadRow(ctx context.Context, id uint64) (*row, error) {
 	if r := s.dict.find(id); r != nil {
 		return r, nil
 	}
-	return nil, fmt.Errorf("row %x is not known: %w", id, errCorrupt)
+	return nil, fmt.Errorf("row %x is not known: %w", id, storekit.ErrCorrupt)
 }
 
 func (s *Store) loadRows(ctx context.Context, cql string, args ...any) error {
@@ -228,12 +219,12 @@ func (s *Store) loadRows(ctx context.Context, cql string, args ...any) error {
 			break
 		}
 		r.id, r.role = uint64(id), visibility.Role(role)
-		k := reader{b: key}
+		k := storekit.Reader{B: key}
 		for dim := range r.key {
-			r.key[dim] = k.string()
+			r.key[dim] = k.String()
 		}
 		s.dict.mu.Lock()
-		if s.dict.rows[r.id] == nil && k.err == nil {
+		if s.dict.rows[r.id] == nil && k.Err == nil {
 			s.dict.add(r)
 		}
 		s.dict.mu.Unlock()

@@ -184,7 +184,7 @@ func (c *cluster) testNewerSchema(t *testing.T) {
 		}
 	}
 	defer set(Schema)
-	for _, version := range []int{Schema + 1, Schema - 1} {
+	for _, version := range []int{Schema + 1, firstSchema - 1} {
 		set(version)
 		_, err := Open(t.Context(), c.opts)
 		if !errors.Is(err, visibility.ErrUnsupported) || !strings.Contains(err.Error(), fmt.Sprintf("schema %d", version)) {

@@ -7,10 +7,8 @@ import (
 
 	"github.com/opnfv/clover/tracing"
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
-
-// maxAhead is how far ahead of the clock a span may start.
-const maxAhead = time.Hour
 
 // RejectTrace is the reason for spans of a trace that has more than a trace
 // may have.
@@ -19,8 +17,8 @@ const RejectTrace = "trace_too_long"
 // incoming is a new span on its way into the store.
 type incoming struct {
 	span    *tracing.Span
-	request *request
-	ledger  counters
+	request *storekit.Request
+	ledger  storekit.Counters
 }
 
 // gathering is everything that one commit adds.
@@ -38,9 +36,9 @@ type gathering struct {
 	claims  map[tracing.TraceID]map[spanID]struct{} // see claims.go
 	index   map[indexEntry]struct{}
 	points  []visibility.MetricPoint
-	marks   map[account]time.Time
-	ledgers map[account]counters
-	counts  map[int]counters // by slot
+	marks   map[storekit.Account]time.Time
+	ledgers map[storekit.Account]storekit.Counters
+	counts  map[int]storekit.Counters // by slot
 	sums    map[sumKey]*visibility.Aggregate
 	opened  map[openID]openHop
 	closed  map[openID]struct{}
@@ -49,16 +47,13 @@ type gathering struct {
 	tr traceScratch
 }
 
-// account is an entry of the ledger.
-type account struct{ source, service string }
-
 func (g *gathering) reset(v version, now time.Time) {
 	*g = gathering{
 		version: v, now: now, tr: g.tr,
 		byTrace: map[tracing.TraceID][]incoming{}, stored: map[tracing.TraceID][]storedSpan{},
 		spans: map[tracing.TraceID][]statement{}, claims: map[tracing.TraceID]map[spanID]struct{}{},
 		index: map[indexEntry]struct{}{},
-		marks: map[account]time.Time{}, ledgers: map[account]counters{}, counts: map[int]counters{},
+		marks: map[storekit.Account]time.Time{}, ledgers: map[storekit.Account]storekit.Counters{}, counts: map[int]storekit.Counters{},
 		sums: map[sumKey]*visibility.Aggregate{}, opened: map[openID]openHop{}, closed: map[openID]struct{}{},
 		values: map[cellKey][]byte{},
 	}
@@ -69,40 +64,28 @@ func (g *gathering) empty() bool {
 	return len(g.ledgers) == 0 && len(g.counts) == 0 && len(g.sums) == 0 && len(g.opened) == 0 && len(g.closed) == 0 && len(g.points) == 0
 }
 
-func (g *gathering) ledger(source, service string) counters {
-	at := account{source, service}
-	n := g.ledgers[at]
-	if n == nil {
-		n = counters{}
-		g.ledgers[at] = n
-	}
-	return n
-}
-
 // count returns the counters of the 10 minutes that a span starts in.
-func (g *gathering) count(at time.Time) counters {
-	slot := slotOf(at)
-	n := g.counts[slot]
-	if n == nil {
-		n = counters{}
-		g.counts[slot] = n
-	}
-	return n
+func (g *gathering) count(at time.Time) storekit.Counters {
+	return storekit.In(g.counts, slotOf(at))
 }
 
 // gather computes what a group of batches adds. It reads, and writes nothing.
-func (c *committer) gather(ctx context.Context, group []request) error {
+func (c *committer) gather(ctx context.Context, group []storekit.Request) error {
 	g := &c.g
+	floor := c.floor
+	if c.opts.Retention > 0 {
+		floor = later(floor, g.now.Add(-c.opts.Retention))
+	}
 	for i := range group {
 		r := &group[i]
-		r.receipt = visibility.Receipt{}
-		for j := range r.batch.Spans {
-			s := &r.batch.Spans[j]
-			ledger := g.ledger(r.batch.Source, s.Service)
-			ledger.add("seen", 1)
-			ledger.add("^arrived", g.now.UnixNano())
-			if reason := c.refuse(s); reason != "" {
-				r.reject(ledger, reason)
+		r.Receipt = visibility.Receipt{}
+		for j := range r.Batch.Spans {
+			s := &r.Batch.Spans[j]
+			ledger := storekit.In(g.ledgers, storekit.Account{Source: r.Batch.Source, Service: s.Service})
+			ledger.Add("seen", 1)
+			ledger.Add("^arrived", g.now.UnixNano())
+			if reason := storekit.Refuse(s, g.now, floor); reason != "" {
+				r.Reject(ledger, reason)
 				continue
 			}
 			if _, ok := g.byTrace[s.TraceID]; !ok {
@@ -110,7 +93,7 @@ func (c *committer) gather(ctx context.Context, group []request) error {
 			}
 			g.byTrace[s.TraceID] = append(g.byTrace[s.TraceID], incoming{span: s, request: r, ledger: ledger})
 		}
-		g.addDelivery(r.batch)
+		g.addDelivery(r.Batch)
 	}
 	if _, err := c.loadTraces(ctx, g.order); err != nil {
 		return err
@@ -125,41 +108,11 @@ func (c *committer) gather(ctx context.Context, group []request) error {
 
 // addDelivery adds what a batch holds besides spans.
 func (g *gathering) addDelivery(b *visibility.Batch) {
-	for _, loss := range b.Ledger {
-		n := g.ledger(b.Source, loss.Service)
-		n.add("seen", loss.Count)
-		name := loss.Fate.String()
-		if loss.Fate == visibility.FateRejected || loss.Fate == visibility.FateDropped {
-			name += ":" + loss.Reason
-		}
-		n.add(name, loss.Count)
-	}
+	storekit.AddLosses(b, func(at storekit.Account) storekit.Counters { return storekit.In(g.ledgers, at) })
 	for service, at := range b.Watermarks {
-		g.marks[account{b.Source, service}] = at
+		g.marks[storekit.Account{Source: b.Source, Service: service}] = at
 	}
 	g.points = append(g.points, b.Metrics...)
-}
-
-// refuse returns the reason for which a span cannot be stored, or "".
-func (c *committer) refuse(s *tracing.Span) string {
-	switch {
-	case s.TraceID.IsZero() || s.SpanID.IsZero():
-		return visibility.RejectInvalid
-	case s.Start.After(c.g.now.Add(maxAhead)):
-		return visibility.RejectFuture
-	case s.Start.Before(c.floor) || s.Start.Unix() < 0,
-		c.opts.Retention > 0 && s.Start.Before(c.g.now.Add(-c.opts.Retention)):
-		return visibility.RejectExpired
-	}
-	return ""
-}
-
-func (r *request) reject(ledger counters, reason string) {
-	if r.receipt.Rejected == nil {
-		r.receipt.Rejected = map[string]int{}
-	}
-	r.receipt.Rejected[reason]++
-	ledger.add("rejected:"+reason, 1)
 }
 
 // storedSpan is a span that was committed before, and by whom.

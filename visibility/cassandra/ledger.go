@@ -1,21 +1,19 @@
 package cassandra
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
 
 // ledgerParts is the number of partitions of the watermarks.
 const ledgerParts = 4
 
-func ledgerPart(at account) int8 {
-	return int8(uint64(hash64(at.source+"\x00"+at.service)) % ledgerParts)
+func ledgerPart(at storekit.Account) int8 {
+	return int8(uint64(hash64(at.Source+"\x00"+at.Service)) % ledgerParts)
 }
 
 // writeWatermarks says up to when the sources were read. It is done when the
@@ -25,10 +23,10 @@ func (c *committer) writeWatermarks(ctx context.Context) error {
 	lists := make([][]statement, ledgerParts)
 	for at, mark := range c.g.marks {
 		part := ledgerPart(at)
-		names := appendString(appendString(nil, at.source), at.service)
+		names := storekit.AppendString(storekit.AppendString(nil, at.Source), at.Service)
 		lists[part] = append(lists[part], statement{
 			cql:  "INSERT INTO watermarks (part, source, service, names, at) VALUES (?, ?, ?, ?, ?)",
-			args: []any{part, keyName(at.source), keyName(at.service), names, mark.UnixNano()}, size: len(names) + 100,
+			args: []any{part, keyName(at.Source), keyName(at.Service), names, mark.UnixNano()}, size: len(names) + 100,
 		})
 	}
 	return failure(ctx, c.writeBatches(ctx, lists))
@@ -54,52 +52,34 @@ func (s *Store) ledger(ctx context.Context) ([]visibility.LedgerEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	sums := map[account]counters{}
-	err = s.eachCell(ctx, v, kindLedger, func(_ string, value []byte) error {
-		r := reader{b: value}
-		at := account{r.string(), r.string()}
-		if r.err != nil {
-			return r.err
+	sums := map[storekit.Account]storekit.Counters{}
+	err = s.eachCell(ctx, v, kindLedger, func(_, _ string, c cell) error {
+		r := storekit.Reader{B: c.value}
+		at := storekit.Account{Source: r.String(), Service: r.String()}
+		if r.Err != nil {
+			return r.Err
 		}
-		if sums[at] == nil {
-			sums[at] = counters{}
-		}
-		return sums[at].merge(r.b)
+		return storekit.In(sums, at).Merge(r.B)
 	})
 	if err != nil {
 		return nil, err
 	}
-	entries := map[account]*visibility.LedgerEntry{}
-	entry := func(at account) *visibility.LedgerEntry {
-		if entries[at] == nil {
-			entries[at] = &visibility.LedgerEntry{
-				Source: at.source, Service: at.service, Rejected: map[string]int64{}, Dropped: map[string]int64{},
-			}
-		}
-		return entries[at]
-	}
+	ledger := storekit.Ledger{}
 	for at, n := range sums {
-		n.into(entry(at))
+		ledger.Set(at, n)
 	}
-	err = s.watermarks(ctx, func(at account, mark time.Time) { entry(at).Watermark = mark })
-	list := make([]visibility.LedgerEntry, 0, len(entries))
-	for _, e := range entries {
-		list = append(list, *e)
-	}
-	slices.SortFunc(list, func(a, b visibility.LedgerEntry) int {
-		return cmp.Or(strings.Compare(a.Source, b.Source), strings.Compare(a.Service, b.Service))
-	})
-	return list, err
+	err = s.watermarks(ctx, func(at storekit.Account, mark time.Time) { ledger.Entry(at).Watermark = mark })
+	return ledger.List(), err
 }
 
-func (s *Store) watermarks(ctx context.Context, fn func(account, time.Time)) error {
+func (s *Store) watermarks(ctx context.Context, fn func(storekit.Account, time.Time)) error {
 	for part := range int8(ledgerParts) {
 		iter := s.session.Query("SELECT names, at FROM watermarks WHERE part = ?", part).IterContext(ctx)
 		var names []byte
 		var at int64
 		for iter.Scan(&names, &at) {
-			r := reader{b: names}
-			fn(account{r.string(), r.string()}, time.Unix(0, at).UTC())
+			r := storekit.Reader{B: names}
+			fn(storekit.Account{Source: r.String(), Service: r.String()}, time.Unix(0, at).UTC())
 			names = nil
 		}
 		if err := iter.Close(); err != nil {
@@ -107,29 +87,4 @@ func (s *Store) watermarks(ctx context.Context, fn func(account, time.Time)) err
 		}
 	}
 	return nil
-}
-
-// into sets the counts of a ledger entry.
-func (c counters) into(e *visibility.LedgerEntry) {
-	for name, n := range c {
-		fate, reason, _ := strings.Cut(name, ":")
-		switch fate {
-		case "seen":
-			e.Seen = n
-		case "kept":
-			e.Kept = n
-		case "duplicate":
-			e.Duplicate = n
-		case "truncated":
-			e.Truncated = n
-		case "rejected":
-			e.Rejected[reason] = n
-		case "dropped":
-			e.Dropped[reason] = n
-		case "^last":
-			e.LastSpan = time.Unix(0, n).UTC()
-		case "^arrived":
-			e.LastArrival = time.Unix(0, n).UTC()
-		}
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/opnfv/clover/tracing"
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
 
 // recordFormat is the first byte of a span's record.
@@ -17,28 +18,28 @@ func appendRecord(b []byte, s *tracing.Span) []byte {
 	b = append(b, recordFormat)
 	b = append(b, s.SpanID[:]...)
 	b = append(b, s.ParentID[:]...)
-	b = append(b, byte(s.Kind), boolByte(s.Error))
+	b = append(b, byte(s.Kind), storekit.Bool(s.Error))
 	b = binary.AppendVarint(b, s.Start.UnixNano())
 	for _, n := range [...]int64{int64(s.Duration), int64(s.StatusCode), int64(s.GRPCStatus), s.RequestSize, s.ResponseSize} {
 		b = binary.AppendVarint(b, n)
 	}
 	for _, p := range textFields(s) {
-		b = appendString(b, *p)
+		b = storekit.AppendString(b, *p)
 	}
-	b = appendAttributes(b, s.Attributes)
-	b = appendAttributes(b, s.Resource)
+	b = storekit.AppendAttributes(b, s.Attributes)
+	b = storekit.AppendAttributes(b, s.Resource)
 	b = binary.AppendUvarint(b, uint64(len(s.Events)))
 	for i := range s.Events {
 		e := &s.Events[i]
 		b = binary.AppendVarint(b, e.Time.UnixNano())
-		b = appendString(b, e.Name)
-		b = appendAttributes(b, e.Attributes)
+		b = storekit.AppendString(b, e.Name)
+		b = storekit.AppendAttributes(b, e.Attributes)
 	}
 	b = binary.AppendUvarint(b, uint64(len(s.Links)))
 	for i := range s.Links {
 		l := &s.Links[i]
 		b = append(append(b, l.TraceID[:]...), l.SpanID[:]...)
-		b = appendAttributes(b, l.Attributes)
+		b = storekit.AppendAttributes(b, l.Attributes)
 	}
 	return b
 }
@@ -51,135 +52,36 @@ func textFields(s *tracing.Span) [17]*string {
 	}
 }
 
-func appendAttributes(b []byte, list []tracing.Attribute) []byte {
-	b = binary.AppendUvarint(b, uint64(len(list)))
-	for i := range list {
-		a := &list[i]
-		b = append(b, byte(a.Type))
-		b = appendString(b, a.Key)
-		b = appendString(b, a.Value)
-	}
-	return b
-}
-
-func appendString(b []byte, s string) []byte {
-	b = binary.AppendUvarint(b, uint64(len(s)))
-	return append(b, s...)
-}
-
-func boolByte(v bool) byte {
-	if v {
-		return 1
-	}
-	return 0
-}
-
 // decodeRecord undoes appendRecord.
 func decodeRecord(trace tracing.TraceID, record []byte) (tracing.Span, error) {
-	r := reader{b: record}
+	r := storekit.Reader{B: record}
 	s := tracing.Span{TraceID: trace}
-	if f := r.byte(); f != recordFormat {
-		return s, fmt.Errorf("span of trace %s has format %d: %w", trace, f, errCorrupt)
+	if f := r.Byte(); f != recordFormat {
+		return s, fmt.Errorf("span of trace %s has format %d: %w", trace, f, storekit.ErrCorrupt)
 	}
-	copy(s.SpanID[:], r.take(8))
-	copy(s.ParentID[:], r.take(8))
-	s.Kind, s.Error = tracing.Kind(r.byte()), r.byte() != 0
-	s.Start = time.Unix(0, r.varint()).UTC()
-	s.Duration = time.Duration(r.varint())
-	s.StatusCode, s.GRPCStatus = int(r.varint()), int(r.varint())
-	s.RequestSize, s.ResponseSize = r.varint(), r.varint()
+	copy(s.SpanID[:], r.Take(8))
+	copy(s.ParentID[:], r.Take(8))
+	s.Kind, s.Error = tracing.Kind(r.Byte()), r.Byte() != 0
+	s.Start = time.Unix(0, r.Varint()).UTC()
+	s.Duration = time.Duration(r.Varint())
+	s.StatusCode, s.GRPCStatus = int(r.Varint()), int(r.Varint())
+	s.RequestSize, s.ResponseSize = r.Varint(), r.Varint()
 	for _, p := range textFields(&s) {
-		*p = r.string()
+		*p = r.String()
 	}
-	s.Attributes, s.Resource = r.attributes(), r.attributes()
-	for range r.count() {
-		s.Events = append(s.Events, tracing.Event{Time: time.Unix(0, r.varint()).UTC(), Name: r.string(), Attributes: r.attributes()})
+	s.Attributes, s.Resource = r.Attributes(nil), r.Attributes(nil)
+	for range r.Count() {
+		s.Events = append(s.Events, tracing.Event{Time: time.Unix(0, r.Varint()).UTC(), Name: r.String(), Attributes: r.Attributes(nil)})
 	}
-	for range r.count() {
+	for range r.Count() {
 		var l tracing.Link
-		copy(l.TraceID[:], r.take(16))
-		copy(l.SpanID[:], r.take(8))
-		l.Attributes = r.attributes()
+		copy(l.TraceID[:], r.Take(16))
+		copy(l.SpanID[:], r.Take(8))
+		l.Attributes = r.Attributes(nil)
 		s.Links = append(s.Links, l)
 	}
-	if r.err != nil {
-		return s, fmt.Errorf("span of trace %s: %w", trace, r.err)
+	if r.Err != nil {
+		return s, fmt.Errorf("span of trace %s: %w", trace, r.Err)
 	}
 	return s, nil
-}
-
-// reader takes an encoding apart. After the first fault it returns zeros; err
-// tells.
-type reader struct {
-	b   []byte
-	err error
-}
-
-func (r *reader) fail() { r.b, r.err = nil, errCorrupt }
-
-func (r *reader) uvarint() uint64 {
-	v, n := binary.Uvarint(r.b)
-	if n <= 0 {
-		r.fail()
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *reader) varint() int64 {
-	v, n := binary.Varint(r.b)
-	if n <= 0 {
-		r.fail()
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *reader) take(n uint64) []byte {
-	if uint64(len(r.b)) < n {
-		r.fail()
-		return nil
-	}
-	v := r.b[:n]
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *reader) byte() byte {
-	if v := r.take(1); v != nil {
-		return v[0]
-	}
-	return 0
-}
-
-func (r *reader) uint64() uint64 {
-	if v := r.take(8); v != nil {
-		return binary.BigEndian.Uint64(v)
-	}
-	return 0
-}
-
-func (r *reader) string() string { return string(r.take(r.uvarint())) }
-
-// count reads the length of a list whose elements take a byte at least.
-func (r *reader) count() int {
-	n := r.uvarint()
-	if n > uint64(len(r.b)) {
-		r.fail()
-		return 0
-	}
-	return int(n)
-}
-
-func (r *reader) attributes() (list []tracing.Attribute) {
-	n := r.count()
-	if n > 0 {
-		list = make([]tracing.Attribute, 0, min(n, 64))
-	}
-	for range n {
-		list = append(list, tracing.Attribute{Type: tracing.ValueType(r.byte()), Key: r.string(), Value: r.string()})
-	}
-	return list
 }

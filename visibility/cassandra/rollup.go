@@ -7,93 +7,53 @@ import (
 	"time"
 
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
-
-// piece is a run of buckets of one level.
-type piece struct {
-	level    int
-	from, to int64 // unix seconds
-}
-
-// cover covers [from, to) with as coarse buckets as fit, none wider than
-// maxLevel's. from and to must be bounds of the level lowest.
-func cover(from, to int64, lowest, maxLevel int) []piece {
-	if from >= to {
-		return nil
-	}
-	for l := maxLevel; l > lowest; l-- {
-		a, b := levels[l].ceil(from), levels[l].floor(to)
-		if a >= b {
-			continue
-		}
-		pieces := cover(from, a, lowest, l-1)
-		pieces = append(pieces, piece{l, a, b})
-		return append(pieces, cover(b, to, lowest, l-1)...)
-	}
-	return []piece{{lowest, from, to}}
-}
 
 // part is what of a piece lies in one partition.
 type part struct {
-	piece
+	storekit.Piece
 	period int
 	shard  int16
 }
 
 // Rollups implements visibility.RollupReader.
 func (s *Store) Rollups(ctx context.Context, r visibility.Range, width time.Duration, yield func(*visibility.Rollup) error) (visibility.Coverage, error) {
-	lowest := s.lowestLevel(r.From)
-	snapped := visibility.Range{
-		From: time.Unix(levels[lowest].floor(max(r.From.Unix(), 0)), 0).UTC(),
-		To:   time.Unix(levels[lowest].ceil(ceilSecond(r.To)), 0).UTC(),
-	}
-	maxLevel := len(levels) - 1
-	for maxLevel > lowest && width%levels[maxLevel].width() != 0 {
-		maxLevel--
-	}
-	cov := visibility.Coverage{Range: snapped, Finest: levels[lowest].width()}
+	a := s.answerTo(r, width)
 	ctx, end, err := s.use(ctx)
 	if err != nil {
-		return cov, err
+		return a.cov, err
 	}
 	defer end()
 	for {
-		a := answer{s: s, lowest: lowest, maxLevel: maxLevel, cov: cov}
 		err := a.read(ctx)
 		if errors.Is(err, errTorn) && ctx.Err() == nil {
-			continue // a writer elsewhere went on: look again
+			a = s.answerTo(r, width) // a writer elsewhere went on: look again
+			continue
 		}
 		if err != nil {
-			return cov, failure(ctx, err)
+			return a.cov, failure(ctx, err)
 		}
 		return a.cov, a.yield(ctx, yield)
 	}
 }
 
-func ceilSecond(t time.Time) int64 {
-	if t.Nanosecond() > 0 {
-		return t.Unix() + 1
-	}
-	return t.Unix()
-}
-
-// lowestLevel is the finest level that still reaches back to from.
-func (s *Store) lowestLevel(from time.Time) int {
-	if s.opts.FineRetention > 0 && from.Before(s.opts.Clock().Add(-s.opts.FineRetention)) {
-		return 1
-	}
-	return 0
+// answerTo returns what is to be read for buckets that fit into a width.
+func (s *Store) answerTo(r visibility.Range, width time.Duration) *answer {
+	scope := storekit.ScopeOf(r, width, s.opts.Clock(), s.opts.FineRetention)
+	return &answer{s: s, scope: scope, cov: visibility.Coverage{Range: scope.Range, Finest: storekit.Levels[scope.Lowest].Width()}}
 }
 
 // answer is one reading of rollups. It is complete before anything is yielded,
 // so that readers do not hold up the committer.
 type answer struct {
-	s                *Store
-	lowest, maxLevel int
-	cov              visibility.Coverage
-	parts            []part
-	rows             [][]sumRow // of each part
-	open             map[openID]openHop
+	s       *Store
+	scope   storekit.Scope
+	cov     visibility.Coverage
+	parts   []part
+	rows    [][]sumRow // of each part
+	open    map[openID]openHop
+	counted map[string]map[int]version // of each writer, its counts by slot
 }
 
 func (a *answer) read(ctx context.Context) error {
@@ -118,7 +78,7 @@ func (a *answer) read(ctx context.Context) error {
 	}
 	a.open, a.cov.Open = v.open, int64(len(v.open))
 	from := max(a.cov.Range.From.Unix(), v.floor.Unix())
-	for _, p := range cover(from, a.cov.Range.To.Unix(), a.lowest, a.maxLevel) {
+	for _, p := range a.scope.Cover(from) {
 		a.addParts(p, filled)
 	}
 	return a.readParts(ctx, v)
@@ -129,19 +89,24 @@ func (a *answer) read(ctx context.Context) error {
 func (a *answer) counts(ctx context.Context, v *view) (map[int]bool, error) {
 	a.cov.Oldest = v.floor
 	filled := map[int]bool{}
+	a.counted = map[string]map[int]version{}
 	first := int64(0)
 	// The counters of whole hours stand for a range, as buckets may.
 	from, to := a.cov.Range.From.Truncate(time.Hour), a.cov.Range.To.Add(time.Hour-1).Truncate(time.Hour)
-	err := a.s.eachCell(ctx, v, kindCount, func(name string, value []byte) error {
+	err := a.s.eachCell(ctx, v, kindCount, func(writer, name string, c cell) error {
 		at := slotStart(slotNumber(name))
 		if at.Before(v.floor) {
 			return nil
 		}
-		n := counters{}
-		if err := n.merge(value); err != nil {
+		n := storekit.Counters{}
+		if err := n.Merge(c.value); err != nil {
 			return err
 		}
 		filled[slotNumber(name)] = true
+		if a.counted[writer] == nil {
+			a.counted[writer] = map[int]version{}
+		}
+		a.counted[writer][slotNumber(name)] = c.version
 		if sec := -n["^first"]; sec > 0 && (first == 0 || sec < first) {
 			first = sec
 		}
@@ -158,9 +123,9 @@ func (a *answer) counts(ctx context.Context, v *view) (map[int]bool, error) {
 }
 
 // addParts adds the partitions of a piece that may hold anything.
-func (a *answer) addParts(p piece, filled map[int]bool) {
-	width := levels[p.level].period
-	for at := p.from - p.from%width; at < p.to; at += width {
+func (a *answer) addParts(p storekit.Piece, filled map[int]bool) {
+	width := periods[p.Level]
+	for at := p.From - p.From%width; at < p.To; at += width {
 		holds := false
 		for slot := at / slotSeconds; slot*slotSeconds < at+width && !holds; slot++ {
 			holds = filled[int(slot)]
@@ -170,7 +135,7 @@ func (a *answer) addParts(p piece, filled map[int]bool) {
 		}
 		for shard := range a.s.shards {
 			a.parts = append(a.parts, part{
-				piece:  piece{p.level, max(p.from, at), min(p.to, at+width)},
+				Piece:  storekit.Piece{Level: p.Level, From: max(p.From, at), To: min(p.To, at+width)},
 				period: int(at / width), shard: int16(shard),
 			})
 		}
@@ -185,7 +150,7 @@ func (a *answer) readParts(ctx context.Context, v *view) error {
 	limit := max(1, a.s.opts.Limits.QueryCells/max(1, min(len(a.parts), readers)))
 	return each(ctx, len(a.parts), readers, func(ctx context.Context, i int) error {
 		p := a.parts[i]
-		return a.s.readSums(ctx, v.snap, p.level, p.period, p.shard, p.from, p.to, func(r sumRow) error {
+		return a.readPart(ctx, v, p, func(r sumRow) error {
 			if a.rows[i] = append(a.rows[i], r); len(a.rows[i]) > limit {
 				return fmt.Errorf("the question reads more than %d sums: narrow its range or its step: %w",
 					a.s.opts.Limits.QueryCells, visibility.ErrLimit)
@@ -220,8 +185,8 @@ func (a *answer) yield(ctx context.Context, yield func(*visibility.Rollup) error
 	}
 	for _, h := range a.open {
 		sum.Reset()
-		h.sum.addTo(&sum)
-		if err := a.emit(ctx, h.row, levels[a.lowest].bucket(h.start), &sum, yield); err != nil {
+		h.sum.AddTo(&sum)
+		if err := a.emit(ctx, h.row, storekit.Levels[a.scope.Lowest].Bucket(h.start), &sum, yield); err != nil {
 			return err
 		}
 	}

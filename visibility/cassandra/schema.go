@@ -1,20 +1,13 @@
 package cassandra
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"strings"
-	"time"
-
-	gocql "github.com/apache/cassandra-gocql-driver/v2"
-
-	"github.com/opnfv/clover/visibility"
 )
 
-// Schema is the version of the tables that this package makes. It refuses all
-// others: 1 was of no release, and has spans without their writer in the key.
-const Schema = 2
+// Schema is the version of the tables below. Those of an older one are brought
+// to it by steps; see migrate.go.
+const Schema = 3
 
 // The tables. Those that grow with the traffic have time-window compaction and
 // compression, and every row a time to live.
@@ -27,6 +20,8 @@ const Schema = 2
 //	             Partition: service × 10 min × shard of the trace.
 //	rollups      sums of a row in a bucket. Partition: level × (5 min, 1 h or
 //	             1 day of buckets) × shard of the row.
+//	packs        all sums of a writer in a bucket together; see pack.go.
+//	             Partition: as rollups.
 //	rollup_rows  what a row of rollups stands for. Partition: a 16th of them.
 //	cells        counts by 10 min, ledger and waiting requests of a writer.
 //	             Partition: writer × kind.
@@ -46,6 +41,8 @@ var tables = map[string]string{
 	"rollups": `level tinyint, period int, shard smallint, bucket int, row bigint, writer text,
 		version bigint, value blob, prev_version bigint, prev blob,
 		PRIMARY KEY ((level, period, shard), bucket, row, writer)`,
+	"packs": `level tinyint, period int, shard smallint, bucket int, writer text, signature bigint, value blob,
+		PRIMARY KEY ((level, period, shard), bucket, writer)`,
 	"rollup_rows": `part smallint, id bigint, role tinyint, day int, overflow boolean, service text, operation text,
 		url text, url_template text, status text, method text, user_agent text, upstream_cluster text, node text,
 		kind text, source text, destination text, service_version text, error text, key blob,
@@ -63,14 +60,14 @@ var tables = map[string]string{
 }
 
 // growing are the tables with time-window compaction.
-var growing = []string{"spans", "traces", "trace_index", "rollups", "metrics", "series"}
+var growing = []string{"spans", "traces", "trace_index", "rollups", "packs", "metrics", "series"}
 
 // descending are those that are read newest first.
 var descending = map[string]string{"trace_index": "second DESC, traceid DESC", "metrics": "service ASC, monitor_time DESC"}
 
 // tableOrder makes the tables always in the same order.
 var tableOrder = []string{
-	"meta", "state", "writers", "cells", "watermarks", "rollup_rows", "rollups", "spans", "traces", "trace_index", "series", "metrics",
+	"meta", "state", "writers", "cells", "watermarks", "rollup_rows", "rollups", "packs", "spans", "traces", "trace_index", "series", "metrics",
 }
 
 func (o *Options) createTable(name string) string {
@@ -91,139 +88,4 @@ func (o *Options) createTable(name string) string {
 		cql += " WITH " + strings.Join(with, " AND ")
 	}
 	return cql
-}
-
-// schemaTable is made with a fixed id, so that two that make it at once make
-// the same one.
-const schemaTable = `CREATE TABLE IF NOT EXISTS %s.schema_version (name text PRIMARY KEY, version int, holder uuid)
-	WITH id = 5c1f7a60-0d5e-11f0-8d3b-c10ec10ec10e`
-
-// schemaWait is how long another process may take to make the schema, after
-// which its lock is void.
-const schemaWait = 60 * time.Second
-
-// schemaTimeout is how long a statement that makes a table may take at least.
-const schemaTimeout = 30 * time.Second
-
-// prepareSchema makes the keyspace and the tables, or waits for another
-// process that does.
-func prepareSchema(ctx context.Context, o Options) error {
-	o.Timeout = max(o.Timeout, schemaTimeout) // making a table takes its time
-	session, err := connect(o, "")
-	if err != nil {
-		return err
-	}
-	return errors.Join(migrate(ctx, o, session), closeSession(session))
-}
-
-func migrate(ctx context.Context, o Options, session *gocql.Session) error {
-	m := migration{session: session, o: o, holder: gocql.TimeUUID()}
-	version, err := m.version(ctx)
-	if err != nil {
-		return err
-	}
-	if version > Schema {
-		return fmt.Errorf("%w: keyspace %s has schema %d, this version knows up to %d: use a later Clover or another keyspace",
-			visibility.ErrUnsupported, o.Keyspace, version, Schema)
-	}
-	switch version {
-	case Schema:
-		return nil
-	case 0:
-		return m.run(ctx)
-	}
-	return fmt.Errorf("%w: keyspace %s has schema %d, which was of no release and cannot be taken over: use another keyspace",
-		visibility.ErrUnsupported, o.Keyspace, version)
-}
-
-type migration struct {
-	session *gocql.Session
-	o       Options
-	holder  gocql.UUID
-}
-
-// version returns that of the tables, 0 if there are none.
-func (m *migration) version(ctx context.Context) (version int, err error) {
-	var name string
-	err = m.session.Query("SELECT table_name FROM system_schema.tables WHERE keyspace_name = ? AND table_name = 'schema_version'",
-		strings.ToLower(m.o.Keyspace)).ScanContext(ctx, &name)
-	if errors.Is(err, gocql.ErrNotFound) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, failure(ctx, err)
-	}
-	err = m.session.Query("SELECT version FROM "+m.o.Keyspace+".schema_version WHERE name = 'tables'").ScanContext(ctx, &version)
-	if errors.Is(err, gocql.ErrNotFound) {
-		return 0, nil
-	}
-	return version, failure(ctx, err)
-}
-
-// run brings the schema to this version under a lock.
-func (m *migration) run(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*schemaWait)
-	defer cancel()
-	if err := m.ddl(ctx, "CREATE KEYSPACE IF NOT EXISTS "+m.o.Keyspace+" WITH replication = "+m.o.Replication); err != nil {
-		return err
-	}
-	if err := m.ddl(ctx, fmt.Sprintf(schemaTable, m.o.Keyspace)); err != nil {
-		return err
-	}
-	for {
-		locked, err := m.lock(ctx)
-		if err != nil {
-			return err
-		}
-		if locked {
-			return errors.Join(m.migrate(ctx), m.unlock(ctx))
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("another process has been making the schema for long: %w", visibility.ErrUnavailable)
-		case <-time.After(100 * time.Millisecond):
-		}
-		if version, err := m.version(ctx); err != nil || version >= Schema {
-			return err
-		}
-	}
-}
-
-func (m *migration) ddl(ctx context.Context, cql string) error {
-	if err := m.session.Query(cql).ExecContext(ctx); err != nil {
-		return failure(ctx, err)
-	}
-	return failure(ctx, m.session.AwaitSchemaAgreement(ctx))
-}
-
-// lock takes the lock, which ends by itself should this process die.
-func (m *migration) lock(ctx context.Context) (bool, error) {
-	var holder gocql.UUID
-	was := map[string]any{}
-	applied, err := m.session.Query("INSERT INTO "+m.o.Keyspace+".schema_version (name, holder) VALUES ('lock', ?) IF NOT EXISTS USING TTL ?",
-		m.holder, int(schemaWait.Seconds())).MapScanCASContext(ctx, was)
-	if err != nil {
-		return false, failure(ctx, err)
-	}
-	holder, _ = was["holder"].(gocql.UUID)
-	return applied || holder == m.holder, nil
-}
-
-func (m *migration) unlock(ctx context.Context) error {
-	_, err := m.session.Query("DELETE FROM "+m.o.Keyspace+".schema_version WHERE name = 'lock' IF holder = ?", m.holder).
-		MapScanCASContext(ctx, map[string]any{})
-	return failure(ctx, err)
-}
-
-// migrate makes what is missing and then says so. Each step may be repeated.
-func (m *migration) migrate(ctx context.Context) error {
-	for _, name := range tableOrder {
-		if err := m.ddl(ctx, m.o.createTable(name)); err != nil {
-			return fmt.Errorf("table %s: %w", name, err)
-		}
-	}
-	if err := m.session.Query("INSERT INTO "+m.o.Keyspace+".meta (name, value) VALUES ('shards', ?)", m.o.Shards).ExecContext(ctx); err != nil {
-		return failure(ctx, err)
-	}
-	return failure(ctx, m.session.Query("INSERT INTO "+m.o.Keyspace+".schema_version (name, version) VALUES ('tables', ?)", Schema).ExecContext(ctx))
 }

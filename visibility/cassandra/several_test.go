@@ -1,6 +1,7 @@
 package cassandra
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
 	"sync"
@@ -102,4 +103,42 @@ func (c *cluster) testSeveralWriters(t *testing.T) {
 	}
 	writeUntil(t, stores[1], hop(0, at), func() {})
 	c.wantTally(t, stores[2], 1)
+}
+
+// testSkewedClocks lets two collectors write whose clocks are minutes apart.
+// The sides of each request come to different ones, some of them to both.
+// Settling, packing and retention go by the clock of each.
+func (c *cluster) testSkewedClocks(t *testing.T) {
+	const hops = 30
+	c.empty(t, c.opts)
+	stores := make([]*Store, 2)
+	for i, skew := range []time.Duration{-9 * time.Minute, 9 * time.Minute} {
+		o := c.opts
+		o.Writer = string(rune('a' + i))
+		o.Clock = func() time.Time { return time.Now().Add(skew) }
+		stores[i] = c.open(t, o)
+	}
+	at := everything.From.Add(time.Hour)
+	for n := range hops {
+		sides := hop(n, at)
+		deliver(t, stores[n%2], sides[:1])
+		deliver(t, stores[(n+1)%2], sides[n%3/2:]) // of some both sides: one comes again
+		if n%10 != 9 {
+			continue
+		}
+		for _, s := range stores {
+			background := func(_ context.Context, cm *committer) error { cm.background(); return nil }
+			if err := errors.Join(s.do(t.Context(), background), s.pack(t.Context())); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, s := range stores {
+		if err := errors.Join(s.Settle(t.Context()), s.Retain(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, s := range append(stores, c.open(t, c.opts)) {
+		c.wantTraces(t, s, hops)
+	}
 }

@@ -39,25 +39,28 @@ func TestPartitions(t *testing.T) {
 		got := c.tally(t, s)
 		t.Logf("%d spans, %d requests counted in %v with the ledger", got.spans, got.requests, time.Since(begin).Round(time.Millisecond))
 	}
-	c.logPartitions(t, s)
+	c.logPartitions(t, s, "spans", "trace_index", "rollups", "rollup_rows", "cells")
+}
+
+var partitionKeys = map[string]string{
+	"spans": "traceid", "packs": "level, period, shard", "trace_index": "service, slot, shard", "rollups": "level, period, shard",
+	"rollup_rows": "part", "cells": "writer, kind",
 }
 
 // logPartitions counts the rows of each partition.
-func (c *cluster) logPartitions(t *testing.T, s *Store) {
+func (c *cluster) logPartitions(t *testing.T, s *Store, tables ...string) {
 	t.Helper()
-	for _, p := range []struct{ table, key string }{
-		{"spans", "traceid"}, {"trace_index", "service, slot, shard"}, {"rollups", "level, period, shard"},
-		{"rollup_rows", "part"}, {"cells", "writer, kind"},
-	} {
-		iter := s.session.Query("SELECT count(*), " + p.key + " FROM " + p.table + " GROUP BY " + p.key).IterContext(t.Context())
+	for _, table := range tables {
+		key := partitionKeys[table]
+		iter := s.session.Query("SELECT count(*), " + key + " FROM " + table + " GROUP BY " + key).IterContext(t.Context())
 		var partitions, rows, largest int64
 		for row := map[string]any{}; iter.MapScan(row); row = map[string]any{} {
 			n, _ := row["count"].(int64)
 			partitions, rows, largest = partitions+1, rows+n, max(largest, n)
 		}
 		if err := iter.Close(); err != nil {
-			t.Errorf("%s: %v", p.table, err)
+			t.Errorf("%s: %v", table, err)
 		}
-		t.Logf("%-12s %d partitions, %d rows, at most %d rows in one", p.table, partitions, rows, largest)
+		t.Logf("%-12s %d partitions, %d rows, at most %d rows in one", table, partitions, rows, largest)
 	}
 }

@@ -39,6 +39,7 @@ import (
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
 
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
 
 // Options of a Store. The zero value works with a Cassandra on this machine.
@@ -94,6 +95,11 @@ type Options struct {
 
 	// reconnect is how often a node that went away is tried again. 0: 1 s.
 	reconnect time.Duration
+	// lockTime is how long the schema's lock holds after the last sign of
+	// life of who has it, in whole seconds. 0: schemaWait.
+	lockTime time.Duration
+	// laterSteps follow on those of this version.
+	laterSteps []step
 }
 
 // Limits bound what the store keeps apart and what a question may cost.
@@ -125,6 +131,7 @@ func (o Options) withDefaults() Options {
 	def(&o.Concurrency, 64)
 	def(&o.Timeout, 5*time.Second)
 	def(&o.reconnect, time.Second)
+	def(&o.lockTime, schemaWait)
 	def(&o.Limits.Values, 10_000)
 	def(&o.Limits.Rows, 200_000)
 	def(&o.Limits.RecordBytes, 1<<20)
@@ -168,14 +175,12 @@ type Store struct {
 
 	swapping sync.Mutex // held by SwapState
 
-	queue   chan request
-	slots   chan struct{} // one for each slotSpans of queued spans
-	quit    chan struct{} // closed when Close begins
-	stopped chan struct{} // closed when every request taken was answered
-	done    sync.WaitGroup
-	readers sync.WaitGroup
-	closing sync.Once
-	closed  bool // guarded by mu
+	queue     *storekit.Queue
+	committer *committer
+	done      sync.WaitGroup
+	readers   sync.WaitGroup
+	closing   sync.Once
+	closed    bool // guarded by mu
 
 	closeErr error
 }
@@ -194,12 +199,9 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		}
 		return nil, fmt.Errorf("open store cassandra %v: %w", s.opts.Hosts, err)
 	}
-	s.queue = make(chan request, 1024)
-	s.quit = make(chan struct{})
-	s.stopped = make(chan struct{})
-	s.slots = make(chan struct{}, max(1, s.opts.QueueSpans/slotSpans))
-	c := newCommitter(s)
-	s.done.Go(c.run)
+	s.queue = storekit.NewQueue(s.opts.QueueSpans)
+	s.committer = newCommitter(s)
+	s.done.Go(s.committer.run)
 	return s, nil
 }
 
@@ -232,15 +234,13 @@ func (s *Store) Close() error {
 		s.mu.Lock()
 		s.closed = true
 		s.mu.Unlock()
-		close(s.quit)
+		s.queue.Close()
 		s.done.Wait()
 		s.readers.Wait()
 		s.closeErr = closeSession(s.session)
 	})
 	return s.closeErr
 }
-
-var errClosed = fmt.Errorf("store is closed: %w", visibility.ErrUnavailable)
 
 // use admits a reader; the caller calls the returned function at its end.
 func (s *Store) use(ctx context.Context) (context.Context, func(), error) {
@@ -250,7 +250,7 @@ func (s *Store) use(ctx context.Context) (context.Context, func(), error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return ctx, nil, errClosed
+		return ctx, nil, storekit.ErrClosed
 	}
 	s.readers.Add(1)
 	limited, cancel := context.WithTimeoutCause(ctx, s.opts.Limits.QueryTime, errQueryTime)
@@ -271,7 +271,7 @@ func failure(ctx context.Context, err error) error {
 		return err
 	}
 	for _, known := range []error{
-		visibility.ErrUnavailable, visibility.ErrLocked, visibility.ErrLimit, visibility.ErrInvalid, visibility.ErrNotFound, visibility.ErrUnsupported, errCorrupt,
+		visibility.ErrUnavailable, visibility.ErrLocked, visibility.ErrLimit, visibility.ErrInvalid, visibility.ErrNotFound, visibility.ErrUnsupported, storekit.ErrCorrupt,
 	} {
 		if errors.Is(err, known) {
 			return err

@@ -8,23 +8,11 @@ import (
 	"time"
 
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
 
-// level is a width of rollup buckets, and how many of them share a partition.
-// Every span is in a bucket of each.
-type level struct{ seconds, period int64 }
-
-// levels, from fine to coarse. Each width divides the next.
-var levels = [...]level{{10, 300}, {300, 3600}, {3600, 86400}}
-
-// bucket returns the start of t's bucket in Unix seconds.
-func (l level) bucket(t time.Time) int64 { return l.floor(t.Unix()) }
-
-func (l level) floor(sec int64) int64 { return sec - sec%l.seconds }
-
-func (l level) ceil(sec int64) int64 { return l.floor(sec + l.seconds - 1) }
-
-func (l level) width() time.Duration { return time.Duration(l.seconds) * time.Second }
+// periods are how many seconds of buckets of each level share a partition.
+var periods = [len(storekit.Levels)]int64{300, 3600, 86400}
 
 // sumKey is a row in a bucket of a level.
 type sumKey struct {
@@ -36,7 +24,8 @@ type sumKey struct {
 // sum returns the aggregate that the commit at hand adds to a row's finest
 // bucket.
 func (g *gathering) sum(row uint64, at time.Time) *visibility.Aggregate {
-	return aggregateIn(g.sums, sumKey{0, levels[0].bucket(at), row})
+	g.count(at) // is written with each change of a sum: see pack.go
+	return aggregateIn(g.sums, sumKey{0, storekit.Levels[0].Bucket(at), row})
 }
 
 func aggregateIn(sums map[sumKey]*visibility.Aggregate, k sumKey) *visibility.Aggregate {
@@ -94,6 +83,7 @@ func (c *committer) writeSums(ctx context.Context) error {
 		return err
 	}
 	clear(c.sums.next)
+	now := time.Now()
 	lists := map[[3]int64][]statement{}
 	for k, delta := range sums {
 		b := c.bucketOf(k)
@@ -110,7 +100,10 @@ func (c *committer) writeSums(ctx context.Context) error {
 			return err
 		}
 		c.sums.next[k] = value
-		period := k.bucket / levels[k.level].period
+		if len(c.unpacked) < maxUnpacked {
+			c.unpacked[b] = now
+		}
+		period := k.bucket / periods[k.level]
 		p := [3]int64{int64(k.level), period, int64(b.shard)}
 		lists[p] = append(lists[p], statement{cql: insertSum, size: len(value) + len(was.value) + 80, args: []any{
 			int8(k.level), int(period), b.shard, int(k.bucket), int64(k.row), c.opts.Writer,
@@ -137,8 +130,8 @@ func (g *gathering) allLevels() map[sumKey]*visibility.Aggregate {
 	sums := make(map[sumKey]*visibility.Aggregate, 3*len(g.sums))
 	for k, a := range g.sums {
 		sums[k] = a
-		for l := 1; l < len(levels); l++ {
-			aggregateIn(sums, sumKey{l, levels[l].floor(k.bucket), k.row}).Merge(a)
+		for l := 1; l < len(storekit.Levels); l++ {
+			aggregateIn(sums, sumKey{l, storekit.Levels[l].Floor(k.bucket), k.row}).Merge(a)
 		}
 	}
 	return sums
@@ -161,7 +154,7 @@ func (c *committer) loadSums(ctx context.Context, sums map[sumKey]*visibility.Ag
 	err := each(ctx, len(missing), c.opts.Concurrency, func(ctx context.Context, i int) error {
 		b := missing[i]
 		loaded := map[uint64]cell{}
-		err := c.readSums(ctx, own, b.level, int(b.bucket/levels[b.level].period), b.shard, b.bucket, b.bucket+1, func(r sumRow) error {
+		err := c.readSums(ctx, own, b.level, int(b.bucket/periods[b.level]), b.shard, b.bucket, b.bucket+1, func(r sumRow) error {
 			loaded[r.row] = r.cell
 			return nil
 		})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/opnfv/clover/tracing"
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
 
 // Trace implements visibility.TraceReader.
@@ -133,7 +134,7 @@ func (t *traceSearch) run(ctx context.Context) error {
 
 // slots lists the 10 minutes that hold spans and are searched, newest first.
 func (t *traceSearch) slots(ctx context.Context) (slots []int, err error) {
-	err = t.s.eachCell(ctx, t.v, kindCount, func(name string, _ []byte) error {
+	err = t.s.eachCell(ctx, t.v, kindCount, func(_, name string, _ cell) error {
 		slot := slotNumber(name)
 		switch at := slotStart(slot); {
 		case at.Before(t.v.floor), at.After(t.q.Range.To), !slotStart(slot + 1).After(t.q.Range.From):
@@ -248,7 +249,7 @@ func (t *traceSearch) examine(ctx context.Context) (more bool, err error) {
 	}
 	for i, e := range t.waiting {
 		t.examined++
-		if spans := found[i]; len(spans) > 0 && t.startsAt(spans, e) && t.matches(spans) {
+		if spans := found[i]; len(spans) > 0 && t.startsAt(spans, e) && storekit.Matches(&t.q, spans) {
 			t.page.Traces = append(t.page.Traces, visibility.SummarizeTrace(spans))
 		}
 		if len(t.page.Traces) >= t.q.Limit || t.examined >= maxExamined || time.Now().After(t.deadline) {
@@ -272,19 +273,6 @@ func (t *traceSearch) startsAt(spans []tracing.Span, e indexEntry) bool {
 		start = spans[i].Start
 	}
 	return start.Unix() == int64(e.second) && !start.Before(t.q.Range.From) && start.Before(t.q.Range.To)
-}
-
-func (t *traceSearch) matches(spans []tracing.Span) bool {
-	sum := visibility.SummarizeTrace(spans)
-	if sum.Duration < t.q.MinDuration {
-		return false
-	}
-	if t.q.Service != "" && !slices.ContainsFunc(sum.Services, func(name string) bool {
-		return visibility.SameService(name, t.q.Service)
-	}) {
-		return false
-	}
-	return t.q.Filter == nil || slices.ContainsFunc(spans, func(s tracing.Span) bool { return t.q.Filter.MatchSpan(&s) })
 }
 
 // A cursor is the index entry that the previous page ended with.

@@ -8,93 +8,26 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
-
-// slotSpans is the unit in which the queue of spans is bounded.
-const slotSpans = 256
 
 // maxGroupSpans ends the joining of batches into one commit.
 const maxGroupSpans = 20_000
 
-// request is one call that the committer carries out.
-type request struct {
-	batch   *visibility.Batch
-	receipt visibility.Receipt
-	command func(*committer) error // instead of a batch: runs alone
-	slots   int
-	done    chan<- result
-}
-
-type result struct {
-	receipt visibility.Receipt
-	err     error
-}
-
 // ack is a commit that waits for its fsync.
 type ack struct {
 	batch    *pebble.Batch
-	requests []request
+	requests []storekit.Request
 }
 
 // Write implements visibility.Writer.
 func (s *Store) Write(ctx context.Context, b *visibility.Batch) (visibility.Receipt, error) {
-	slots := min(cap(s.slots), (len(b.Spans)+slotSpans-1)/slotSpans)
-	for held := range slots {
-		select {
-		case s.slots <- struct{}{}:
-		case <-s.quit:
-			s.release(held)
-			return visibility.Receipt{}, errClosed
-		case <-ctx.Done():
-			s.release(held)
-			return visibility.Receipt{}, fmt.Errorf("write: queue is full: %w", ctx.Err())
-		}
-	}
-	return s.submit(ctx, request{batch: b, slots: slots})
-}
-
-func (s *Store) release(slots int) {
-	for range slots {
-		<-s.slots
-	}
+	return s.queue.Write(ctx, b)
 }
 
 // do runs a command on the committer, alone and durably.
 func (s *Store) do(ctx context.Context, command func(*committer) error) error {
-	_, err := s.submit(ctx, request{command: command})
-	return err
-}
-
-func (s *Store) submit(ctx context.Context, r request) (visibility.Receipt, error) {
-	done := make(chan result, 1)
-	r.done = done
-	select {
-	case <-s.quit:
-		s.release(r.slots)
-		return visibility.Receipt{}, errClosed
-	default:
-	}
-	select {
-	case s.queue <- r:
-	case <-s.quit:
-		s.release(r.slots)
-		return visibility.Receipt{}, errClosed
-	case <-ctx.Done():
-		s.release(r.slots)
-		return visibility.Receipt{}, ctx.Err()
-	}
-	// Once queued the batch belongs to the committer, which always answers.
-	select {
-	case res := <-done:
-		return res.receipt, res.err
-	case <-s.stopped:
-		select {
-		case res := <-done:
-			return res.receipt, res.err
-		default:
-			return visibility.Receipt{}, errClosed
-		}
-	}
+	return s.queue.Do(ctx, func(context.Context) error { return command(s.committer) })
 }
 
 // committer is the only writer of the database.
@@ -125,64 +58,22 @@ const housekeeping = 10 * time.Second
 
 func (c *committer) run() {
 	defer close(c.acks)
-	tick := time.NewTicker(housekeeping)
-	defer tick.Stop()
-	for {
-		select {
-		case r := <-c.queue:
-			c.handle(r)
-		case <-tick.C:
-			c.background()
-		case <-c.quit:
-			c.drain()
-			return
-		}
-	}
-}
-
-// drain carries out what was queued when the store was closed.
-func (c *committer) drain() {
-	for {
-		select {
-		case r := <-c.queue:
-			c.handle(r)
-		default:
-			return
-		}
-	}
+	c.queue.Run(housekeeping, c.handle, c.background)
 }
 
 // handle commits a request together with the batches queued behind it.
-func (c *committer) handle(first request) {
-	if first.command != nil {
-		first.done <- result{err: first.command(c)}
-		return
+func (c *committer) handle(first storekit.Request) {
+	group, next := c.queue.Join(first, maxGroupSpans)
+	if len(group) > 0 {
+		c.commitGroup(group)
 	}
-	group := []request{first}
-	spans := len(first.batch.Spans)
-	var next *request
-	for spans < maxGroupSpans && next == nil {
-		select {
-		case r := <-c.queue:
-			if r.command != nil {
-				next = &r
-				continue
-			}
-			group = append(group, r)
-			spans += len(r.batch.Spans)
-			continue
-		default:
-		}
-		break
-	}
-	c.commitGroup(group)
 	if next != nil {
-		next.done <- result{err: next.command(c)}
+		c.queue.Answer(next, next.Command(backgroundContext))
 	}
 }
 
 // commitGroup writes a group of batches in one Pebble batch.
-func (c *committer) commitGroup(group []request) {
+func (c *committer) commitGroup(group []storekit.Request) {
 	b := c.db.NewBatch()
 	err := c.addGroup(b, group)
 	if err == nil {
@@ -192,16 +83,11 @@ func (c *committer) commitGroup(group []request) {
 		c.forget()
 		_ = b.Close()
 		for i := range group {
-			c.answer(&group[i], fmt.Errorf("write: %w", err))
+			c.queue.Answer(&group[i], err)
 		}
 		return
 	}
 	c.acks <- ack{batch: b, requests: group}
-}
-
-func (s *Store) answer(r *request, err error) {
-	s.release(r.slots)
-	r.done <- result{receipt: r.receipt, err: err}
 }
 
 // apply adds the rollups, open hops and dictionary entries gathered so far
@@ -289,15 +175,15 @@ func (c *committer) writeOpen(b *pebble.Batch) error {
 // acknowledge waits for the fsync of each commit and answers its writers, so
 // that the committer can work on the next one meanwhile.
 func (s *Store) acknowledge() {
-	defer close(s.stopped)
+	defer s.queue.Stopped()
 	for a := range s.acks {
 		err := a.batch.SyncWait()
 		if err != nil {
-			err = fmt.Errorf("write: sync: %w", err)
+			err = fmt.Errorf("sync: %w", err)
 		}
 		_ = a.batch.Close()
 		for i := range a.requests {
-			s.answer(&a.requests[i], err)
+			s.queue.Answer(&a.requests[i], err)
 		}
 	}
 }

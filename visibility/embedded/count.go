@@ -7,11 +7,12 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
 
 // countTrace counts the new spans of the trace at hand and moves the stored
 // ones, of which the first stored are, that count differently now.
-func (c *committer) countTrace(stored int, totals map[uint32]counters, now time.Time) {
+func (c *committer) countTrace(stored int, totals map[uint32]storekit.Counters, now time.Time) {
 	t := &c.tr
 	t.before = t.resolve(stored, t.before)
 	t.after = t.resolve(len(t.spans), t.after)
@@ -28,7 +29,7 @@ func (c *committer) countTrace(stored int, totals map[uint32]counters, now time.
 			c.setOpen(s.open, openHop{row: row, start: s.at, arrived: now, sum: s.sum})
 			continue
 		}
-		s.sum.addTo(c.sum(row, s.at))
+		s.sum.AddTo(c.sum(row, s.at))
 	}
 }
 
@@ -81,7 +82,7 @@ func (c *committer) countedRow(s *traceSpan, hop visibility.Hop, now time.Time) 
 
 // moveSpan counts a stored span as its trace tells now. One that was open
 // has not been rolled up yet; any other is taken out of its row.
-func (c *committer) moveSpan(s *traceSpan, before, after visibility.Hop, totals map[uint32]counters) {
+func (c *committer) moveSpan(s *traceSpan, before, after visibility.Hop, totals map[uint32]storekit.Counters) {
 	now := c.opts.Clock()
 	row := c.countedRow(s, after, now)
 	if h, ok := c.openState(s.open); ok {
@@ -91,23 +92,23 @@ func (c *committer) moveSpan(s *traceSpan, before, after visibility.Hop, totals 
 			return
 		}
 		c.setClosed(s.open)
-		s.sum.addTo(c.sum(row, s.at))
+		s.sum.AddTo(c.sum(row, s.at))
 		return
 	}
 	was := c.countedRow(s, before, now)
 	if was == row {
 		return
 	}
-	s.sum.takeFrom(c.sum(was, s.at))
-	s.sum.addTo(c.sum(row, s.at))
-	total(totals, hourOf(s.at)).add("late", 1)
+	s.sum.TakeFrom(c.sum(was, s.at))
+	s.sum.AddTo(c.sum(row, s.at))
+	storekit.In(totals, hourOf(s.at)).Add("late", 1)
 }
 
 // sweep rolls up the open hops that have waited long enough.
 func (c *committer) sweep(arrivedBefore time.Time) error {
 	for id, h := range c.open {
 		if h.arrived.Before(arrivedBefore) {
-			h.sum.addTo(c.sum(h.row, h.start))
+			h.sum.AddTo(c.sum(h.row, h.start))
 			c.setClosed(id)
 		}
 	}
@@ -136,7 +137,7 @@ type sumKey struct {
 // sum returns the aggregate that the commit at hand adds to a row's finest
 // bucket.
 func (c *committer) sum(row uint32, at time.Time) *visibility.Aggregate {
-	k := sumKey{bucket: levels[0].bucket(at), row: row}
+	k := sumKey{bucket: uint32(storekit.Levels[0].Bucket(at)), row: row}
 	a := c.sums[k]
 	if a == nil {
 		a = &visibility.Aggregate{}
@@ -153,10 +154,10 @@ func (c *committer) writeSums(b *pebble.Batch) error {
 			return err
 		}
 	}
-	for level := 1; level < len(levels); level++ {
+	for level := 1; level < len(storekit.Levels); level++ {
 		clear(coarse)
 		for k, a := range c.sums {
-			ck := sumKey{bucket: levels[level].bucket(time.Unix(int64(k.bucket), 0)), row: k.row}
+			ck := sumKey{bucket: uint32(storekit.Levels[level].Floor(int64(k.bucket))), row: k.row}
 			if coarse[ck] == nil {
 				coarse[ck] = &visibility.Aggregate{}
 			}

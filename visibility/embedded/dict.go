@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
 
 // dict gives small numbers to what repeats: strings, rows (a role with one
@@ -145,12 +146,6 @@ func (d *dict) blobID(blob []byte, day uint16) (uint32, bool) {
 	return id, true
 }
 
-// identifying are the dimensions that even an overflow row keeps.
-var identifying = [...]visibility.Dimension{
-	visibility.Service, visibility.Status, visibility.Kind, visibility.Source,
-	visibility.Destination, visibility.ErrorFlag,
-}
-
 // rowID interns a row. Values beyond the limit of a dimension, and rows
 // beyond the limit of rows, are folded into Other.
 func (d *dict) rowID(role visibility.Role, key *visibility.Key, day uint16) (uint32, *row) {
@@ -169,7 +164,7 @@ func (d *dict) rowID(role visibility.Role, key *visibility.Key, day uint16) (uin
 		for dim := range folded.ids {
 			folded.ids[dim] = d.otherID(day)
 		}
-		for _, dim := range identifying {
+		for _, dim := range storekit.Identifying {
 			folded.ids[dim] = ids.ids[dim]
 		}
 		ids, overflow = folded, true
@@ -186,10 +181,6 @@ func (d *dict) rowID(role visibility.Role, key *visibility.Key, day uint16) (uin
 	return id, r
 }
 
-// maxValueLen is the length in bytes beyond which a value is not worth a row
-// of its own.
-const maxValueLen = 1024
-
 // admits reports whether a value of a dimension has, or may get, rows. Other
 // as a span's own value has none, so that each row with it is an overflow row
 // and no span that was folded into it is taken for one that says so itself.
@@ -203,7 +194,7 @@ func (d *dict) admits(dim visibility.Dimension, value string) bool {
 	if id, ok := d.stringIDs[value]; ok && d.distinct[dim][id] > 0 {
 		return true
 	}
-	return len(value) <= maxValueLen && len(d.distinct[dim]) < d.limits.Values
+	return len(value) <= storekit.MaxValueLen && len(d.distinct[dim]) < d.limits.Values
 }
 
 func (d *dict) otherID(day uint16) uint32 { return d.stringID(visibility.Other, day) }
@@ -259,23 +250,16 @@ func (d *dict) persisted() { clear(d.dirty) }
 
 func (r *row) encode() []byte {
 	b := binary.BigEndian.AppendUint16(nil, r.day)
-	b = append(b, byte(r.ids.role), boolByte(r.overflow))
+	b = append(b, byte(r.ids.role), storekit.Bool(r.overflow))
 	for _, id := range r.ids.ids {
 		b = binary.AppendUvarint(b, uint64(id))
 	}
 	return b
 }
 
-func boolByte(v bool) byte {
-	if v {
-		return 1
-	}
-	return 0
-}
-
 func decodeRow(b []byte, strings []string) (*row, error) {
 	if len(b) < 4 {
-		return nil, errCorrupt
+		return nil, storekit.ErrCorrupt
 	}
 	r := &row{day: binary.BigEndian.Uint16(b), overflow: b[3] != 0}
 	r.ids.role = visibility.Role(b[2])
@@ -283,7 +267,7 @@ func decodeRow(b []byte, strings []string) (*row, error) {
 	for dim := range r.ids.ids {
 		id, n := binary.Uvarint(b)
 		if n <= 0 || id >= uint64(len(strings)) {
-			return nil, errCorrupt
+			return nil, storekit.ErrCorrupt
 		}
 		r.ids.ids[dim], r.key[dim], b = uint32(id), strings[id], b[n:]
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
 
 // load reads the dictionary of an opened store.
@@ -85,7 +87,7 @@ func scanIDs(db *pebble.DB, space byte, fn func(id uint32, value []byte) error) 
 			return err
 		}
 		if len(key) != 5 || len(value) < 2 {
-			return fmt.Errorf("dictionary key %x: %w", key, errCorrupt)
+			return fmt.Errorf("dictionary key %x: %w", key, storekit.ErrCorrupt)
 		}
 		if err := fn(binary.BigEndian.Uint32(key[1:]), value); err != nil {
 			return fmt.Errorf("dictionary key %x: %w", key, err)

@@ -11,41 +11,43 @@ import (
 
 	"github.com/opnfv/clover/tracing"
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
-
-// maxAhead is how far ahead of the clock a span may start.
-const maxAhead = time.Hour
 
 // incoming is a new span on its way into the store.
 type incoming struct {
 	span    *tracing.Span
-	request *request
-	ledger  counters
+	request *storekit.Request
+	ledger  storekit.Counters
 }
 
 // addGroup adds everything of a group but what apply adds.
-func (c *committer) addGroup(b *pebble.Batch, group []request) error {
+func (c *committer) addGroup(b *pebble.Batch, group []storekit.Request) error {
 	now := c.opts.Clock()
-	ledgers := map[string]counters{}
+	floor := c.floor
+	if c.opts.Retention > 0 {
+		floor = later(floor, now.Add(-c.opts.Retention))
+	}
+	ledgers := map[storekit.Account]storekit.Counters{}
 	c.tr.reset()
 	for i := range group {
 		r := &group[i]
-		for j := range r.batch.Spans {
-			s := &r.batch.Spans[j]
-			ledger := ledgerOf(ledgers, r.batch.Source, s.Service)
-			ledger.add("seen", 1)
-			ledger.add("^arrived", now.UnixNano())
-			if reason := c.refuse(s, now); reason != "" {
-				r.reject(ledger, reason)
+		for j := range r.Batch.Spans {
+			s := &r.Batch.Spans[j]
+			ledger := storekit.In(ledgers, accountOf(r.Batch.Source, s.Service))
+			ledger.Add("seen", 1)
+			ledger.Add("^arrived", now.UnixNano())
+			if reason := storekit.Refuse(s, now, floor); reason != "" {
+				r.Reject(ledger, reason)
 				continue
 			}
 			c.tr.add(incoming{span: s, request: r, ledger: ledger})
 		}
-		if err := c.addDelivery(b, r.batch, ledgers); err != nil {
+		if err := c.addDelivery(b, r.Batch, ledgers); err != nil {
 			return err
 		}
 	}
-	totals := map[uint32]counters{}
+	totals := map[uint32]storekit.Counters{}
 	it, err := c.newTraceIter()
 	if err != nil {
 		return err
@@ -57,38 +59,16 @@ func (c *committer) addGroup(b *pebble.Batch, group []request) error {
 		}
 	}
 	for hour, n := range totals {
-		if err := b.Merge(idKey(spaceCount, hour), n.append(nil), nil); err != nil {
+		if err := b.Merge(idKey(spaceCount, hour), n.Append(nil), nil); err != nil {
 			return err
 		}
 	}
-	for pair, n := range ledgers {
-		if err := b.Merge(append([]byte{spaceLedger}, pair...), n.append(nil), nil); err != nil {
+	for at, n := range ledgers {
+		if err := b.Merge(pairKey(spaceLedger, at.Source, at.Service), n.Append(nil), nil); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// refuse returns the reason for which a span cannot be stored, or "".
-func (c *committer) refuse(s *tracing.Span, now time.Time) string {
-	switch {
-	case s.TraceID.IsZero() || s.SpanID.IsZero():
-		return visibility.RejectInvalid
-	case s.Start.After(now.Add(maxAhead)):
-		return visibility.RejectFuture
-	case s.Start.Before(c.floor) || s.Start.Unix() < 0,
-		c.opts.Retention > 0 && s.Start.Before(now.Add(-c.opts.Retention)):
-		return visibility.RejectExpired
-	}
-	return ""
-}
-
-func (r *request) reject(ledger counters, reason string) {
-	if r.receipt.Rejected == nil {
-		r.receipt.Rejected = map[string]int{}
-	}
-	r.receipt.Rejected[reason]++
-	ledger.add("rejected:"+reason, 1)
 }
 
 // traceScratch groups the incoming spans of a commit by trace.
@@ -135,16 +115,16 @@ func spanIDOf(s *tracing.Span) spanID {
 // traceSpan is a span of the trace at hand: stored before, or new.
 type traceSpan struct {
 	open openID
-	row  uint32         // stored: the row of its own key
-	new  *incoming      // nil: stored
-	sum  measured       // what it counts
-	at   time.Time      // start
-	key  visibility.Key // own key, without the source that its parent tells
+	row  uint32            // stored: the row of its own key
+	new  *incoming         // nil: stored
+	sum  storekit.Measured // what it counts
+	at   time.Time         // start
+	key  visibility.Key    // own key, without the source that its parent tells
 }
 
 // addTrace stores the new spans of one trace and counts them, and counts
 // again the stored ones whose other side has come.
-func (c *committer) addTrace(b *pebble.Batch, it *pebble.Iterator, trace tracing.TraceID, in []incoming, totals map[uint32]counters, now time.Time) error {
+func (c *committer) addTrace(b *pebble.Batch, it *pebble.Iterator, trace tracing.TraceID, in []incoming, totals map[uint32]storekit.Counters, now time.Time) error {
 	t := &c.tr
 	t.spans, t.hops = t.spans[:0], t.hops[:0]
 	clear(t.known)
@@ -156,8 +136,8 @@ func (c *committer) addTrace(b *pebble.Batch, it *pebble.Iterator, trace tracing
 		s := in[i].span
 		id := spanIDOf(s)
 		if _, dup := t.known[id]; dup {
-			in[i].request.receipt.Duplicates++
-			in[i].ledger.add("duplicate", 1)
+			in[i].request.Receipt.Duplicates++
+			in[i].ledger.Add("duplicate", 1)
 			continue
 		}
 		kept, err := c.addSpan(b, &in[i], totals)
@@ -172,34 +152,25 @@ func (c *committer) addTrace(b *pebble.Batch, it *pebble.Iterator, trace tracing
 		return nil
 	}
 	if stored == 0 {
-		total(totals, hourOf(t.spans[0].at)).add("traces", 1)
+		storekit.In(totals, hourOf(t.spans[0].at)).Add("traces", 1)
 	}
 	c.countTrace(stored, totals, now)
 	return nil
 }
 
-func total(totals map[uint32]counters, hour uint32) counters {
-	n := totals[hour]
-	if n == nil {
-		n = counters{}
-		totals[hour] = n
-	}
-	return n
-}
-
 // addSpan writes the record and the index entries of a new span, unless the
 // record is too large.
-func (c *committer) addSpan(b *pebble.Batch, in *incoming, totals map[uint32]counters) (bool, error) {
+func (c *committer) addSpan(b *pebble.Batch, in *incoming, totals map[uint32]storekit.Counters) (bool, error) {
 	s := in.span
 	key := visibility.KeyOf(s)
 	day := dayOf(s.Start, c.opts.Clock())
 	row, r := c.dict.rowID(visibility.RoleSpan, &key, day)
-	ts := traceSpan{row: row, new: in, sum: measuredOf(s), at: s.Start, key: key}
+	ts := traceSpan{row: row, new: in, sum: storekit.MeasuredOf(s), at: s.Start, key: key}
 	c.buf = appendSpanKey(c.buf[:0], spaceSpan, s)
 	copy(ts.open[:], c.buf[1:])
 	c.buf = c.enc.append(c.buf, s, row, r.overflow, day)
 	if len(c.buf)-spanKeyLen > c.opts.Limits.RecordBytes {
-		in.request.reject(in.ledger, visibility.RejectSize)
+		in.request.Reject(in.ledger, visibility.RejectSize)
 		return false, nil
 	}
 	if err := b.Set(c.buf[:spanKeyLen], c.buf[spanKeyLen:], nil); err != nil {
@@ -218,16 +189,16 @@ func (c *committer) addSpan(b *pebble.Batch, in *incoming, totals map[uint32]cou
 	}
 	c.tr.spans = append(c.tr.spans, ts)
 	c.tr.hops = append(c.tr.hops, visibility.HopSpanOf(s))
-	in.request.receipt.Kept++
-	in.ledger.add("kept", 1)
-	in.ledger.add("^last", s.Start.UnixNano())
-	n := total(totals, hourOf(s.Start))
-	n.add("spans", 1)
+	in.request.Receipt.Kept++
+	in.ledger.Add("kept", 1)
+	in.ledger.Add("^last", s.Start.UnixNano())
+	n := storekit.In(totals, hourOf(s.Start))
+	n.Add("spans", 1)
 	if s.Observed() {
-		n.add("sessions", 1)
+		n.Add("sessions", 1)
 	}
 	if r.overflow {
-		n.add("overflow", 1)
+		n.Add("overflow", 1)
 	}
 	return true, nil
 }
@@ -289,12 +260,12 @@ func (c *committer) loadHour(it *pebble.Iterator, hour uint32, trace tracing.Tra
 // record only, unless the row does not hold the span's own values.
 func (c *committer) loadSpan(hour uint32, key, value []byte) error {
 	if len(key) != spanKeyLen {
-		return fmt.Errorf("span key %x: %w", key, errCorrupt)
+		return fmt.Errorf("span key %x: %w", key, storekit.ErrCorrupt)
 	}
 	h, r, flags := decodeHead(hour, value)
-	requestBytes, responseBytes := int64(r.uvarint())-1, int64(r.uvarint())-1
-	if r.err != nil || int(h.row) >= len(c.dict.rows) || c.dict.rows[h.row] == nil {
-		return fmt.Errorf("span record %x: %w", key, errCorrupt)
+	requestBytes, responseBytes := int64(r.Uvarint())-1, int64(r.Uvarint())-1
+	if r.Err != nil || int(h.row) >= len(c.dict.rows) || c.dict.rows[h.row] == nil {
+		return fmt.Errorf("span record %x: %w", key, storekit.ErrCorrupt)
 	}
 	own := c.dict.rows[h.row].key
 	if flags&flagOverflow != 0 {
@@ -304,9 +275,9 @@ func (c *committer) loadSpan(hour uint32, key, value []byte) error {
 		}
 		own = visibility.KeyOf(&s)
 	}
-	ts := traceSpan{row: h.row, at: h.start, key: own, sum: measured{
-		duration: h.duration, requestBytes: requestBytes, responseBytes: responseBytes,
-		isError: own[visibility.ErrorFlag] == "true",
+	ts := traceSpan{row: h.row, at: h.start, key: own, sum: storekit.Measured{
+		Duration: h.duration, RequestBytes: requestBytes, ResponseBytes: responseBytes,
+		Error: own[visibility.ErrorFlag] == "true",
 	}}
 	copy(ts.open[:], key[1:])
 	id := spanID{kind: tracing.Kind(key[tracePrefixLen+8]), service: binary.BigEndian.Uint32(key[spanKeyLen-4:])}

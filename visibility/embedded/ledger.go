@@ -5,40 +5,28 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
 
-// ledgerOf returns the counters of a source and service within a commit.
-func ledgerOf(ledgers map[string]counters, source, service string) counters {
-	pair := string(pairKey(0, clean(source), clean(service))[1:])
-	n := ledgers[pair]
-	if n == nil {
-		n = counters{}
-		ledgers[pair] = n
-	}
-	return n
+// accountOf returns an account of the ledger, as it is a key.
+func accountOf(source, service string) storekit.Account {
+	return storekit.Account{Source: clean(source), Service: clean(service)}
 }
 
 // clean keeps the separator of pairKey out of names.
 func clean(name string) string { return strings.ReplaceAll(name, "\x00", "�") }
 
 // addDelivery adds what a batch holds besides spans.
-func (c *committer) addDelivery(b *pebble.Batch, batch *visibility.Batch, ledgers map[string]counters) error {
-	for _, loss := range batch.Ledger {
-		n := ledgerOf(ledgers, batch.Source, loss.Service)
-		n.add("seen", loss.Count)
-		name := loss.Fate.String()
-		if loss.Fate == visibility.FateRejected || loss.Fate == visibility.FateDropped {
-			name += ":" + loss.Reason
-		}
-		n.add(name, loss.Count)
-	}
+func (c *committer) addDelivery(b *pebble.Batch, batch *visibility.Batch, ledgers map[storekit.Account]storekit.Counters) error {
+	storekit.AddLosses(batch, func(at storekit.Account) storekit.Counters {
+		return storekit.In(ledgers, accountOf(at.Source, at.Service))
+	})
 	for service, at := range batch.Watermarks {
 		key := pairKey(spaceMark, clean(batch.Source), clean(service))
 		if err := b.Set(key, binary.AppendVarint(nil, at.UnixNano()), nil); err != nil {
@@ -65,27 +53,18 @@ func (c *committer) addMetrics(b *pebble.Batch, points []visibility.MetricPoint)
 
 // Ledger implements visibility.LedgerReader.
 func (s *Store) Ledger(ctx context.Context) ([]visibility.LedgerEntry, error) {
-	entries := map[string]*visibility.LedgerEntry{}
-	entryOf := func(key []byte) *visibility.LedgerEntry {
-		pair := string(key[1:])
-		e := entries[pair]
-		if e == nil {
-			source, service := splitPair(key)
-			e = &visibility.LedgerEntry{
-				Source: source, Service: service,
-				Rejected: map[string]int64{}, Dropped: map[string]int64{},
-			}
-			entries[pair] = e
-		}
-		return e
+	ledger := storekit.Ledger{}
+	account := func(key []byte) storekit.Account {
+		source, service := splitPair(key)
+		return storekit.Account{Source: source, Service: service}
 	}
 	err := s.read(ctx, visibility.Range{}, func(snap *snapshot) error {
 		err := snap.scan([]byte{spaceLedger}, []byte{spaceLedger + 1}, func(key, value []byte) error {
-			n := counters{}
-			if err := n.merge(value); err != nil {
+			n := storekit.Counters{}
+			if err := n.Merge(value); err != nil {
 				return err
 			}
-			n.into(entryOf(key))
+			ledger.Set(account(key), n)
 			return nil
 		})
 		if err != nil {
@@ -94,48 +73,13 @@ func (s *Store) Ledger(ctx context.Context) ([]visibility.LedgerEntry, error) {
 		return snap.scan([]byte{spaceMark}, []byte{spaceMark + 1}, func(key, value []byte) error {
 			at, n := binary.Varint(value)
 			if n <= 0 {
-				return errCorrupt
+				return storekit.ErrCorrupt
 			}
-			entryOf(key).Watermark = time.Unix(0, at).UTC()
+			ledger.Entry(account(key)).Watermark = time.Unix(0, at).UTC()
 			return nil
 		})
 	})
-	list := make([]visibility.LedgerEntry, 0, len(entries))
-	for _, e := range entries {
-		list = append(list, *e)
-	}
-	slices.SortFunc(list, func(a, b visibility.LedgerEntry) int {
-		if c := strings.Compare(a.Source, b.Source); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Service, b.Service)
-	})
-	return list, err
-}
-
-// into sets the counts of a ledger entry.
-func (c counters) into(e *visibility.LedgerEntry) {
-	for name, n := range c {
-		fate, reason, _ := strings.Cut(name, ":")
-		switch fate {
-		case "seen":
-			e.Seen = n
-		case "kept":
-			e.Kept = n
-		case "duplicate":
-			e.Duplicate = n
-		case "truncated":
-			e.Truncated = n
-		case "rejected":
-			e.Rejected[reason] = n
-		case "dropped":
-			e.Dropped[reason] = n
-		case "^last":
-			e.LastSpan = time.Unix(0, n).UTC()
-		case "^arrived":
-			e.LastArrival = time.Unix(0, n).UTC()
-		}
-	}
+	return ledger.List(), err
 }
 
 // scan calls fn for each pair from ≤ key < to.

@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
 
 // merger adds up rollups, ledger counters and totals where they lie, so that
@@ -67,57 +67,16 @@ func (m *rollupMerger) Finish(bool) ([]byte, io.Closer, error) {
 	return b, nil, err
 }
 
-// counters are named signed numbers, encoded as (name length, name, varint)
-// triples. They add up, except that names beginning with '^' keep the largest.
-type counters map[string]int64
-
-func (c counters) add(name string, v int64) {
-	if name[0] == '^' {
-		c[name] = max(c[name], v)
-	} else {
-		c[name] += v
-	}
-}
-
-func (c counters) append(b []byte) []byte {
-	for name, n := range c {
-		b = binary.AppendUvarint(b, uint64(len(name)))
-		b = append(b, name...)
-		b = binary.AppendVarint(b, n)
-	}
-	return b
-}
-
-func (c counters) merge(b []byte) error {
-	for len(b) > 0 {
-		length, n := binary.Uvarint(b)
-		if n <= 0 || length == 0 || uint64(len(b)-n) < length {
-			return errCorrupt
-		}
-		name := b[n : n+int(length)]
-		b = b[n+int(length):]
-		v, n := binary.Varint(b)
-		if n <= 0 {
-			return errCorrupt
-		}
-		b = b[n:]
-		c.add(string(name), v)
-	}
-	return nil
-}
-
-var errCorrupt = errors.New("corrupt record")
-
-type counterMerger struct{ sum counters }
+type counterMerger struct{ sum storekit.Counters }
 
 func (m *counterMerger) add(value []byte) error {
 	if m.sum == nil {
-		m.sum = counters{}
+		m.sum = storekit.Counters{}
 	}
-	return m.sum.merge(value)
+	return m.sum.Merge(value)
 }
 func (m *counterMerger) MergeNewer(value []byte) error { return m.add(value) }
 func (m *counterMerger) MergeOlder(value []byte) error { return m.add(value) }
 func (m *counterMerger) Finish(bool) ([]byte, io.Closer, error) {
-	return m.sum.append(nil), nil, nil
+	return m.sum.Append(nil), nil, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
 
 const defaultMetricPoints = 100
@@ -55,7 +56,7 @@ func (s *Store) Metrics(ctx context.Context, q visibility.MetricQuery) ([]visibi
 // metric reads the newest points of one metric, if q selects it.
 func (snap *snapshot) metric(it *pebble.Iterator, id uint32, q visibility.MetricQuery) (visibility.MetricSeries, error) {
 	if int(id) >= len(snap.strings) {
-		return visibility.MetricSeries{}, errCorrupt
+		return visibility.MetricSeries{}, storekit.ErrCorrupt
 	}
 	name, service, _ := strings.Cut(snap.strings[id], "\x00")
 	series := visibility.MetricSeries{Name: name, Service: service}
@@ -75,7 +76,7 @@ func (snap *snapshot) metric(it *pebble.Iterator, id uint32, q visibility.Metric
 			break
 		}
 		if len(key) != 13 || len(value) != 8 {
-			return series, errCorrupt
+			return series, storekit.ErrCorrupt
 		}
 		series.Points = append(series.Points, visibility.MetricPoint{
 			Name: name, Service: service,

@@ -7,8 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/opnfv/clover/tracing"
-	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
 
 // openID names an open hop: the part of the span's key behind the space.
@@ -21,31 +20,7 @@ type openHop struct {
 	row     uint32 // as it counts now
 	start   time.Time
 	arrived time.Time
-	sum     measured
-}
-
-// measured is what a span adds to an aggregate.
-type measured struct {
-	duration                    time.Duration
-	requestBytes, responseBytes int64
-	isError                     bool
-}
-
-func measuredOf(s *tracing.Span) measured {
-	return measured{duration: s.Duration, requestBytes: s.RequestSize, responseBytes: s.ResponseSize, isError: s.Error}
-}
-
-// addTo counts the span in an aggregate.
-func (m measured) addTo(a *visibility.Aggregate) {
-	a.Observe(&tracing.Span{Duration: m.duration, RequestSize: m.requestBytes, ResponseSize: m.responseBytes, Error: m.isError})
-}
-
-// takeFrom takes the span out of an aggregate.
-func (m measured) takeFrom(a *visibility.Aggregate) {
-	var one visibility.Aggregate
-	m.addTo(&one)
-	n := one.Negate()
-	a.Merge(&n)
+	sum     storekit.Measured
 }
 
 func (id *openID) key() []byte { return append([]byte{spaceOpen}, id[:]...) }
@@ -54,22 +29,22 @@ func (h *openHop) encode() []byte {
 	b := binary.AppendUvarint(nil, uint64(h.row))
 	b = binary.AppendVarint(b, h.start.UnixNano())
 	b = binary.AppendVarint(b, h.arrived.UnixNano())
-	b = binary.AppendUvarint(b, uint64(h.sum.duration))
-	b = binary.AppendVarint(b, h.sum.requestBytes)
-	b = binary.AppendVarint(b, h.sum.responseBytes)
-	return append(b, boolByte(h.sum.isError))
+	b = binary.AppendUvarint(b, uint64(h.sum.Duration))
+	b = binary.AppendVarint(b, h.sum.RequestBytes)
+	b = binary.AppendVarint(b, h.sum.ResponseBytes)
+	return append(b, storekit.Bool(h.sum.Error))
 }
 
 func decodeOpen(b []byte) (openHop, error) {
-	r := &reader{b: b}
-	h := openHop{row: uint32(r.uvarint())}
-	h.start = time.Unix(0, r.varint())
-	h.arrived = time.Unix(0, r.varint())
-	h.sum.duration = time.Duration(r.uvarint())
-	h.sum.requestBytes = r.varint()
-	h.sum.responseBytes = r.varint()
-	h.sum.isError = r.byte() != 0
-	return h, r.err
+	r := &storekit.Reader{B: b}
+	h := openHop{row: uint32(r.Uvarint())}
+	h.start = time.Unix(0, r.Varint())
+	h.arrived = time.Unix(0, r.Varint())
+	h.sum.Duration = time.Duration(r.Uvarint())
+	h.sum.RequestBytes = r.Varint()
+	h.sum.ResponseBytes = r.Varint()
+	h.sum.Error = r.Byte() != 0
+	return h, r.Err
 }
 
 // loadOpen reads the open hops of an opened store.
@@ -82,7 +57,7 @@ func (s *Store) loadOpen() error {
 	for it.First(); it.Valid(); it.Next() {
 		h, err := decodeOpen(it.Value())
 		if err != nil || len(it.Key()) != spanKeyLen {
-			return fmt.Errorf("open hop %x: %w", it.Key(), errCorrupt)
+			return fmt.Errorf("open hop %x: %w", it.Key(), storekit.ErrCorrupt)
 		}
 		s.open[openID(it.Key()[1:])] = h
 	}

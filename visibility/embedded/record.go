@@ -8,6 +8,7 @@ import (
 
 	"github.com/opnfv/clover/tracing"
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
 
 // A span's record is one byte of flags, the row id (which holds all
@@ -70,7 +71,7 @@ func (e *encoder) append(b []byte, s *tracing.Span, row uint32, overflow bool, d
 		flags |= flagOverflow
 		key := visibility.KeyOf(s)
 		for _, v := range key {
-			b = appendString(b, v)
+			b = storekit.AppendString(b, v)
 		}
 	}
 	if s.StatusMessage != "" || len(s.Events) > 0 || len(s.Links) > 0 {
@@ -87,7 +88,7 @@ func (e *encoder) append(b []byte, s *tracing.Span, row uint32, overflow bool, d
 // appendSet encodes the fields and attributes that repeat between spans.
 func (e *encoder) appendSet(b []byte, s *tracing.Span) []byte {
 	for _, v := range [...]string{s.Protocol, s.ResponseFlags, s.Namespace, s.Workload, s.Scope} {
-		b = appendString(b, v)
+		b = storekit.AppendString(b, v)
 	}
 	b = e.appendAttributes(b, s.Resource, false)
 	return e.appendAttributes(b, s.Attributes, false)
@@ -109,21 +110,10 @@ func (e *encoder) appendAttributes(b []byte, list []tracing.Attribute, varying b
 	b = binary.AppendUvarint(b, uint64(n))
 	for i := range list {
 		if e.vary.varies(&list[i]) == varying {
-			b = appendAttribute(b, &list[i])
+			b = storekit.AppendAttribute(b, &list[i])
 		}
 	}
 	return b
-}
-
-func appendAttribute(b []byte, a *tracing.Attribute) []byte {
-	b = append(b, byte(a.Type))
-	b = appendString(b, a.Key)
-	return appendString(b, a.Value)
-}
-
-func appendString(b []byte, s string) []byte {
-	b = binary.AppendUvarint(b, uint64(len(s)))
-	return append(b, s...)
 }
 
 func appendBytes(b, s []byte) []byte {
@@ -135,7 +125,7 @@ func appendRequestID(b []byte, flags byte, id string) ([]byte, byte) {
 	if u, ok := parseUUID(id); ok {
 		return append(b, u[:]...), flags | flagUUID
 	}
-	return appendString(b, id), flags
+	return storekit.AppendString(b, id), flags
 }
 
 // appendPeer writes an IPv4 address with an optional port in six bytes.
@@ -148,7 +138,7 @@ func appendPeer(b []byte, flags byte, peer string) ([]byte, byte) {
 		v4 := a.As4()
 		return binary.BigEndian.AppendUint16(append(b, v4[:]...), port), flags | flagIPv4
 	}
-	return appendString(b, peer), flags
+	return storekit.AppendString(b, peer), flags
 }
 
 func joinPeer(a netip.Addr, port uint16) string {
@@ -159,27 +149,19 @@ func joinPeer(a netip.Addr, port uint16) string {
 }
 
 func appendExtras(b []byte, s *tracing.Span) []byte {
-	b = appendString(b, s.StatusMessage)
+	b = storekit.AppendString(b, s.StatusMessage)
 	b = binary.AppendUvarint(b, uint64(len(s.Events)))
 	for i := range s.Events {
 		ev := &s.Events[i]
 		b = binary.AppendVarint(b, ev.Time.UnixNano()-s.Start.UnixNano())
-		b = appendString(b, ev.Name)
-		b = appendList(b, ev.Attributes)
+		b = storekit.AppendString(b, ev.Name)
+		b = storekit.AppendAttributes(b, ev.Attributes)
 	}
 	b = binary.AppendUvarint(b, uint64(len(s.Links)))
 	for i := range s.Links {
 		l := &s.Links[i]
 		b = append(append(b, l.TraceID[:]...), l.SpanID[:]...)
-		b = appendList(b, l.Attributes)
-	}
-	return b
-}
-
-func appendList(b []byte, list []tracing.Attribute) []byte {
-	b = binary.AppendUvarint(b, uint64(len(list)))
-	for i := range list {
-		b = appendAttribute(b, &list[i])
+		b = storekit.AppendAttributes(b, l.Attributes)
 	}
 	return b
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
 
 // background does what is due every housekeeping interval. Its errors are
@@ -78,7 +80,7 @@ func (c *committer) dropBefore(b *pebble.Batch, floor time.Time) error {
 	for _, space := range [...]byte{spaceSpan, spaceIndex, spaceOpen, spaceCount} {
 		errs = append(errs, b.DeleteRange([]byte{space}, idKey(space, hour), nil))
 	}
-	for level := range levels {
+	for level := range storekit.Levels {
 		errs = append(errs, b.DeleteRange(appendRollupKey(nil, byte(level), 0, 0), appendRollupKey(nil, byte(level), second, 0), nil))
 	}
 	for id, h := range c.open {
@@ -176,7 +178,7 @@ func (s *Store) loadFloor() error {
 	defer closer.Close()
 	sec, n := binary.Varint(value)
 	if n <= 0 {
-		return errCorrupt
+		return storekit.ErrCorrupt
 	}
 	s.floor = time.Unix(sec, 0).UTC()
 	return nil

@@ -27,6 +27,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
 
 // Format is the version of the layout on disk that this package writes. It
@@ -114,16 +115,14 @@ type Store struct {
 	floor    time.Time // spans that started before it have been dropped
 	overflow int64     // spans folded since opening
 
-	queue    chan request
-	slots    chan struct{} // one for each slotSpans of queued spans
-	acks     chan ack
-	quit     chan struct{} // closed when Close begins
-	stopped  chan struct{} // closed when every request taken was answered
-	done     sync.WaitGroup
-	readers  sync.WaitGroup
-	closing  sync.Once
-	closed   bool // guarded by mu
-	closeErr error
+	queue     *storekit.Queue
+	committer *committer
+	acks      chan ack
+	done      sync.WaitGroup
+	readers   sync.WaitGroup
+	closing   sync.Once
+	closed    bool // guarded by mu
+	closeErr  error
 }
 
 var _ visibility.Store = (*Store)(nil)
@@ -139,13 +138,10 @@ func Open(dir string, opts Options) (*Store, error) {
 	if err := s.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", dir, err), s.closeFiles())
 	}
-	s.queue = make(chan request, 1024)
+	s.queue = storekit.NewQueue(s.opts.QueueSpans)
 	s.acks = make(chan ack, 64)
-	s.quit = make(chan struct{})
-	s.stopped = make(chan struct{})
-	s.slots = make(chan struct{}, max(1, s.opts.QueueSpans/slotSpans))
-	c := newCommitter(s)
-	s.done.Go(c.run)
+	s.committer = newCommitter(s)
+	s.done.Go(s.committer.run)
 	s.done.Go(s.acknowledge)
 	return s, nil
 }
@@ -262,7 +258,7 @@ func (s *Store) Close() error {
 		s.mu.Lock()
 		s.closed = true
 		s.mu.Unlock()
-		close(s.quit)
+		s.queue.Close()
 		s.done.Wait()
 		s.readers.Wait()
 		s.closeErr = s.closeFiles()
@@ -287,8 +283,6 @@ func (s *Store) closeFiles() error {
 	return errors.Join(errs...)
 }
 
-var errClosed = fmt.Errorf("store is closed: %w", visibility.ErrUnavailable)
-
 // snapshot is one consistent view for a reader.
 type snapshot struct {
 	*pebble.Snapshot
@@ -306,7 +300,7 @@ func (s *Store) read(ctx context.Context, r visibility.Range, fn func(*snapshot)
 	s.mu.RLock()
 	if s.closed {
 		s.mu.RUnlock()
-		return errClosed
+		return storekit.ErrClosed
 	}
 	snap := &snapshot{Snapshot: s.db.NewSnapshot(), view: s.dict.view(), floor: s.floor, overflow: s.overflow}
 	if r.From.Before(r.To) {

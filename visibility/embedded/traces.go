@@ -13,6 +13,7 @@ import (
 
 	"github.com/opnfv/clover/tracing"
 	"github.com/opnfv/clover/visibility"
+	"github.com/opnfv/clover/visibility/internal/storekit"
 )
 
 // indexEntry says that a trace has a span that started in that second.
@@ -210,7 +211,7 @@ func (t *traceSearch) hour(ctx context.Context, it *pebble.Iterator, hour uint32
 // examine adds the trace of an index entry to the page if it matches.
 func (t *traceSearch) examine(ctx context.Context, e indexEntry) error {
 	spans, err := t.around(ctx, e)
-	if err != nil || len(spans) == 0 || !t.startsAt(spans, e) || !t.matches(spans) {
+	if err != nil || len(spans) == 0 || !t.startsAt(spans, e) || !storekit.Matches(&t.q, spans) {
 		return err
 	}
 	// More of it, for what goes on after a silence, and to leave out what has
@@ -267,19 +268,6 @@ func (t *traceSearch) startOf(spans []tracing.Span) time.Time {
 		}
 	}
 	return spans[0].Start
-}
-
-func (t *traceSearch) matches(spans []tracing.Span) bool {
-	sum := visibility.SummarizeTrace(spans)
-	if sum.Duration < t.q.MinDuration {
-		return false
-	}
-	if t.q.Service != "" && !slices.ContainsFunc(sum.Services, func(name string) bool {
-		return visibility.SameService(name, t.q.Service)
-	}) {
-		return false
-	}
-	return t.q.Filter == nil || slices.ContainsFunc(spans, func(s tracing.Span) bool { return t.q.Filter.MatchSpan(&s) })
 }
 
 // A cursor is the index entry that the previous page ended with.

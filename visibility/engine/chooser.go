@@ -50,9 +50,15 @@ type SparkSQL struct {
 	DB sql.DB
 	// Table is SQL that stands for the spans; see sql.Options.
 	Table string
+	// TableIn is that of sql.Options.
+	TableIn func(r visibility.Range) string
 	// Files tells what the table consists of. nil: not known, and Auto does
 	// not choose Spark.
 	Files func(ctx context.Context) (Files, error)
+	// SameSpans says that the table is what the store has itself, not files,
+	// so that both know the same. A statement reads all of it: Auto does not
+	// choose Spark.
+	SameSpans bool
 }
 
 // Files are what package visibility/parquet has written into a folder.
@@ -166,6 +172,7 @@ func (c *Chooser) plan(ctx context.Context, q *visibility.Query, name Name) (*Ex
 		return nil, err
 	}
 	f := facts{rng: q.Range, spark: c.o.Spark != nil, maxRollups: c.o.MaxRollups}
+	f.same = f.spark && c.o.Spark.SameSpans
 	if f.store, err = c.o.Store.Stats(ctx); err != nil {
 		return nil, fmt.Errorf("engine: %w", err)
 	}
@@ -177,8 +184,11 @@ func (c *Chooser) plan(ctx context.Context, q *visibility.Query, name Name) (*Ex
 		f.filesErr = err
 	}
 	why := &Explanation{Engine: name, Reason: "it was asked for", Store: f.storeCost(), Spark: f.sparkCost(), Real: Unknown}
-	if name == Auto {
+	switch {
+	case name == Auto:
 		why.Engine, why.Reason = f.decide()
+	case name == Spark && f.same:
+		why.Reason = "it was asked for; it reads the spans of the store itself"
 	}
 	return why, nil
 }
@@ -210,11 +220,17 @@ func (c *counting) Rollups(ctx context.Context, r visibility.Range, width time.D
 
 func (c *Chooser) askSpark(ctx context.Context, q visibility.Query, cost *Cost) (*visibility.Result, error) {
 	db := &countingDB{DB: c.o.Spark.DB}
-	o := sql.Options{Dialect: sql.Spark, Table: c.o.Spark.Table, Clock: c.o.Analytics.Clock}
+	o := sql.Options{Dialect: sql.Spark, Table: c.o.Spark.Table, TableIn: c.o.Spark.TableIn, Clock: c.o.Analytics.Clock}
 	if files := c.o.Spark.Files; files != nil {
 		o.Through = func(ctx context.Context) (time.Time, error) {
 			f, err := files(ctx)
 			return f.Through, err
+		}
+	}
+	if c.o.Spark.SameSpans {
+		o.Oldest = func(ctx context.Context) (time.Time, error) {
+			st, err := c.o.Store.Stats(ctx)
+			return st.Oldest, err
 		}
 	}
 	e, err := sql.New(db, o)

@@ -12,6 +12,7 @@ type facts struct {
 	rng        visibility.Range
 	store      visibility.StoreStats
 	spark      bool   // there is one
+	same       bool   // it reads what the store has
 	files      *Files // nil: not known
 	filesErr   error  // why not, if they should be
 	maxRollups int64
@@ -22,6 +23,8 @@ func (f *facts) decide() (Name, string) {
 	switch {
 	case !f.spark:
 		return Store, "there is no other: no Spark server is configured"
+	case f.same:
+		return Store, "it has rollups of the spans that Spark would have to read one by one"
 	case f.filesErr != nil:
 		return Store, fmt.Sprintf("what the files of Spark hold cannot be read (%v)", f.filesErr)
 	case f.files == nil:
@@ -139,9 +142,13 @@ func (f *facts) storeCost() Cost {
 	return cost
 }
 
-// sparkCost estimates what Spark reads: the files of the range as a whole.
+// sparkCost estimates what Spark reads: the files of the range as a whole, or
+// all that the store has.
 func (f *facts) sparkCost() Cost {
 	cost := Unknown
+	if f.same {
+		cost.Read = f.store.Spans
+	}
 	if f.files == nil {
 		return cost
 	}

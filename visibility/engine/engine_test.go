@@ -38,6 +38,7 @@ func TestDecide(t *testing.T) {
 		reason   string
 	}{
 		{"no Spark", -2, 0, nil, func(f *facts) { f.spark = false }, Store, "no Spark server is configured"},
+		{"the store's own spans", -2, 0, nil, func(f *facts) { f.same = true }, Store, "rollups of the spans that Spark"},
 		{"files by URL", -2, 0, nil, nil, Store, "not known here"},
 		{"files that cannot be read", -2, 0, nil, func(f *facts) { f.filesErr = errors.New("no such folder") }, Store, "no such folder"},
 		{"no files", -2, 0, &Files{}, nil, Store, "no files"},

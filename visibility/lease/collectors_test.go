@@ -17,6 +17,7 @@ import (
 
 // traffic is a source of which it is known what it has: each service has a
 // span every period from the start to the end, and shows it after a delay.
+// Every tenth is later, by up to mostLate.
 type traffic struct {
 	services           int
 	start, end         time.Time
@@ -27,6 +28,17 @@ func (s *traffic) name(i int) string { return fmt.Sprintf("service-%d", i) }
 
 // each is the number of spans of a service.
 func (s *traffic) each() int { return int((s.end.Sub(s.start) + s.period - 1) / s.period) }
+
+// mostLate is less than an age at which collectors read again, 2 min.
+const mostLate = 110 * time.Second
+
+// lateness is after what time a span is shown.
+func (s *traffic) lateness(k int) time.Duration {
+	if k%10 != 0 {
+		return s.delay
+	}
+	return s.delay + time.Duration(k)*37*time.Second%mostLate
+}
 
 // Services implements visibility.TraceSource.
 func (s *traffic) Services(context.Context) (names []string, err error) {
@@ -42,7 +54,7 @@ func (s *traffic) Fetch(ctx context.Context, service string, r visibility.Range,
 	if _, err := fmt.Sscanf(service, "service-%d", &number); err != nil {
 		return nil, err
 	}
-	shown := time.Now().Add(-s.delay)
+	now := time.Now()
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -51,7 +63,7 @@ func (s *traffic) Fetch(ctx context.Context, service string, r visibility.Range,
 	var spans []tracing.Span
 	for k := range s.each() {
 		at := s.start.Add(time.Duration(k) * s.period)
-		if at.Before(r.From) || !at.Before(r.To) || at.After(shown) {
+		if at.Before(r.From) || !at.Before(r.To) || now.Sub(at) < s.lateness(k) {
 			continue
 		}
 		span := tracing.Span{Service: service, Kind: tracing.KindServer, Start: at, Duration: time.Millisecond}
@@ -172,7 +184,7 @@ func killCollectors(t *testing.T, rng *rand.Rand) {
 		}
 		time.Sleep(10 * time.Second)
 	}
-	time.Sleep(time.Until(src.end) + time.Minute)
+	time.Sleep(time.Until(src.end) + mostLate + time.Minute) // 2 min and what reading again may be behind
 	for _, stop := range stops {
 		stop()
 	}

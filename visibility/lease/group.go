@@ -43,8 +43,10 @@ type Group struct {
 	changed chan struct{}
 
 	mu      sync.Mutex // guards what follows
-	members []string   // sorted; holds until
+	shares  *shares    // holds until
 	until   time.Time
+	since   time.Time       // there are these members
+	loads   map[string]load // of keys, as told by Load
 	err     error
 	renewed int64 // renewals that succeeded,
 	lost    int64 // and attempts that another member's renewal came before
@@ -64,7 +66,7 @@ func New(store visibility.StateSwapper, o Options) (*Group, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Group{store: store, o: o, watch: watch{self: o.ID}, changed: make(chan struct{}, 1)}, nil
+	return &Group{store: store, o: o, watch: watch{self: o.ID}, changed: make(chan struct{}, 1), shares: divide(table{}), loads: map[string]load{}}, nil
 }
 
 // Run is a member until ctx ends, and then leaves, so that the others need
@@ -94,12 +96,43 @@ func (g *Group) Run(ctx context.Context) error {
 // the lease does not hold.
 func (g *Group) Owns(key string) bool {
 	g.mu.Lock()
-	members := g.members
-	if !time.Now().Before(g.until) {
-		members = nil
+	defer g.mu.Unlock()
+	return time.Now().Before(g.until) && g.shares.owner(key) == g.o.ID
+}
+
+// load is a load and when it was told.
+type load struct {
+	spans float64
+	at    time.Time
+}
+
+// loadHolds is how long a load counts that is not told again.
+const loadHolds = 5 * time.Minute
+
+// Load tells how many spans a second come with a key that this member owns.
+// By that the shares are made even.
+func (g *Group) Load(key string, spans float64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.loads[key] = load{spans, time.Now()}
+}
+
+// measured returns the loads of the keys that this member owns, and whether
+// the members of a table are not new: so that a service is not moved twice
+// when one dies, and what that one had is measured by others.
+func (g *Group) measured(t table) (loads map[string]float64, settled bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	settled = g.shares.hasMembers(t) && time.Since(g.since) > 5*g.o.Expire
+	loads = map[string]float64{}
+	for key, l := range g.loads {
+		if time.Since(l.at) > loadHolds || g.shares.owner(key) != g.o.ID {
+			delete(g.loads, key)
+			continue
+		}
+		loads[key] = l.spans
 	}
-	g.mu.Unlock()
-	return owner(members, key) == g.o.ID
+	return loads, settled
 }
 
 // Changed returns a channel that holds a token when what Owns answers may be
@@ -124,7 +157,7 @@ func (g *Group) Status() Status {
 	defer g.mu.Unlock()
 	st := Status{Renewed: g.renewed, Lost: g.lost}
 	if time.Now().Before(g.until) {
-		st.Members = slices.Clone(g.members)
+		st.Members = slices.Clone(g.shares.members)
 	}
 	if g.err != nil {
 		st.Error = g.err.Error()
@@ -170,6 +203,8 @@ func (g *Group) try(ctx context.Context) (done bool, err error) {
 	}
 	g.watch.look(t, time.Now(), 2*g.o.Renew)
 	next, lapsed := g.watch.renew(t, g.o.Expire)
+	measured, settled := g.measured(next)
+	next.tell(t, g.o.ID, measured, settled)
 	if len(next.Members) > maxMembers {
 		return false, fmt.Errorf("lease: there are %d members already", maxMembers)
 	}
@@ -194,15 +229,21 @@ func (g *Group) took(t table, lapsed []string, began time.Time, swapped bool) {
 		return
 	}
 	g.renewed++
-	members := slices.Sorted(maps.Keys(t.Members))
-	if !slices.Equal(members, g.members) || !time.Now().Before(g.until) {
-		g.o.Logger.Info("lease: members", slog.Any("members", members), slog.Any("lapsed", lapsed))
+	same := g.shares.same(t)
+	if !same || !time.Now().Before(g.until) {
+		if !g.shares.hasMembers(t) {
+			g.since = time.Now()
+			g.o.Logger.Info("lease: members", slog.Any("members", slices.Sorted(maps.Keys(t.Members))), slog.Any("lapsed", lapsed))
+		}
+		if !same {
+			g.shares = divide(t)
+		}
 		select {
 		case g.changed <- struct{}{}:
 		default:
 		}
 	}
-	g.members, g.until = members, began.Add(g.o.Expire)
+	g.until = began.Add(g.o.Expire)
 }
 
 // report notes an error, and logs when that changes.
@@ -239,6 +280,7 @@ func (g *Group) leave(ctx context.Context) {
 			return
 		}
 		delete(t.Members, g.o.ID)
+		delete(t.Loads, g.o.ID)
 		text, err := t.encode()
 		if err != nil {
 			return

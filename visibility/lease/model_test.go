@@ -15,8 +15,8 @@ import (
 	"github.com/opnfv/clover/visibility"
 )
 
-// What the model assumes. A collector reads its own share one piece after the
-// other at a rate, calls wait for each other nowhere else.
+// What the model assumes. A collector reads at a rate, calls wait for each
+// other nowhere else.
 const (
 	listLatency   = 20 * time.Millisecond // list the services
 	fetchLatency  = 30 * time.Millisecond // a query of the source
@@ -24,7 +24,10 @@ const (
 	swapLatency   = 12 * time.Millisecond // a lightweight transaction
 	writeLatency  = 8 * time.Millisecond
 	ledgerLatency = 50 * time.Millisecond
-	readRate      = 400_000 // spans a second that one collector reads
+	readRate      = 400_000          // spans a second that one collector reads,
+	pageSpans     = 20_000           // and those that come at once
+	spanWeight    = 100              // spans that one given out stands for
+	latest        = 10 * time.Minute // how late spans are looked for
 )
 
 // model is a source and a store of which only times and ranges are real.
@@ -42,23 +45,26 @@ type model struct {
 	state       map[string][]byte
 	marks       map[string]time.Time
 	delivered   map[string]*ranges // read and stored, by service
+	late        map[string]*ranges // and that at an age of at least latest
 	workers     []*worker
-	read        float64 // spans
+	readers     map[string]*worker // by service, the last
+	read        float64            // spans
 	swaps, lost int
+	moved       int // services
 }
 
 // newModel has services whose rates fall as those of words do (Zipf).
 func newModel(services, collectors int, spans float64) *model {
 	m := &model{
 		collectors: collectors, total: spans, rates: map[string]float64{}, state: map[string][]byte{},
-		marks: map[string]time.Time{}, delivered: map[string]*ranges{},
+		marks: map[string]time.Time{}, delivered: map[string]*ranges{}, late: map[string]*ranges{}, readers: map[string]*worker{},
 	}
 	sum := 0.0
 	for i := range services {
 		name := fmt.Sprintf("service-%d.default", i)
 		m.names = append(m.names, name)
 		m.rates[name] = 1 / math.Pow(float64(i+1), .7)
-		m.delivered[name] = &ranges{}
+		m.delivered[name], m.late[name] = &ranges{}, &ranges{}
 		sum += m.rates[name]
 	}
 	for name := range m.rates {
@@ -77,6 +83,9 @@ func (m *model) away(on bool) {
 type ranges struct{ list []visibility.Range }
 
 func (r *ranges) add(n visibility.Range) {
+	if !n.From.Before(n.To) {
+		return
+	}
 	r.list = append(r.list, n)
 	slices.SortFunc(r.list, func(a, b visibility.Range) int { return a.From.Compare(b.From) })
 	merged := r.list[:1]
@@ -108,8 +117,15 @@ type worker struct {
 	dead atomic.Bool
 
 	read, mark float64
-	free       time.Time                   // when it has read what it is asked for
-	pending    map[string]visibility.Range // read, and not stored yet
+	free       time.Time            // when it has read what it is asked for
+	parts      map[string]float64   // of a span that is given out with the next
+	pending    map[string][]reading // and not stored yet
+}
+
+// reading is a range that was read at a time.
+type reading struct {
+	visibility.Range
+	at time.Time
 }
 
 // wait is the time of a call of the store.
@@ -137,56 +153,95 @@ func (w *worker) Services(ctx context.Context) ([]string, error) {
 	return slices.Clone(w.names), nil
 }
 
-// Fetch implements visibility.TraceSource. It gives out no spans, but takes
-// the time of reading them.
+// Fetch implements visibility.TraceSource. What is read at once shares the
+// rate of the collector, page by page.
 func (w *worker) Fetch(ctx context.Context, service string, r visibility.Range, yield func([]tracing.Span) error) ([]visibility.SourceLoss, error) {
-	began := max(r.From.UnixNano(), w.start.Add(-15*time.Minute).UnixNano())
-	spans := w.rates[service] * time.Duration(r.To.UnixNano()-began).Seconds()
-	w.mu.Lock()
-	now := time.Now()
-	if w.free.Before(now) {
-		w.free = now
+	asked := time.Now()
+	if err := rest(ctx, fetchLatency); err != nil {
+		return nil, err
 	}
-	w.free = w.free.Add(time.Duration(spans / readRate * float64(time.Second)))
-	ready := w.free.Sub(now) + fetchLatency
-	w.mu.Unlock()
-	for ready > 0 { // pages come all the time
-		step := min(ready, 5*time.Second)
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(step):
-		}
-		ready -= step
-		if err := yield(nil); err != nil {
+	left := w.rates[service] * r.To.Sub(r.From).Seconds()
+	for left > 0 {
+		page := min(left, pageSpans)
+		if err := rest(ctx, time.Until(w.reserve(page))); err != nil {
 			return nil, err
 		}
+		if err := yield(w.spans(service, page)); err != nil {
+			return nil, err
+		}
+		left -= page
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.pending[service] = append(w.pending[service], reading{r, asked})
+	return nil, nil
+}
+
+// reserve returns when a page is there.
+func (w *worker) reserve(spans float64) time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if now := time.Now(); w.free.Before(now) {
+		w.free = now
+	}
+	w.free = w.free.Add(time.Duration(spans / readRate * float64(time.Second)))
 	w.read += spans
 	w.model.read += spans
-	if w.pending == nil {
-		w.pending = map[string]visibility.Range{}
+	return w.free
+}
+
+// spans are those of a page: one for each hundred.
+func (w *worker) spans(service string, n float64) []tracing.Span {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	whole, rest := math.Modf(n/spanWeight + w.parts[service])
+	w.parts[service] = rest
+	spans := make([]tracing.Span, int(whole))
+	for i := range spans {
+		spans[i].Service = service
 	}
-	w.pending[service] = r
-	return nil, nil
+	return spans
+}
+
+// rest is the time that something takes.
+func rest(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // Write implements visibility.Writer.
 func (w *worker) Write(ctx context.Context, b *visibility.Batch) (visibility.Receipt, error) {
-	if err := w.wait(ctx, writeLatency); err != nil {
-		return visibility.Receipt{}, err
-	}
+	err := w.wait(ctx, writeLatency)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if err != nil {
+		clear(w.pending)
+		return visibility.Receipt{}, err
+	}
 	for service, mark := range b.Watermarks {
 		w.marks[service] = mark
-		if r, ok := w.pending[service]; ok {
-			w.delivered[service].add(r)
+		if w.readers[service] != w {
+			w.readers[service] = w
+			w.moved++
 		}
+		for _, read := range w.pending[service] {
+			w.delivered[service].add(read.Range)
+			w.late[service].add(visibility.Range{From: read.From, To: earlier(read.To, read.at.Add(-latest))})
+		}
+		delete(w.pending, service)
 	}
 	return visibility.Receipt{}, nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // Ledger implements visibility.LedgerReader.

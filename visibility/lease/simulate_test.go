@@ -76,7 +76,7 @@ func (m *model) simulate(t *testing.T) {
 func (m *model) join(t *testing.T, number int) (kill, stop func()) {
 	t.Helper()
 	m.joined++
-	w := &worker{model: m}
+	w := &worker{model: m, parts: map[string]float64{}, pending: map[string][]reading{}}
 	m.mu.Lock()
 	m.workers = append(m.workers, w)
 	m.mu.Unlock()
@@ -86,7 +86,7 @@ func (m *model) join(t *testing.T, number int) (kill, stop func()) {
 		t.Fatal(err)
 	}
 	c, err := visibility.NewCollector(w, visibility.CollectorOptions{
-		ID: id, Share: g, Traces: map[string]visibility.TraceSource{"mesh": w}, RecentSpans: 1, Config: visibility.Config{SampleInterval: visibility.Interval(m.interval)},
+		ID: id, Share: g, Traces: map[string]visibility.TraceSource{"mesh": w}, RecentSpans: 1, QuerySpans: 500 / spanWeight, Config: visibility.Config{SampleInterval: visibility.Interval(m.interval)},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +110,7 @@ func (m *model) join(t *testing.T, number int) (kill, stop func()) {
 func (m *model) phase(t *testing.T, name string, run func()) {
 	t.Helper()
 	m.mu.Lock()
-	began, read, swaps, lost := time.Now(), m.read, m.swaps, m.lost
+	began, read, swaps, lost, moved := time.Now(), m.read, m.swaps, m.lost, m.moved
 	for _, w := range m.workers {
 		w.mark = w.read
 	}
@@ -129,8 +129,8 @@ func (m *model) phase(t *testing.T, name string, run func()) {
 	for _, l := range loads {
 		sum += l
 	}
-	fmt.Fprintf(&m.report, "%s: %d collectors; each span read %.1f times; busiest collector %.2f of the mean; %s; compare-and-set %.1f/s, %.0f %% of them in vain\n",
-		name, len(loads), (m.read-read)/passed/m.total, slices.Max(loads)/(sum/float64(len(loads))), m.lags(), float64(m.swaps-swaps)/passed, 100*float64(m.lost-lost)/math.Max(float64(m.swaps-swaps), 1))
+	fmt.Fprintf(&m.report, "%s: %d collectors; each span read %.1f times; busiest collector %.2f of the mean; %s; %d services moved; compare-and-set %.1f/s, %.0f %% of them in vain\n",
+		name, len(loads), (m.read-read)/passed/m.total, slices.Max(loads)/(sum/float64(len(loads))), m.lags(), m.moved-moved, float64(m.swaps-swaps)/passed, 100*float64(m.lost-lost)/math.Max(float64(m.swaps-swaps), 1))
 }
 
 // lags says how far behind the services are read.
@@ -183,6 +183,10 @@ func (m *model) check(t *testing.T) {
 	for service, mark := range m.marks {
 		if got := m.delivered[service].end(m.start); got.Before(mark) {
 			t.Errorf("%s: the watermark is %v ahead of what was delivered", service, mark.Sub(got))
+		}
+		old := mark.Add(-latest - latest/10)
+		if got := m.late[service].end(m.start.Add(-5 * time.Minute)); got.Before(old) {
+			t.Errorf("%s: up to %v before the watermark it was not looked for spans that are late by %v", service, mark.Sub(got), latest)
 		}
 	}
 	hottest := slices.Max(m.ratesOnly())

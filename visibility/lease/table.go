@@ -3,16 +3,19 @@ package lease
 import (
 	"encoding/json"
 	"fmt"
-	"hash/fnv"
 	"slices"
 	"time"
 )
 
 // table is the state in the store: for each member a number that grows each
 // time that it renews its lease. There is no time in it, so that the clocks of
-// the members need not agree.
+// the members need not agree. The rest is what members have measured: see
+// tell. Loads are spans a second.
 type table struct {
-	Members map[string]uint64 `json:"members"`
+	Members map[string]uint64  `json:"members"`
+	Loads   map[string]float64 `json:"loads,omitempty"` // by member, all in all
+	Sum     float64            `json:"sum,omitempty"`   // of Loads, about
+	Hot     map[string]float64 `json:"hot,omitempty"`   // by key, of those with much
 }
 
 func parse(text []byte) (t table, err error) {
@@ -79,28 +82,4 @@ func (w *watch) renew(t table, expire time.Duration) (next table, lapsed []strin
 	}
 	slices.Sort(lapsed)
 	return next, lapsed
-}
-
-// owner returns the member that a key belongs to; "" if there are none.
-func owner(members []string, key string) (best string) {
-	var highest uint64
-	for _, id := range members {
-		if w := weight(id, key); best == "" || w > highest || w == highest && id > best {
-			best, highest = id, w
-		}
-	}
-	return best
-}
-
-// weight is a number that depends on both evenly: FNV-1a, finished as
-// SplitMix64 does, because names often differ in their last letter only.
-func weight(id, key string) uint64 {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(id))
-	_, _ = h.Write([]byte{0})
-	_, _ = h.Write([]byte(key))
-	x := h.Sum64()
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
 }

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/opnfv/clover/internal/testutil"
+	"github.com/opnfv/clover/internal/testutil/redistest"
 	"github.com/opnfv/clover/visibility"
-	"github.com/opnfv/clover/visibility/redis/redistest"
 	"github.com/opnfv/clover/visibility/storetest"
 )
 

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/opnfv/clover/internal/testutil"
+	"github.com/opnfv/clover/internal/testutil/redistest"
 	"github.com/opnfv/clover/visibility"
-	"github.com/opnfv/clover/visibility/redis/redistest"
 )
 
 // engine counts by what it was told, as another process does whose results are

@@ -10,8 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/opnfv/clover/internal/testutil"
+	"github.com/opnfv/clover/internal/testutil/redistest"
 	"github.com/opnfv/clover/visibility"
-	"github.com/opnfv/clover/visibility/redis/redistest"
 	"github.com/opnfv/clover/visibility/storetest"
 )
 

@@ -9,11 +9,11 @@ import (
 	"time"
 
 	"github.com/opnfv/clover/internal/testutil"
+	"github.com/opnfv/clover/internal/testutil/redistest"
 	"github.com/opnfv/clover/visibility"
 	"github.com/opnfv/clover/visibility/embedded"
 	"github.com/opnfv/clover/visibility/parquet"
 	visibilityredis "github.com/opnfv/clover/visibility/redis"
-	"github.com/opnfv/clover/visibility/redis/redistest"
 	"github.com/opnfv/clover/visibility/spark/job"
 )
 

@@ -17,7 +17,7 @@ import (
 // patience is how long a busy machine may take for a statement.
 const patience = 5 * time.Minute
 
-func open(t *testing.T, o Options) *DB {
+func open(t testing.TB, o Options) *DB {
 	t.Helper()
 	db, err := Open(o)
 	if err != nil {
@@ -39,14 +39,18 @@ func ask(t *testing.T, db *DB, statement string) (rows [][]any, err error) {
 	return rows, err
 }
 
-// TestServer is all that needs a Spark: one serves for everything.
+// TestServer is all that needs a Spark, or a Cassandra beside it: one serves
+// for everything.
 func TestServer(t *testing.T) {
-	server := testutil.Spark(t)
+	addr := testutil.Cassandra(t, testutil.CassandraOptions{}).Addr
+	table, settings := cassandraTable(t, addr)
+	server := testutil.Spark(t, settings...)
 	db := open(t, Options{Addr: server.Addr, Sessions: 2, MaxRows: 5000})
 	t.Run("values", func(t *testing.T) { testValues(t, db) })
 	t.Run("errors", func(t *testing.T) { testErrors(t, db) })
 	t.Run("cancel", func(t *testing.T) { testCancel(t, db) })
 	t.Run("choice", func(t *testing.T) { testChoice(t, server.Addr) })
+	t.Run("cassandra", func(t *testing.T) { testCassandra(t, server.Addr, addr, table) })
 	t.Run("redis", func(t *testing.T) { testRedis(t, server.Addr) })
 	t.Run("questions", func(t *testing.T) { testQuestions(t, server.Addr) })
 }

@@ -22,12 +22,18 @@ type DB interface {
 type Options struct {
 	Dialect Dialect
 	// Table is SQL that stands for the rows: a name, or what
-	// [Dialect.Parquet] returns. It is taken as it is and must not come from
-	// whoever asks.
+	// [Dialect.Parquet] or [CassandraTable.SQL] returns. It is taken as it is
+	// and must not come from whoever asks.
 	Table string
+	// TableIn returns what stands for the rows of a range, where that is less
+	// than all of Table, such as [CassandraTable.InRange]; nil: Table.
+	TableIn func(r visibility.Range) string
 	// Through tells up to when all spans are in the table; nil: not known.
 	// Answers for later times say that they may miss something.
 	Through func(ctx context.Context) (time.Time, error)
+	// Oldest tells when the first span of the table starts, a zero time if it
+	// has none; nil: the table is asked, for which all of it may be read.
+	Oldest func(ctx context.Context) (time.Time, error)
 	// Clock tells the time; nil: time.Now.
 	Clock func() time.Time
 }

@@ -32,14 +32,18 @@ func (r *reader) compile(rng visibility.Range, step time.Duration) (string, erro
 	o := &r.engine.opts
 	q := r.query
 	q.Range, q.Step = rng, step
+	table := o.Table
+	if o.TableIn != nil {
+		table = o.TableIn(rng)
+	}
 	if !r.edges {
-		return Compile(o.Dialect, o.Table, q)
+		return Compile(o.Dialect, table, q)
 	}
 	where, err := o.Dialect.where(rng, q.Count, q.Filter)
 	if err != nil {
 		return "", err
 	}
-	s := statement{dialect: o.Dialect, table: o.Table, where: where, by: visibility.MeasureCount}
+	s := statement{dialect: o.Dialect, table: table, where: where, by: visibility.MeasureCount}
 	for _, dim := range q.GroupBy {
 		s.groupBy = append(s.groupBy, o.Dialect.value(dim, q.Count))
 	}
@@ -107,6 +111,10 @@ func (r *reader) add(row []any, from time.Time, yield func(*visibility.Rollup) e
 
 // first returns the second in which the oldest span starts.
 func (e *Engine) first(ctx context.Context) (first time.Time, err error) {
+	if e.opts.Oldest != nil {
+		first, err = e.opts.Oldest(ctx)
+		return first.Truncate(time.Second).UTC(), err
+	}
 	err = e.db.Query(ctx, "SELECT min(start_ns) FROM "+e.opts.Table, func(row []any) error {
 		if len(row) != 1 || row[0] == nil {
 			return nil // there are no spans

@@ -1,4 +1,28 @@
 {{/*
+What tells a client of Redis of the secret that is at /etc/clover/redis: a map
+with tlsSecret or caSecret.
+*/}}
+{{- define "clover.redisFiles" -}}
+{{- if .tlsSecret -}}
+- --redis-ca-file=/etc/clover/redis/ca.crt
+- --redis-cert-file=/etc/clover/redis/tls.crt
+- --redis-key-file=/etc/clover/redis/tls.key
+{{- else if .caSecret -}}
+- --redis-ca-file=/etc/clover/redis/ca.crt
+{{- end }}
+{{- end }}
+
+{{/* The passwords of a client of Redis, from the secret of that name. */}}
+{{- define "clover.redisPasswords" -}}
+- name: REDIS_PASSWORD
+  valueFrom: {secretKeyRef: {name: {{ .secret }}, key: password}}
+- name: REDIS_SENTINEL_USERNAME
+  valueFrom: {secretKeyRef: {name: {{ .secret }}, key: sentinel-username, optional: true}}
+- name: REDIS_SENTINEL_PASSWORD
+  valueFrom: {secretKeyRef: {name: {{ .secret }}, key: sentinel-password, optional: true}}
+{{- end }}
+
+{{/*
 Redis: dict "root" $ "component" COMPONENT "namespace" NAMESPACE, and "secret"
 for a secret with a password that it asks for.
 */}}

@@ -9,18 +9,16 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/opnfv/clover/internal/testutil"
-	"github.com/opnfv/clover/internal/testutil/images"
 )
 
-// TestCassandra installs visibility with Cassandra and three collectors,
-// takes away one of them, and removes all of it. It is for machines with
-// nothing else to do: make test-kubernetes-cassandra.
+// TestCassandra installs visibility with Cassandra, in one pod or three, and
+// three collectors, takes away one of each while spans are sent, and removes
+// all of it. It is for machines with nothing else to do:
+// make test-kubernetes-cassandra.
 func TestCassandra(t *testing.T) {
 	pods := testutil.Long(t, "CLOVER_CASSANDRA_PODS", "test-kubernetes-cassandra")
 	k := newKit(t)
-	for _, a := range images.Clover(k, repository, "clover-cassandra") {
-		k.cluster.LoadImage(k, a.File)
-	}
+	k.load("clover-cassandra")
 	before := k.objects()
 	k.ends("cloverctl create system visibility -t test --collectors 3", 2, "values: collector.replicas: 3 collectors need a store that they share", "--store cassandra")
 	if k.hasNamespace(t.Context(), cloverNamespace) {
@@ -41,11 +39,13 @@ func TestCassandra(t *testing.T) {
 		}
 	}
 	send()
-	k.collectorGoes("clover-collector-1", send)
+	k.podGoes("clover-collector-1", send)
+	k.podGoes("cassandra-0", send) // of one: what comes waits in the collectors' spools
+	send()
 	for _, s := range senders {
 		s.isCounted()
 	}
-	k.types("cloverctl clear visibility", "Cleared visibility data: ", fmt.Sprintf("%d spans", 2*3*20*len(senders)))
+	k.types("cloverctl clear visibility", "Cleared visibility data: ", fmt.Sprintf("%d spans", 4*3*20*len(senders)))
 	k.types("cloverctl delete system visibility", `Deleted statefulset "cassandra".`, `Deleted statefulset "clover-collector".`)
 	k.check(k.api.CoreV1().Services(cloverNamespace).Delete(t.Context(), "test-clover-collector", metav1.DeleteOptions{}))
 	k.types("cloverctl delete system controller nodeport")
@@ -58,7 +58,7 @@ func TestCassandra(t *testing.T) {
 func (k *kit) installCassandra(pods string) {
 	k.Helper()
 	start := time.Now()
-	k.types("cloverctl create system visibility -t test --store cassandra --collectors 3 --size small --wait --wait-timeout 10m"+
+	k.types("cloverctl create system visibility -t test --store cassandra --collectors 3 --size small --wait --wait-timeout 20m"+
 		" --set cassandra.storage.size=1Gi --set cassandra.pods="+pods+" --set cassandra.extraArgs={--jvm-arg=-XX:TieredStopAtLevel=1}",
 		lines(`Created statefulset "cassandra".`, "Image: opnfv/clover-cassandra:test"), `Created service "cassandra"`,
 		lines(`Created statefulset "clover-collector".`, "Image: opnfv/clover-collector:test"), `Ready: statefulset "clover-collector" (3 of 3 pods)`)
@@ -69,16 +69,17 @@ func (k *kit) installCassandra(pods string) {
 	k.types("cloverctl init visibility", k.greeting()+"Added visibility schemas in cassandra\n")
 }
 
-// collectorGoes deletes a pod at once, does something meanwhile, and waits
-// until the pod is back.
-func (k *kit) collectorGoes(name string, meanwhile func()) {
+// podGoes deletes a pod of a StatefulSet at once, does something meanwhile,
+// and waits until the pod is back.
+func (k *kit) podGoes(name string, meanwhile func()) {
 	k.Helper()
-	pods := k.api.CoreV1().Pods(cloverNamespace)
+	start, pods := time.Now(), k.api.CoreV1().Pods(cloverNamespace)
 	old, err := pods.Get(k.Context(), name, metav1.GetOptions{})
 	k.check(err)
 	k.check(pods.Delete(k.Context(), name, metav1.DeleteOptions{GracePeriodSeconds: new(int64)}))
 	meanwhile()
-	k.eventually(func() (bool, string) {
+	sent := time.Since(start)
+	testutil.Eventually(k, javaLimit, func() (bool, string) {
 		p, err := pods.Get(k.Context(), name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return false, name + " is gone"
@@ -87,4 +88,5 @@ func (k *kit) collectorGoes(name string, meanwhile func()) {
 		ready := p.UID != old.UID && len(p.Status.ContainerStatuses) == 1 && p.Status.ContainerStatuses[0].Ready
 		return ready, k.podStates(cloverNamespace)
 	})
+	k.Logf("%s went: all was acknowledged after %s, it is back after %s", name, sent.Round(time.Second), time.Since(start).Round(time.Second))
 }

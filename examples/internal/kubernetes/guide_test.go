@@ -97,11 +97,18 @@ func (k *kit) guideVisibility() {
 		lines(`Created statefulset "clover-collector".`, "Image: opnfv/clover-collector:test"), `Created service "clover-collector"`,
 		lines(`Unchanged deployment "clover-controller".`, "Image: opnfv/clover-controller:test"))
 	k.types("cloverctl init visibility", k.greeting()+"Added visibility schemas in embedded\n")
+	k.guideConfiguration("clover-collector-0-1\n")
+}
+
+// guideConfiguration is chapter 3.4 from the start of a collector, with this
+// pid, to what it is to track.
+func (k *kit) guideConfiguration(pid string) {
+	k.Helper()
 	k.write("start_visibility.yaml", startFile)
-	k.types("cloverctl start visibility -f start_visibility.yaml", k.greeting()+"Started collector on pid: clover-collector-0-1\n")
+	k.types("cloverctl start visibility -f start_visibility.yaml", k.greeting()+"Started collector on pid: "+pid)
 	k.write("set_visibility.yaml", setFile)
 	k.types("cloverctl set visibility -f set_visibility.yaml", k.greeting()+"Updated visibility config\n")
-	k.types("cloverctl get visibility", "http://tracing.istio-system:80", "2s", "proxy_access_control", "clover_server3", "envoy_tracing_zipkin_spans_sent")
+	k.says("cloverctl get visibility", "http://tracing.istio-system:80", "2s", "proxy_access_control", "clover_server3", "envoy_tracing_zipkin_spans_sent")
 }
 
 // guideDelete removes all that the guide has created.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -199,6 +200,21 @@ func (k *kit) ends(line string, code int, want ...string) answer {
 		}
 	}
 	return a
+}
+
+// says types a question until the answer has these things: another collector
+// than the one that was told may answer.
+func (k *kit) says(line string, want ...string) {
+	k.Helper()
+	k.eventually(func() (bool, string) {
+		a := k.run(line)
+		for _, w := range want {
+			if a.code != 0 || !strings.Contains(a.all(), w) {
+				return false, fmt.Sprintf("%s: exit code %d, want %q:\n%s", line, a.code, w, a.all())
+			}
+		}
+		return true, ""
+	})
 }
 
 // write writes a file of the guide into the user's home folder.

@@ -9,6 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/metadata"
+
+	"github.com/opnfv/clover/internal/testutil"
 )
 
 // passing are kinds whose objects Kubernetes makes and forgets by itself.
@@ -43,7 +45,8 @@ func (k *kit) objects() map[string]bool {
 // else.
 func (k *kit) isAsBefore(before map[string]bool) {
 	k.Helper()
-	k.eventually(func() (bool, string) {
+	// Volumes go one after the other.
+	testutil.Eventually(k, 3*limit, func() (bool, string) {
 		after := k.objects()
 		var wrong []string
 		for name := range after {

@@ -38,6 +38,7 @@ func (k *kit) nodePort(namespace, app string, port int32) (address string) {
 type sender struct {
 	k       *kit
 	service string
+	at      time.Time // when requests end; zero: when they are sent
 	conn    *grpc.ClientConn
 	client  collector.TraceServiceClient
 	acked   atomic.Int64
@@ -90,7 +91,11 @@ func (s *sender) batch(n int) *collector.ExportTraceServiceRequest {
 	}
 	id := make([]byte, 24*n)
 	_, _ = rand.Read(id) // never fails
-	now := uint64(time.Now().UnixNano())
+	end := s.at
+	if end.IsZero() {
+		end = time.Now()
+	}
+	now := uint64(end.UnixNano())
 	var spans []*trace.Span
 	for i := range n {
 		spans = append(spans, &trace.Span{

@@ -12,7 +12,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/opnfv/clover/internal/testutil"
-	"github.com/opnfv/clover/internal/testutil/images"
 )
 
 // TestSpark has Spark's jobs run in pods: what they count is what was sent,
@@ -21,9 +20,7 @@ import (
 func TestSpark(t *testing.T) {
 	executors := testutil.Long(t, "CLOVER_SPARK_EXECUTORS", "test-kubernetes-spark")
 	k := newKit(t)
-	for _, a := range images.Clover(k, repository, "clover-spark", "clover-spark-submit") {
-		k.cluster.LoadImage(k, a.File)
-	}
+	k.load("clover-spark", "clover-spark-submit")
 	before := k.objects()
 	k.types("cloverctl create system spark -t test --set spark.interval.full=20s --set spark.interval.fast=1s --set spark.executors="+executors,
 		`Created serviceaccount "clover-spark"`, lines(`Created deployment "clover-spark-submit".`, "Image: opnfv/clover-spark-submit:test"))
@@ -59,15 +56,26 @@ func TestSpark(t *testing.T) {
 	k.isAsBefore(before)
 }
 
-// jobLimit is how long jobs may take that are run again: each starts several
-// Javas.
-const jobLimit = 10 * time.Minute
+// javaLimit is how long may take what starts Java again, perhaps several times.
+const javaLimit = 10 * time.Minute
 
-// submitted is what clover-spark-submit has printed, or why that is not known:
-// a kubelet that has much to do may not tell.
-func (k *kit) submitted() string {
+// submitted is what clover-spark-submit has printed, also before a restart, or
+// why that is not known: a kubelet that has much to do may not tell.
+func (k *kit) submitted() (text string) {
 	k.Helper()
-	stream, err := k.api.CoreV1().Pods(cloverNamespace).GetLogs(k.pod(cloverNamespace, "app=clover-spark-submit").Name, &corev1.PodLogOptions{}).Stream(k.Context())
+	pod := k.pod(cloverNamespace, "app=clover-spark-submit")
+	for _, c := range pod.Status.ContainerStatuses {
+		if c.RestartCount > 0 {
+			text = k.log(pod.Name, true)
+		}
+	}
+	return text + k.log(pod.Name, false)
+}
+
+// log is what a pod of Clover has printed, or the one before a restart.
+func (k *kit) log(pod string, previous bool) string {
+	k.Helper()
+	stream, err := k.api.CoreV1().Pods(cloverNamespace).GetLogs(pod, &corev1.PodLogOptions{Previous: previous}).Stream(k.Context())
 	if err != nil {
 		return err.Error()
 	}
@@ -83,7 +91,7 @@ func (k *kit) submitted() string {
 func (k *kit) isSummedUp(want int) {
 	k.Helper()
 	start, found := time.Now(), regexp.MustCompile(fmt.Sprintf(`(?m)^clover-spark [0-9a-f]{32} ok: .* %d spans, `, want))
-	testutil.Eventually(k, jobLimit, func() (bool, string) {
+	testutil.Eventually(k, javaLimit, func() (bool, string) {
 		text := k.submitted()
 		return found.MatchString(text), fmt.Sprintf("no full job has found %d spans: %s\n%s", want, text, k.podStates(cloverNamespace))
 	})
@@ -94,7 +102,7 @@ func (k *kit) isSummedUp(want int) {
 func (k *kit) goes(name *regexp.Regexp) {
 	k.Helper()
 	pods := k.api.CoreV1().Pods(cloverNamespace)
-	testutil.Eventually(k, jobLimit, func() (bool, string) {
+	testutil.Eventually(k, javaLimit, func() (bool, string) {
 		list, err := pods.List(k.Context(), metav1.ListOptions{LabelSelector: "app=clover-spark"})
 		k.check(err)
 		for _, p := range list.Items {

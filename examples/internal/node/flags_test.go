@@ -57,6 +57,8 @@ func TestSparkFlags(t *testing.T) {
 		{[]string{"--spark-addr", "spark:10000", "--spark-data", "/spans", "--spark-above", "-1"}, "--spark-above"},
 		{[]string{"--spark-addr", "spark:10000", "--spark-data", "/spans", "--spark-ca-file", "absent.pem"}, "--spark-ca-file"},
 		{[]string{"--spark-addr", "spark:10000", "--spark-data", "/spans"}, ""},
+		{[]string{"--spark-addr", "spark:10000", "--spark-data", "cassandra:cass"}, "the store is not in Cassandra"},
+		{[]string{"--spark-addr", "spark:10000", "--spark-data", "cassandra:cass", "--store", "cassandra"}, ""},
 	} {
 		o, err := parse(c.args...)
 		if err != nil {

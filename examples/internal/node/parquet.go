@@ -122,7 +122,7 @@ func (e *exporter) once(ctx context.Context) (parquet.Manifest, error) {
 		defer func() { _ = lock.Close() }()
 	}
 	return parquet.ExportTo(ctx, e.from, e.folder, parquet.Options{
-		Window: e.window, Settle: e.settle, Open: e.open, Keep: e.keep,
+		Window: e.window, Settle: e.settle, Keep: e.keep, Open: e.open,
 		Progress: func(p parquet.Progress) {
 			if p.File.Spans > 0 {
 				e.log.Debug("parquet: exported", "file", p.File.Path, "spans", p.File.Spans, "again", p.Again)

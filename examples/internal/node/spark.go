@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -22,8 +23,12 @@ import (
 type SparkOptions struct {
 	spark.Options
 	// Data is the folder that package visibility/parquet has exported to,
-	// under the same name here and for Spark, or a URL that only Spark reads.
+	// under the same name here and for Spark, a URL that only Spark reads, or
+	// "cassandra:CATALOG": the tables of the store in Cassandra.
 	Data string
+	// Program is what Spark's executors run for the tables of Cassandra; see
+	// sql.CassandraTable.
+	Program string
 	// MaxRollups is that of engine.Options.
 	MaxRollups int64
 	caFile     string
@@ -31,7 +36,8 @@ type SparkOptions struct {
 
 func (o *SparkOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.Addr, "spark-addr", "", "`address` of a Spark SQL server, HOST:PORT, that answers statistics the store cannot, or not as fast")
-	f.StringVar(&o.Data, "spark-data", "", "`directory` of the Parquet files that it reads, under the same name there, or a URL")
+	f.StringVar(&o.Data, "spark-data", "", "`directory` of the Parquet files that it reads, under the same name there, or a URL; cassandra:CATALOG for the tables of --store cassandra, by that catalog of Spark's")
+	f.StringVar(&o.Program, "spark-program", "clover-spark rows", "`command` that Spark's executors run for --spark-data cassandra:CATALOG")
 	f.StringVar(&o.User, "spark-user", "", "`user` for --spark-addr; the password is in the environment: SPARK_PASSWORD")
 	f.StringVar(&o.caFile, "spark-ca-file", "", "PEM `file` with the certificates to trust for --spark-addr; turns TLS on")
 	o.Password = os.Getenv("SPARK_PASSWORD")
@@ -56,7 +62,7 @@ func (n *Node) engines(answering visibility.AnalyticsOptions) (*engine.Chooser, 
 		if n.spark, err = spark.Open(n.opts.Spark.Options); err != nil {
 			return nil, fmt.Errorf("--spark-addr: %w", err)
 		}
-		if o.Spark, err = n.opts.Spark.reading(n.spark); err != nil {
+		if o.Spark, err = n.opts.sparkSQL(n.spark); err != nil {
 			return nil, err
 		}
 	}
@@ -72,6 +78,31 @@ func (o *SparkOptions) check() error {
 	}
 	return nil
 }
+
+// sparkSQL is Spark with what it reads.
+func (o *Options) sparkSQL(db *spark.DB) (*engine.SparkSQL, error) {
+	catalog, ok := strings.CutPrefix(o.Spark.Data, "cassandra:")
+	if !ok {
+		return o.Spark.reading(db)
+	}
+	if o.flags.kind != "cassandra" {
+		return nil, fmt.Errorf("--spark-data %s: the store is not in Cassandra: %w", o.Spark.Data, visibility.ErrInvalid)
+	}
+	table := sql.CassandraTable{Catalog: catalog, Keyspace: o.Cassandra.Keyspace, Program: o.Spark.Program}
+	return &engine.SparkSQL{
+		DB: db, Table: table.SQL(), SameSpans: true,
+		TableIn: func(r visibility.Range) string {
+			if r.To.Sub(r.From) > lookedUp {
+				return table.SQL()
+			}
+			return table.InRange(r)
+		},
+	}, nil
+}
+
+// lookedUp is the longest range whose traces Spark looks up in Cassandra.
+// Looking up a trace takes about as long as reading ten in a row.
+const lookedUp = time.Hour
 
 // reading is Spark with the files that it reads.
 func (o *SparkOptions) reading(db *spark.DB) (*engine.SparkSQL, error) {

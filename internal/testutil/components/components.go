@@ -41,7 +41,7 @@ type Component struct {
 // All lists every component, those that only need a download first.
 func All() []Component {
 	all := []Component{
-		Envoy(), DuckDB(), Prometheus(), Redis(), JMeter(), Cassandra(), Spark(), Nginx(), NginxStable(), NginxMainline(), SDCRoot(), Suricata(), JaegerV1(), JaegerV2(),
+		Envoy(), DuckDB(), Prometheus(), Redis(), JMeter(), Cassandra(), Spark(), SparkConnector(), Nginx(), NginxStable(), NginxMainline(), SDCRoot(), Suricata(), JaegerV1(), JaegerV2(),
 		Chromium(), Node(), WebModules(), BrowserModules(),
 		Helm(), S3(), Kind(), NodeRoot(), Kubernetes(), NodeImage(), Istio(), IstioImages(), PrometheusKubernetes(), Qemu(), QemuARM(),
 	}

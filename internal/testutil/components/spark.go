@@ -2,7 +2,10 @@ package components
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
+	"path/filepath"
 
 	"github.com/opnfv/clover/internal/sparkhome"
 )
@@ -22,4 +25,28 @@ func installSpark(ctx context.Context, dir string, log io.Writer) error {
 		return err
 	}
 	return sparkhome.Fetch(ctx, dir, progress(log))
+}
+
+// SparkConnector is the Spark Cassandra Connector. The path is that of one of
+// its jars; all in that folder are needed.
+func SparkConnector() Component {
+	return Component{
+		Name: "spark-connector", Title: "Spark Cassandra Connector", Version: sparkhome.ConnectorVersion,
+		verb: "fetching", cost: "14 MB", binary: "jars/" + sparkhome.ConnectorJar,
+		key: func() (string, error) {
+			sum := sha256.Sum256(sparkhome.ConnectorPOM)
+			return hex.EncodeToString(sum[:])[:10], nil
+		},
+		install: installSparkConnector,
+	}
+}
+
+func installSparkConnector(ctx context.Context, dir string, log io.Writer) error {
+	if err := EnsureJava(ctx, log); err != nil {
+		return err
+	}
+	if err := ensureProgram(ctx, "mvn", "maven", log); err != nil {
+		return err
+	}
+	return sparkhome.FetchConnector(ctx, filepath.Join(dir, "jars"))
 }

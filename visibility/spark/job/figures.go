@@ -40,7 +40,8 @@ type Figures struct {
 	runs   map[string]runSums
 	kept   int                  // values in runs
 	unread map[Bucket]time.Time // since when they wait for a job
-	looked time.Time
+	looked time.Time            // at the data,
+	blind  time.Time            // and since when that is not possible
 }
 
 // runSums are what a run has found of the buckets that are still its own.
@@ -173,9 +174,12 @@ func (f *Figures) Behind() (since time.Time, err error) {
 	if f.data != "" && now.Sub(f.looked) >= lookEvery {
 		listed, err := Buckets(f.data)
 		if err != nil {
-			return now, fmt.Errorf("spark results: %w", err)
+			if f.blind.IsZero() {
+				f.blind = now
+			}
+			return f.blind, fmt.Errorf("spark results: %w", err)
 		}
-		f.looked = now
+		f.looked, f.blind = now, time.Time{}
 		f.note(changed(listed, f.state), now)
 	}
 	for _, at := range f.unread {

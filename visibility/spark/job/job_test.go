@@ -210,6 +210,9 @@ func TestAgainAndAgain(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Errorf("Run: %v", err)
 	}
+	if left, err := filepath.Glob(filepath.Join(results, inputFolder)); err != nil || len(left) > 0 {
+		t.Errorf("links that nobody needs: %q, %v", left, err)
+	}
 	if n := counted(t, results); n != 7 {
 		t.Errorf("%d spans counted, want 7", n)
 	}

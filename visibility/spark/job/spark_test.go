@@ -17,9 +17,10 @@ import (
 
 // The folder testdata has the spans 0 to 1999, of which each takes as many
 // nanoseconds as its number says, each seventh fails, and the answer has five
-// bytes.
+// bytes; four are a trace.
 const (
 	testSpans  = 2000
+	testTraces = testSpans / 4
 	testErrors = (testSpans + 6) / 7
 	testTotal  = time.Duration(testSpans * (testSpans - 1) / 2)
 )
@@ -76,6 +77,9 @@ func testSparkKilled(t *testing.T) {
 	if err != nil || sum.Count != testSpans || sum.Errors != testErrors || sum.Sum != testTotal ||
 		sum.Min != 0 || sum.Max != testSpans-1 || sum.ResponseBytes != 5*testSpans {
 		t.Errorf("counted %+v, %v", sum, err)
+	}
+	if f, err := OpenFigures(results, "").ContractFigures(t.Context(), nil, all); err != nil || f.Traces != testTraces || f.Spans != testSpans {
+		t.Errorf("figures %+v, %v", f, err)
 	}
 }
 

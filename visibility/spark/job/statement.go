@@ -27,7 +27,7 @@ var absolute = regexp.MustCompile(`^(/|[A-Za-z]:/|[a-z][a-z0-9]*://)`)
 // and writes their sums, as JSON, into the folder output, which need not exist.
 // Numbers of traces have rows of their own: a trace is in one bucket only, and
 // counts in the hour in which it begins there. Rows come bucket by bucket.
-// Both are absolute paths or URLs. Errors match visibility.ErrInvalid.
+// Both folders are absolute paths or URLs. Errors match visibility.ErrInvalid.
 func Statement(data string, buckets []Bucket, output string) (string, error) {
 	for _, dir := range []string{data, output} {
 		if !absolute.MatchString(dir) || strings.ContainsAny(dir, "{}[]*?\\`'\"\n;,%") {

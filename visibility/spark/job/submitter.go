@@ -211,7 +211,9 @@ func (s *Submitter) attempt(ctx context.Context, state *State, r *Record) error 
 
 // submit has Spark run the job, for as long as it may take.
 func (s *Submitter) submit(ctx context.Context, r *Record, buckets []Bucket, output string) error {
-	statement, err := Statement(filepath.ToSlash(s.o.Data), buckets, filepath.ToSlash(output))
+	data, release := s.snapshot(buckets)
+	defer release()
+	statement, err := Statement(filepath.ToSlash(data), buckets, filepath.ToSlash(output))
 	if err != nil {
 		return err
 	}

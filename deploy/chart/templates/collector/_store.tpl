@@ -6,6 +6,7 @@ here, before anything is applied.
 {{- $values := .Values.collector }}
 {{- $cassandra := $values.cassandra }}
 {{- $pods := int .Values.cassandra.pods }}
+{{- $bytes := div (mul (include "clover.mebibytes" $values.storage.size | int64) 1048576 4) 5 }}
 {{- $held := lookup "apps/v1" "StatefulSet" .Release.Namespace "clover-collector" | default dict }}
 {{- $before := dig "metadata" "annotations" "clover.opnfv.org/store" "" $held }}
 {{- if and $before (ne $before $values.store) }}
@@ -16,7 +17,7 @@ here, before anything is applied.
 {{- fail (printf "collector.replicas: %d collectors need a store that they share, and the embedded one is of one process; choose collector.store=cassandra (cloverctl: --store cassandra), or one collector" (int $values.replicas)) }}
 {{- end -}}
 - --data-dir=/data/store
-- --max-bytes={{ div (mul (include "clover.mebibytes" $values.storage.size | int64) 1048576 4) 5 }}
+- --max-bytes={{ $bytes }}
 {{- else }}
 {{- $hosts := $cassandra.hosts }}
 {{- if not $hosts }}
@@ -35,6 +36,9 @@ here, before anything is applied.
 - --cassandra-hosts={{ join "," $hosts }}
 - --cassandra-writer=$(POD_NAME)
 - --await-store=10m
+# What comes while Cassandra is away waits there.
+- --data-dir=/data/store
+- --spool-bytes={{ $bytes }}
 {{- $datacenter := $cassandra.datacenter | default (ternary "" "datacenter1" (gt (len $cassandra.hosts) 0)) }}
 {{- with $datacenter }}
 - --cassandra-datacenter={{ . }}

@@ -11,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -64,10 +63,7 @@ const (
 	defaultMemory = 1024 // MiB
 	lookInterval  = 500 * time.Millisecond
 	// goneLimit is how long the pods of a job that is over may take to go.
-	goneLimit = 2 * time.Minute
-	// keptOutput is how much of what a driver prints last is in an error, in
-	// bytes.
-	keptOutput = 2000
+	goneLimit  = 2 * time.Minute
 	driverPort = 7078
 	blockPort  = 7079
 )
@@ -98,7 +94,7 @@ func (r *Runner) Run(ctx context.Context, t job.Task) (err error) {
 		case corev1.PodSucceeded:
 			return true, nil
 		case corev1.PodFailed:
-			return false, fmt.Errorf("driver %s failed: %s", p.Name, r.why(ctx, p))
+			return false, fmt.Errorf("driver %s failed: %s", p.Name, why(p))
 		case corev1.PodPending:
 			return false, waits(p)
 		}
@@ -121,20 +117,15 @@ func waits(p *corev1.Pod) error {
 	return nil
 }
 
-// why tells what a pod that failed printed last.
-func (r *Runner) why(ctx context.Context, p *corev1.Pod) string {
-	limit, lines := int64(64<<10), int64(100)
-	stream, err := r.Client.CoreV1().Pods(r.Namespace).GetLogs(p.Name, &corev1.PodLogOptions{LimitBytes: &limit, TailLines: &lines}).Stream(ctx)
-	if err != nil {
-		return strings.TrimSpace(p.Status.Reason + " " + p.Status.Message)
+// why tells what a pod that failed printed last: the kubelet puts the end of
+// it into the pod's status.
+func why(p *corev1.Pod) string {
+	for _, c := range p.Status.ContainerStatuses {
+		if t := c.State.Terminated; t != nil {
+			return strings.TrimSpace(fmt.Sprintf("exit code %d, %s: %s", t.ExitCode, t.Reason, t.Message))
+		}
 	}
-	defer func() { _ = stream.Close() }()
-	data, err := io.ReadAll(stream)
-	text := strings.TrimSpace(string(data[max(0, len(data)-keptOutput):]))
-	if err != nil {
-		return text + " …"
-	}
-	return text
+	return strings.TrimSpace(p.Status.Reason + " " + p.Status.Message)
 }
 
 // remove deletes the pods that a label selects and returns when they are gone.
@@ -189,7 +180,8 @@ func (r *Runner) driver(t job.Task) *corev1.Pod {
 			},
 			Containers: []corev1.Container{{
 				Name: "driver", Image: r.Image, ImagePullPolicy: r.PullPolicy, WorkingDir: "/tmp",
-				Args: append([]string{"submit"}, r.args(t)...),
+				Args:                     append([]string{"submit"}, r.args(t)...),
+				TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 				Env: []corev1.EnvVar{
 					{Name: "POD_IP", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "status.podIP"}}},
 					{Name: "TMPDIR", Value: "/tmp"}, {Name: "SPARK_USER", Value: "clover"},

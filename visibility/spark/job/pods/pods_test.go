@@ -56,12 +56,17 @@ func TestDriver(t *testing.T) {
 // of it or of earlier ones is left.
 func TestEnds(t *testing.T) {
 	waiting := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImageNeverPull", Message: "no such image"}}
+	ended := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error", Message: "no such table\n"}}
 	for name, c := range map[string]struct {
 		status corev1.PodStatus
 		want   string // in the error; "": none
 	}{
-		"well":     {corev1.PodStatus{Phase: corev1.PodSucceeded}, ""},
-		"badly":    {corev1.PodStatus{Phase: corev1.PodFailed}, "driver " + task.Name + "-" + task.ID + "-driver failed: fake logs"},
+		"well": {corev1.PodStatus{Phase: corev1.PodSucceeded}, ""},
+		"badly": {
+			corev1.PodStatus{Phase: corev1.PodFailed, ContainerStatuses: []corev1.ContainerStatus{{State: ended}}},
+			"driver " + task.Name + "-" + task.ID + "-driver failed: exit code 1, Error: no such table",
+		},
+		"evicted":  {corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", Message: "no memory"}, "failed: Evicted no memory"},
 		"no image": {corev1.PodStatus{Phase: corev1.PodPending, ContainerStatuses: []corev1.ContainerStatus{{State: waiting}}}, "ErrImageNeverPull: no such image"},
 		"deleted":  {corev1.PodStatus{}, "not found"},
 	} {

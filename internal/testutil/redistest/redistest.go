@@ -140,10 +140,10 @@ func (y *Tally) Differ(h Held) string {
 	var d strings.Builder
 	for key, got := range h {
 		want := map[string]string{}
-		switch {
-		case key == "trace_count":
+		switch key {
+		case "trace_count":
 			want[strconv.Itoa(y.Traces)] = "1"
-		case key == "span_count":
+		case "span_count":
 			want[strconv.Itoa(y.Spans)] = "1"
 		default:
 			for value, n := range y.Counts[key] {
