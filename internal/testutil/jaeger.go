@@ -3,6 +3,7 @@ package testutil
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -155,7 +156,24 @@ func (s *JaegerServer) Kill() {
 func (s *JaegerServer) Restart() {
 	s.t.Helper()
 	s.Stop()
+	if err := s.removeEmptied(); err != nil {
+		s.t.Fatal(err)
+	}
 	s.start()
+}
+
+// removeEmptied removes what Badger was about to remove. It empties a file of
+// entries first, and then may not get to removing it, because Jaeger does not
+// wait for those who read; but it refuses to start with an empty one.
+func (s *JaegerServer) removeEmptied() error {
+	files, err := filepath.Glob(filepath.Join(s.options.BadgerDir, "keys", "*.mem"))
+	for _, file := range files {
+		info, statErr := os.Stat(file)
+		if err = errors.Join(err, statErr); statErr == nil && info.Size() == 0 {
+			err = errors.Join(err, os.Remove(file))
+		}
+	}
+	return err
 }
 
 // jaegerV1Command configures the first generation by flags.
